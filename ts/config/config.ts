@@ -1,0 +1,104 @@
+/**
+ * The checked configuration: what the control plane works with after load.
+ *
+ * Everything here is final: defaults are filled in, tokens are resolved, addresses are split, seconds
+ * are milliseconds. Nothing here knows TOML; `load.ts` makes it from a file, `options.ts` from a
+ * caller's object. Keys and defaults: wire-v1 section 5.1, rathole 0.5.0.
+ */
+import type { Secret } from './secret.ts';
+
+/** A host (name or literal without brackets) and a port, 0..65535. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type ServiceType = 'tcp' | 'udp';
+export type TransportType = 'tcp' | 'tls' | 'noise' | 'websocket';
+
+/** `transport.tcp`: options of the TCP socket below every transport. */
+export interface TcpConfig {
+  readonly nodelay: boolean;
+  readonly keepaliveSecs: number;
+  readonly keepaliveIntervalSecs: number;
+  /** Client only. Its printed form masks the credentials. */
+  readonly proxy: ProxyConfig | undefined;
+}
+
+export interface ProxyConfig {
+  readonly scheme: 'socks5' | 'http';
+  readonly host: string;
+  readonly port: number;
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+}
+
+export interface TlsConfig {
+  readonly hostname: string | undefined;
+  readonly trustedRoot: string | undefined;
+  readonly pkcs12: string | undefined;
+  readonly pkcs12Password: Secret | undefined;
+}
+
+export interface NoiseConfig {
+  readonly pattern: string;
+  readonly localPrivateKey: Secret | undefined;
+  readonly remotePublicKey: string | undefined;
+}
+
+export interface WebsocketConfig {
+  readonly tls: boolean;
+}
+
+export interface TransportConfig {
+  readonly type: TransportType;
+  readonly tcp: TcpConfig;
+  readonly tls: TlsConfig | undefined;
+  readonly noise: NoiseConfig | undefined;
+  readonly websocket: WebsocketConfig | undefined;
+}
+
+export interface ServerServiceConfig {
+  readonly name: string;
+  readonly type: ServiceType;
+  readonly bindAddr: HostPort;
+  readonly token: Secret;
+  /** Undefined: as the transport's. */
+  readonly nodelay: boolean | undefined;
+}
+
+export interface ServerConfig {
+  readonly bindAddr: HostPort;
+  /** 0: no heartbeats. */
+  readonly heartbeatIntervalMs: number;
+  readonly transport: TransportConfig;
+  readonly services: ReadonlyMap<string, ServerServiceConfig>;
+}
+
+export interface ClientServiceConfig {
+  readonly name: string;
+  readonly type: ServiceType;
+  readonly localAddr: HostPort;
+  readonly token: Secret;
+  readonly nodelay: boolean | undefined;
+  /** Cap of the reconnect delay. */
+  readonly retryIntervalMs: number;
+  /** Try IPv6 addresses of `localAddr` first. */
+  readonly preferIpv6: boolean;
+}
+
+export interface ClientConfig {
+  readonly remoteAddr: HostPort;
+  /** 0: no supervision. */
+  readonly heartbeatTimeoutMs: number;
+  /** Try IPv6 addresses of `remoteAddr` first. */
+  readonly preferIpv6: boolean;
+  readonly transport: TransportConfig;
+  readonly services: ReadonlyMap<string, ClientServiceConfig>;
+}
+
+/** At least one section is there. */
+export interface Config {
+  readonly server: ServerConfig | undefined;
+  readonly client: ClientConfig | undefined;
+}
