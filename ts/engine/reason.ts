@@ -4,13 +4,13 @@
  *
  * `of` says what ended: a `visitor` (its connection or UDP session), a `channel` (a data channel that
  * carried no visitor), a `tunnel` connection before it was known to be ours, or a `session` (a control
- * channel).
+ * channel); `any` of them.
  */
 
-export type ReasonSubject = 'visitor' | 'channel' | 'tunnel' | 'session';
+export type ReasonSubject = 'visitor' | 'channel' | 'tunnel' | 'session' | 'any';
 
 interface ReasonFacts {
-  readonly of: readonly ReasonSubject[];
+  readonly of: ReasonSubject;
   /** True where the end is what the parties wanted. */
   readonly ok: boolean;
   readonly text: string;
@@ -19,119 +19,119 @@ interface ReasonFacts {
 export const REASONS = {
   // A visitor that was served.
   visitor_fin: {
-    of: ['visitor'],
+    of: 'visitor',
     ok: true,
     text: 'both directions ended, the visitor ended first',
   },
   local_fin: {
-    of: ['visitor'],
+    of: 'visitor',
     ok: true,
     text: 'both directions ended, the local service ended first',
   },
-  visitor_reset: { of: ['visitor'], ok: false, text: 'the visitor reset its connection' },
-  local_reset: { of: ['visitor'], ok: false, text: 'the local service reset its connection' },
-  channel_reset: { of: ['visitor'], ok: false, text: 'the data channel was reset or timed out' },
+  visitor_reset: { of: 'visitor', ok: false, text: 'the visitor reset its connection' },
+  local_reset: { of: 'visitor', ok: false, text: 'the local service reset its connection' },
+  channel_reset: { of: 'visitor', ok: false, text: 'the data channel was reset or timed out' },
   half_close_timeout: {
-    of: ['visitor'],
+    of: 'visitor',
     ok: false,
     text: 'one direction had ended and the other stayed silent too long',
   },
-  idle: { of: ['visitor'], ok: true, text: 'a UDP session saw no datagram for the idle time' },
-  evicted: { of: ['visitor'], ok: false, text: 'a UDP session made room for a newer one' },
+  idle: { of: 'visitor', ok: true, text: 'a UDP session saw no datagram for the idle time' },
+  evicted: { of: 'visitor', ok: false, text: 'a UDP session made room for a newer one' },
   // A visitor that was not served.
   visitor_left: {
-    of: ['visitor'],
+    of: 'visitor',
     ok: true,
     text: 'the visitor left before a data channel was ready',
   },
   visitor_limit: {
-    of: ['visitor'],
+    of: 'visitor',
     ok: false,
     text: 'the service has as many visitors as it may have',
   },
-  pool_timeout: { of: ['visitor'], ok: false, text: 'no data channel became ready in time' },
-  local_refused: { of: ['visitor'], ok: false, text: 'the local service refused the connection' },
-  local_timeout: { of: ['visitor'], ok: false, text: 'the local service did not answer in time' },
+  pool_timeout: { of: 'visitor', ok: false, text: 'no data channel became ready in time' },
+  local_refused: { of: 'visitor', ok: false, text: 'the local service refused the connection' },
+  local_timeout: { of: 'visitor', ok: false, text: 'the local service did not answer in time' },
   local_unreachable: {
-    of: ['visitor'],
+    of: 'visitor',
     ok: false,
     text: 'the local service cannot be reached (name, route, permission, descriptors)',
   },
   // Lifecycle.
   session_end: {
-    of: ['visitor', 'channel'],
+    of: 'any',
     ok: true,
     text: 'the session it belonged to ended',
   },
   service_closed: {
-    of: ['visitor', 'channel', 'session'],
+    of: 'any',
     ok: true,
     text: 'the service was removed or changed',
   },
-  drain: { of: ['visitor', 'channel', 'session', 'tunnel'], ok: true, text: 'we are stopping' },
+  drain: { of: 'any', ok: true, text: 'we are stopping' },
   destroyed: {
-    of: ['visitor', 'channel', 'session', 'tunnel'],
+    of: 'any',
     ok: true,
     text: 'aborted at once by its owner',
   },
   internal_error: {
-    of: ['visitor', 'channel', 'session', 'tunnel'],
+    of: 'any',
     ok: false,
     text: 'a fault in warren: please report it',
   },
   // A data channel that carried no visitor.
-  stale_channel: { of: ['channel'], ok: false, text: 'a pooled channel got FIN or RST' },
-  early_data: { of: ['channel'], ok: false, text: 'a pooled channel got bytes before its start' },
+  stale_channel: { of: 'channel', ok: false, text: 'a pooled channel got FIN or RST' },
+  early_data: { of: 'channel', ok: false, text: 'a pooled channel got bytes before its start' },
   channel_limit: {
-    of: ['channel'],
+    of: 'channel',
     ok: false,
     text: 'the service has as many channels as it may have',
   },
   channel_eof: {
-    of: ['channel'],
+    of: 'channel',
     ok: true,
     text: 'the server closed a channel that it did not use',
   },
   dial_failed: {
-    of: ['channel'],
+    of: 'channel',
     ok: false,
     text: 'the server could not be dialled for a channel',
   },
   dial_limit: {
-    of: ['channel'],
+    of: 'channel',
     ok: false,
     text: 'more channels were requested than we dial at once',
   },
   type_mismatch: {
-    of: ['channel'],
+    of: 'channel',
     ok: false,
     text: 'the server started the channel for another service type than ours',
   },
-  bad_start: { of: ['channel'], ok: false, text: 'the start command is not one we know' },
-  bad_frame: { of: ['channel'], ok: false, text: 'a UDP frame was malformed' },
+  bad_start: { of: 'channel', ok: false, text: 'the start command is not one we know' },
+  bad_frame: { of: 'channel', ok: false, text: 'a UDP frame was malformed' },
   // A tunnel connection before it was known to be ours.
   handshake_timeout: {
-    of: ['tunnel'],
+    of: 'tunnel',
     ok: false,
     text: 'hello and auth were not complete in time',
   },
-  handshake_eof: { of: ['tunnel'], ok: false, text: 'closed or reset before hello and auth' },
-  bad_hello: { of: ['tunnel'], ok: false, text: 'the hello is not of our protocol version' },
-  unknown_session: { of: ['tunnel'], ok: false, text: 'no live session has that session key' },
-  refused_auth: { of: ['tunnel'], ok: false, text: 'unknown service or wrong token' },
-  limit_total: { of: ['tunnel'], ok: false, text: 'too many unauthenticated connections' },
+  handshake_eof: { of: 'tunnel', ok: false, text: 'closed or reset before hello and auth' },
+  bad_hello: { of: 'tunnel', ok: false, text: 'the hello is not of our protocol version' },
+  unknown_session: { of: 'tunnel', ok: false, text: 'no live session has that session key' },
+  refused_auth: { of: 'tunnel', ok: false, text: 'unknown service or wrong token' },
+  limit_total: { of: 'tunnel', ok: false, text: 'too many unauthenticated connections' },
   limit_address: {
-    of: ['tunnel'],
+    of: 'tunnel',
     ok: false,
     text: 'too many unauthenticated ones of one address',
   },
   // A session.
-  replaced: { of: ['session'], ok: true, text: 'a newer client took the service over' },
-  control_eof: { of: ['session'], ok: true, text: 'the peer closed the control channel' },
-  control_reset: { of: ['session'], ok: false, text: 'the control channel was reset or timed out' },
-  control_data: { of: ['session'], ok: false, text: 'the peer sent what wire v1 does not know' },
-  heartbeat_timeout: { of: ['session'], ok: false, text: 'no command or heartbeat came in time' },
-  tunnel_closed: { of: ['session', 'tunnel'], ok: true, text: 'the tunnel listener was closed' },
+  replaced: { of: 'session', ok: true, text: 'a newer client took the service over' },
+  control_eof: { of: 'session', ok: true, text: 'the peer closed the control channel' },
+  control_reset: { of: 'session', ok: false, text: 'the control channel was reset or timed out' },
+  control_data: { of: 'session', ok: false, text: 'the peer sent what wire v1 does not know' },
+  heartbeat_timeout: { of: 'session', ok: false, text: 'no command or heartbeat came in time' },
+  tunnel_closed: { of: 'any', ok: true, text: 'the tunnel listener was closed' },
 } as const satisfies Record<string, ReasonFacts>;
 
 export type EndReason = keyof typeof REASONS;
