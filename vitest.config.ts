@@ -1,6 +1,6 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
@@ -11,3 +11,6 @@ export default defineConfig({
     teardownTimeout: 5_000,
   },
 });
+
+// biome-ignore lint/style/noDefaultExport: vitest reads the default export.
+export default config;

@@ -6,12 +6,6 @@
 /** Whose side caused it. */
 export type Side = 'visitor' | 'local' | 'peer' | 'operator' | 'internal';
 
-interface CodeFacts {
-  readonly side: Side;
-  /** Whether doing the same again later may succeed. */
-  readonly retry: boolean;
-}
-
 /** Every code, its side, and whether a retry may help. Meanings: docs/errors.md. */
 export const ERROR_CODES = {
   WARREN_E_USAGE: { side: 'operator', retry: false },
@@ -25,7 +19,7 @@ export const ERROR_CODES = {
   WARREN_E_REFUSED: { side: 'peer', retry: true },
   WARREN_E_ABORTED: { side: 'internal', retry: false },
   WARREN_E_STATE: { side: 'internal', retry: false },
-} as const satisfies Record<string, CodeFacts>;
+} as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 

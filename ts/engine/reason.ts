@@ -7,15 +7,7 @@
  * channel); `any` of them.
  */
 
-export type ReasonSubject = 'visitor' | 'channel' | 'tunnel' | 'session' | 'any';
-
-interface ReasonFacts {
-  readonly of: ReasonSubject;
-  /** True where the end is what the parties wanted. */
-  readonly ok: boolean;
-  readonly text: string;
-}
-
+/** `ok`: the end is what the parties wanted. */
 export const REASONS = {
   // A visitor that was served.
   visitor_fin: {
@@ -132,7 +124,7 @@ export const REASONS = {
   control_data: { of: 'session', ok: false, text: 'the peer sent what wire v1 does not know' },
   heartbeat_timeout: { of: 'session', ok: false, text: 'no command or heartbeat came in time' },
   tunnel_closed: { of: 'any', ok: true, text: 'the tunnel listener was closed' },
-} as const satisfies Record<string, ReasonFacts>;
+} as const;
 
 export type EndReason = keyof typeof REASONS;
 
