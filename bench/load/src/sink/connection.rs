@@ -1,0 +1,250 @@
+//! One visitor at the sink: reads the mode, then does what it asks. Never blocks; every turn has
+//! a budget, so that eight bulk streams share the loop.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::ledger::{Entry, Ledger};
+use crate::sys;
+use crate::wire::{self, Mode};
+
+/// Reads or writes of one turn.
+const STEPS_PER_TURN: usize = 4;
+/// What one write of a source offers.
+const SOURCE_CHUNK: usize = 512 * 1024;
+
+/// What the connection waits for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Read,
+    Write,
+    Close,
+}
+
+enum State {
+    Header(Vec<u8>),
+    Echo {
+        unsent: Vec<u8>,
+    },
+    Drain {
+        id: u64,
+        count: u64,
+    },
+    Source {
+        left: u64,
+    },
+    Timed {
+        id: u64,
+        count: u64,
+        until: Instant,
+    },
+    Query {
+        partial: Vec<u8>,
+    },
+    /// All is sent and FIN too; the visitor's FIN is awaited.
+    Finished,
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    state: State,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            state: State::Header(Vec::new()),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Handles one event.
+    pub(crate) fn ready(&mut self, scratch: &mut [u8], ledger: &mut Ledger) -> io::Result<Next> {
+        match &mut self.state {
+            State::Drain { id, count } => {
+                let (id, end) = (*id, drain(&self.stream, scratch, count)?);
+                let count = *count;
+                Ok(if end {
+                    self.answer_drain(id, count, ledger)
+                } else {
+                    Next::Read
+                })
+            }
+            State::Source { .. } | State::Timed { .. } => self.send(scratch, ledger),
+            State::Echo { unsent } if !unsent.is_empty() => {
+                let waiting = std::mem::take(unsent);
+                self.echo(&waiting)
+            }
+            _ => {
+                let count = match self.stream.read(scratch) {
+                    Ok(0) => return Ok(Next::Close),
+                    Ok(count) => count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Next::Read),
+                    Err(error) => return Err(error),
+                };
+                self.take(&scratch[..count], ledger)
+            }
+        }
+    }
+
+    /// Handles bytes read, in any state that reads them.
+    fn take(&mut self, bytes: &[u8], ledger: &mut Ledger) -> io::Result<Next> {
+        match &mut self.state {
+            State::Header(header) => {
+                let letter = header
+                    .first()
+                    .or(bytes.first())
+                    .copied()
+                    .unwrap_or_default();
+                let Some(length) = Mode::header_length(letter) else {
+                    return Ok(Next::Close);
+                };
+                let missing = bytes.len().min(length - header.len());
+                header.extend_from_slice(&bytes[..missing]);
+                if header.len() < length {
+                    return Ok(Next::Read);
+                }
+                let Some(mode) = Mode::decode(header) else {
+                    return Ok(Next::Close);
+                };
+                self.start(mode, &bytes[missing..], ledger)
+            }
+            State::Echo { .. } => self.echo(bytes),
+            State::Query { partial } => {
+                partial.extend_from_slice(bytes);
+                let mut answers = Vec::new();
+                while let Some(id) = wire::read_u64(partial, 0) {
+                    partial.drain(..8);
+                    let entry = ledger.read(id);
+                    answers.extend_from_slice(&u64::from(entry.finished).to_le_bytes());
+                    answers.extend_from_slice(&entry.count.to_le_bytes());
+                }
+                // A few bytes per question asked one at a time: they fit the socket buffer.
+                self.stream.write_all(&answers)?;
+                Ok(Next::Read)
+            }
+            State::Drain { count, .. } => {
+                *count += bytes.len() as u64;
+                Ok(Next::Read)
+            }
+            State::Source { .. } | State::Timed { .. } => Ok(Next::Write),
+            State::Finished => Ok(Next::Read),
+        }
+    }
+
+    fn start(&mut self, mode: Mode, rest: &[u8], ledger: &mut Ledger) -> io::Result<Next> {
+        self.state = match mode {
+            Mode::Echo => State::Echo { unsent: Vec::new() },
+            Mode::Drain { id } => State::Drain { id, count: 0 },
+            Mode::Source { bytes } => State::Source { left: bytes },
+            Mode::Timed { id, millis } => State::Timed {
+                id,
+                count: 0,
+                until: Instant::now() + Duration::from_millis(millis),
+            },
+            Mode::Query => State::Query {
+                partial: Vec::new(),
+            },
+        };
+        match self.state {
+            State::Source { .. } | State::Timed { .. } => Ok(Next::Write),
+            _ if rest.is_empty() => Ok(Next::Read),
+            _ => self.take(rest, ledger),
+        }
+    }
+
+    fn echo(&mut self, bytes: &[u8]) -> io::Result<Next> {
+        let sent = write_some(&mut self.stream, bytes)?;
+        if sent == bytes.len() {
+            return Ok(Next::Read);
+        }
+        self.state = State::Echo {
+            unsent: bytes[sent..].to_vec(),
+        };
+        Ok(Next::Write)
+    }
+
+    fn answer_drain(&mut self, id: u64, count: u64, ledger: &mut Ledger) -> Next {
+        ledger.note(
+            id,
+            Entry {
+                finished: true,
+                count,
+            },
+        );
+        // A tunnel without half-close is gone by now; the loader then asks the ledger.
+        drop(self.stream.write_all(&count.to_le_bytes()));
+        Next::Close
+    }
+
+    fn send(&mut self, scratch: &[u8], ledger: &mut Ledger) -> io::Result<Next> {
+        for _ in 0..STEPS_PER_TURN {
+            let wanted = match &self.state {
+                State::Source { left } => {
+                    SOURCE_CHUNK.min(usize::try_from(*left).unwrap_or(SOURCE_CHUNK))
+                }
+                State::Timed { until, .. } if Instant::now() < *until => SOURCE_CHUNK,
+                _ => 0,
+            };
+            if wanted == 0 {
+                return self.finish(ledger);
+            }
+            let sent = write_some(&mut self.stream, &scratch[..wanted])?;
+            match &mut self.state {
+                State::Source { left } => *left -= sent as u64,
+                State::Timed { count, .. } => *count += sent as u64,
+                _ => {}
+            }
+            if sent < wanted {
+                break;
+            }
+        }
+        Ok(Next::Write)
+    }
+
+    fn finish(&mut self, ledger: &mut Ledger) -> io::Result<Next> {
+        if let State::Timed { id, count, .. } = self.state {
+            ledger.note(
+                id,
+                Entry {
+                    finished: true,
+                    count,
+                },
+            );
+        }
+        self.state = State::Finished;
+        self.stream.shutdown(Shutdown::Write)?;
+        Ok(Next::Read)
+    }
+}
+
+/// Counts what is there; true once the visitor's FIN was read.
+fn drain(stream: &TcpStream, scratch: &mut [u8], total: &mut u64) -> io::Result<bool> {
+    for _ in 0..STEPS_PER_TURN {
+        match sys::discard(stream, scratch) {
+            Ok(0) => return Ok(true),
+            Ok(count) => *total += count as u64,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Writes until all is written or the socket is full.
+fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.write(&bytes[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}

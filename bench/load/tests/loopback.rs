@@ -1,0 +1,162 @@
+//! Every command against a real sink on loopback, as processes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+const LOADER: &str = env!("CARGO_BIN_EXE_warren-load");
+
+struct Sink {
+    process: Child,
+    addr: String,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let mut process = Command::new(LOADER)
+            .arg("sink")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the loader was just built");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the sink says its port");
+        let addr = format!("127.0.0.1:{}", number(&line, "ready"));
+        Self { process, addr }
+    }
+
+    /// Runs a command against the sink; the last line it printed.
+    fn load(&self, command: &str, flags: &str) -> String {
+        let output = Command::new(LOADER)
+            .args([command, "--connect", &self.addr])
+            .args(flags.split_whitespace())
+            .output()
+            .expect("the loader runs");
+        let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {errors}");
+        text.lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.process.kill().expect("the sink still runs");
+        self.process.wait().expect("the sink ends");
+    }
+}
+
+/// The number of one field; the reports are flat.
+fn number(line: &str, field: &str) -> f64 {
+    let start = line
+        .find(&format!("\"{field}\":"))
+        .unwrap_or_else(|| panic!("{field} in {line}"));
+    let text = &line[start + field.len() + 3..];
+    let end = text.find([',', '}']).expect("an object ends");
+    text[..end]
+        .parse()
+        .unwrap_or_else(|_| panic!("{field} is a number in {line}"))
+}
+
+#[test]
+fn bulk_counts_the_same_bytes_at_both_ends() {
+    let sink = Sink::start();
+    for flags in [
+        "--direction up --streams 1",
+        "--direction up --streams 4",
+        "--direction down",
+    ] {
+        let line = sink.load("bulk", &format!("{flags} --seconds 0.1"));
+        assert!(number(&line, "bytes") > 1e6, "{line}");
+        assert!(line.contains("\"half_close\":true"), "{line}");
+        assert!(line.contains("\"congestion\":\""), "{line}");
+    }
+}
+
+#[test]
+fn drain_answers_the_count_after_fin() {
+    let sink = Sink::start();
+    let mut stream = TcpStream::connect(&sink.addr).expect("the sink listens");
+    // Mode, id and payload in pieces: a tunnel may cut anywhere.
+    for piece in [&b"d\x01\0\0"[..], &b"\0\0\0\0\0"[..], &[7; 3000][..]] {
+        stream.write_all(piece).expect("the sink reads");
+        std::thread::yield_now();
+    }
+    stream.shutdown(Shutdown::Write).expect("half-close");
+    let mut answer = Vec::new();
+    stream
+        .read_to_end(&mut answer)
+        .expect("the sink answers and closes");
+    assert_eq!(answer, 3000u64.to_le_bytes());
+}
+
+#[test]
+fn pingpong_and_requests_report_latency() {
+    let sink = Sink::start();
+    let line = sink.load("pingpong", "--size 64 --count 200");
+    assert!(number(&line, "p50_us") <= number(&line, "p99_us"), "{line}");
+    let line = sink.load("rr", "--connections 8 --seconds 0.1");
+    assert!(number(&line, "requests") > 8.0, "{line}");
+}
+
+#[test]
+fn visitors_come_and_go() {
+    let sink = Sink::start();
+    for concurrency in [1, 32] {
+        let line = sink.load(
+            "visitors",
+            &format!("--concurrency {concurrency} --seconds 0.1"),
+        );
+        assert!(number(&line, "visitors") > 10.0, "{line}");
+        assert_eq!(number(&line, "failures"), 0.0, "{line}");
+    }
+}
+
+#[test]
+fn burst_pairs_every_visitor_with_its_own_bytes() {
+    let line = Sink::start().load("burst", "--count 300");
+    assert_eq!(number(&line, "paired"), 300.0, "{line}");
+    assert_eq!(
+        number(&line, "failures") + number(&line, "unanswered"),
+        0.0,
+        "{line}"
+    );
+}
+
+#[test]
+fn slow_readers_read_at_their_rate() {
+    let flags = "--count 3 --bytes 1GiB --rate 1MiB/s --hold 0.3";
+    let line = Sink::start().load("slow", flags);
+    assert_eq!(number(&line, "failures"), 0.0, "{line}");
+    let bytes = number(&line, "bytes");
+    assert!(bytes > 1e5 && bytes < 2e6, "{line}");
+}
+
+#[test]
+fn hold_keeps_every_connection() {
+    let line = Sink::start().load("hold", "--count 100 --seconds 0.1");
+    assert_eq!(number(&line, "kept"), 100.0, "{line}");
+    assert_eq!(number(&line, "lost"), 0.0, "{line}");
+}
+
+#[test]
+fn datagrams_are_counted_and_echoed() {
+    let sink = Sink::start();
+    let line = sink.load("udp", "--size 64 --rate 1000 --seconds 0.2");
+    assert!(number(&line, "delivered") > 0.0, "{line}");
+    assert!(number(&line, "loss") < 0.05, "{line}");
+    let line = sink.load("udp", "--size 64 --rate 1000 --seconds 0.2 --echo yes");
+    assert!(number(&line, "echoed") > 0.0, "{line}");
+}
+
+#[test]
+fn refuses_a_misspelt_flag() {
+    let output = Command::new(LOADER)
+        .args(["sink", "--port", "1"])
+        .output()
+        .expect("it runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("unknown flag --port"));
+}
