@@ -1,0 +1,150 @@
+/** What the `transport` table must hold for the transport it selects to work at all. */
+import type { KeyPath } from './key-path.ts';
+import { isNoiseKey, NOISE_PATTERN_ALLOWED, parseNoisePattern } from './noise-pattern.ts';
+import { maskProxyText, parseProxy } from './proxy.ts';
+import { ownValue, type RawTable, type Report, tableOf, textOf } from './report.ts';
+import { DEFAULT_NOISE_PATTERN } from './schema.ts';
+
+export type Role = 'server' | 'client';
+
+/** Checks one section's transport. Tables of transports that are not selected mean nothing. */
+export function checkTransport(role: Role, section: RawTable, report: Report): void {
+  const transport = tableOf(ownValue(section, 'transport'));
+  if (transport === undefined) return;
+  const path: KeyPath = [role, 'transport'];
+  const type = textOf(transport, 'type');
+  if (type === 'tls') checkTls(role, transport, path, report);
+  if (type === 'noise') checkNoise(role, transport, path, report);
+  if (type === 'websocket') checkWebsocket(role, transport, path, report);
+  const tcp = tableOf(ownValue(transport, 'tcp'));
+  if (tcp !== undefined) checkProxy(role, tcp, [...path, 'tcp', 'proxy'], report);
+}
+
+function checkTls(role: Role, transport: RawTable, path: KeyPath, report: Report): void {
+  const tls = requireTable('tls', transport, path, report);
+  if (tls === undefined || role === 'client') return;
+  for (const key of ['pkcs12', 'pkcs12_password']) {
+    if (ownValue(tls, key) !== undefined) continue;
+    report.error([...path, 'tls', key], undefined, {
+      message: 'missing key: a TLS server needs its certificate and private key',
+      found: 'no such key',
+      allowed: key === 'pkcs12' ? 'a string, the path of a PKCS#12 file' : 'a string',
+      remedy: `add \`${key} = "…"\` to [${path.join('.')}.tls]`,
+    });
+  }
+}
+
+function checkWebsocket(role: Role, transport: RawTable, path: KeyPath, report: Report): void {
+  const websocket = requireTable('websocket', transport, path, report);
+  if (websocket !== undefined && ownValue(websocket, 'tls') === true) {
+    checkTls(role, transport, path, report);
+  }
+}
+
+/** The table of the selected transport; it is an error if it is missing. */
+function requireTable(
+  key: string,
+  transport: RawTable,
+  path: KeyPath,
+  report: Report,
+): RawTable | undefined {
+  const value = ownValue(transport, key);
+  if (value === undefined) {
+    report.error([...path, key], undefined, {
+      message: `missing table: the selected transport needs [${path.join('.')}.${key}]`,
+      found: 'no such table',
+      allowed: 'a table',
+      remedy:
+        key === 'websocket'
+          ? `add [${path.join('.')}.websocket] with \`tls = false\` or \`tls = true\``
+          : `add [${path.join('.')}.${key}]`,
+    });
+  }
+  return tableOf(value);
+}
+
+function checkNoise(role: Role, transport: RawTable, path: KeyPath, report: Report): void {
+  const noise = requireTable('noise', transport, path, report);
+  if (noise === undefined) return;
+  const table = [...path, 'noise'];
+  for (const key of ['local_private_key', 'remote_public_key']) {
+    const value = textOf(noise, key);
+    if (value === undefined || isNoiseKey(value)) continue;
+    report.error([...table, key], value, {
+      message: 'not a Noise key',
+      allowed: '32 bytes in Base64: 43 letters and an optional =',
+      remedy: 'make a pair of keys with `warren keygen`',
+    });
+  }
+  const given = ownValue(noise, 'pattern');
+  const name = given === undefined ? DEFAULT_NOISE_PATTERN : given;
+  if (typeof name !== 'string') return;
+  const pattern = parseNoisePattern(name);
+  if (pattern === undefined) {
+    report.error([...table, 'pattern'], name, {
+      message: 'not a usable Noise pattern',
+      allowed: NOISE_PATTERN_ALLOWED,
+      remedy: `leave it out for ${DEFAULT_NOISE_PATTERN}`,
+    });
+    return;
+  }
+  checkNoiseKeys(role, pattern, noise, table, report);
+}
+
+function checkNoiseKeys(
+  role: Role,
+  pattern: { clientNeedsPeerKey: boolean; serverNeedsPeerKey: boolean },
+  noise: RawTable,
+  table: KeyPath,
+  report: Report,
+): void {
+  const needsPeer = role === 'client' ? pattern.clientNeedsPeerKey : pattern.serverNeedsPeerKey;
+  const peer = role === 'client' ? 'server' : 'client';
+  if (needsPeer && ownValue(noise, 'remote_public_key') === undefined) {
+    report.error([...table, 'remote_public_key'], undefined, {
+      message: `missing key: this pattern needs the ${peer}’s public key`,
+      found: 'no such key',
+      allowed: 'a string, 32 bytes in Base64',
+      remedy: `add the public key that \`warren keygen\` printed for the ${peer}`,
+    });
+  }
+  const peerMustKnowUs =
+    role === 'client' ? pattern.serverNeedsPeerKey : pattern.clientNeedsPeerKey;
+  if (peerMustKnowUs && ownValue(noise, 'local_private_key') === undefined) {
+    report.warn([...table, 'local_private_key'], undefined, {
+      message: `missing key: a random one is made at each start, which no ${peer} can know`,
+      found: 'no such key',
+      allowed: 'a string, 32 bytes in Base64',
+      remedy: `make a pair with \`warren keygen\` and give the ${peer} the public key`,
+    });
+  }
+}
+
+const PROXY_FAULTS = {
+  url: 'not a URL',
+  scheme: 'unknown proxy scheme',
+  host: 'a URL without a host',
+  port: 'port 0 cannot be dialled',
+} as const;
+
+function checkProxy(role: Role, tcp: RawTable, path: KeyPath, report: Report): void {
+  const text = textOf(tcp, 'proxy');
+  if (text === undefined) return;
+  const found = `a string, "${maskProxyText(text)}"`;
+  const result = parseProxy(text);
+  const isUseless = !result.ok && (result.fault === 'host' || result.fault === 'port');
+  if (!result.ok && !(role === 'server' && isUseless)) {
+    report.error(path, text, {
+      message: PROXY_FAULTS[result.fault],
+      found,
+      allowed: 'socks5://[user:password@]host[:port] or http://[user:password@]host[:port]',
+      remedy: 'for example "socks5://127.0.0.1:1080"',
+    });
+  } else if (role === 'server') {
+    report.warn(path, text, {
+      message: 'a server does not use a proxy',
+      found,
+      remedy: 'remove it, or move it to [client.transport.tcp]',
+    });
+  }
+}
