@@ -1,0 +1,117 @@
+/**
+ * Engine events as log lines. Two sinks: `engineEventLog` for what went wrong or changed, always on and
+ * sampled; `accessLogger` for one line per visitor connection, only when it was asked for.
+ */
+import type { EngineEvent, EventSink, VisitorEnd } from './engine/events.ts';
+import { type EndReason, REASONS } from './engine/reason.ts';
+import type { SocketAddress } from './engine/spec.ts';
+import type { Logger } from './log.ts';
+import type { LogSampler } from './log-sampler.ts';
+
+/** `host:port`, IPv6 hosts in brackets. */
+export function formatAddress({ host, port }: SocketAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function formatPeer(address: SocketAddress | undefined): string | undefined {
+  return address === undefined ? undefined : formatAddress(address);
+}
+
+/**
+ * One line per `visitor_end`, message `visitor`; other events are not its business. Fields:
+ * docs/logging.md. On a client a tcp visitor's address is not known and the field is absent.
+ */
+export function accessLogger(log: Logger): EventSink {
+  return (batch) => {
+    for (const event of batch) if (event.type === 'visitor_end') logVisitor(log, event);
+  };
+}
+
+function logVisitor(log: Logger, event: VisitorEnd): void {
+  const { service, protocol, bytesIn, bytesOut, reason } = event;
+  const visitor = formatPeer(event.visitor);
+  const durationMs = Math.round(event.durationMs);
+  log.info({ service, protocol, visitor, bytesIn, bytesOut, durationMs, reason }, 'visitor');
+}
+
+/** Everything but `visitor_end`. Facts that a stranger can cause at will go through the sampler. */
+export function engineEventLog(log: Logger, sampler: LogSampler): EventSink {
+  return (batch) => {
+    for (const event of batch) logEvent(log, sampler, event);
+  };
+}
+
+function logEvent(log: Logger, sampler: LogSampler, event: EngineEvent): void {
+  switch (event.type) {
+    case 'visitor_end':
+      return;
+    case 'bound':
+      log.info({ service: event.service, address: formatAddress(event.address) }, 'service bound');
+      return;
+    case 'bind_failed':
+      sampler.warn(bindFailedFields(event), 'service cannot bind, will retry');
+      return;
+    case 'tunnel_rejected': {
+      const { reason, count } = event;
+      const fields = { reason, peer: formatPeer(event.peer), count, why: REASONS[reason].text };
+      sampler.warn(fields, 'tunnel connection rejected');
+      return;
+    }
+    case 'visitor_refused': {
+      const { service, reason, error, count } = event;
+      const fields = { service, reason, error, count, why: REASONS[reason].text };
+      sampler[levelOf(reason)](fields, 'visitor not served');
+      return;
+    }
+    case 'channel_failed': {
+      const { service, reason, error, count } = event;
+      const fields = { service, reason, error, count, why: REASONS[reason].text };
+      sampler[channelLevelOf(reason)](fields, 'data channel ended unused');
+      return;
+    }
+    case 'accept_failed': {
+      const { address, error } = event;
+      sampler.error({ address, error, hint: acceptHint(error) }, 'accept failed, will retry');
+      return;
+    }
+    case 'events_lost':
+      sampler.warn({ count: event.count }, 'engine events lost');
+  }
+}
+
+function levelOf(reason: EndReason): 'debug' | 'warn' {
+  return REASONS[reason].ok ? 'debug' : 'warn';
+}
+
+/** The pool replaces a stale channel by itself and nobody was harmed: no reason to warn. */
+function channelLevelOf(reason: EndReason): 'debug' | 'warn' {
+  return reason === 'stale_channel' ? 'debug' : levelOf(reason);
+}
+
+function bindFailedFields(event: Extract<EngineEvent, { type: 'bind_failed' }>): object {
+  const { service, address, error, attempt } = event;
+  return { service, address, error, attempt, hint: bindHint(error) };
+}
+
+/** What to do about a failed bind, from the system's error text; also used for the tunnel's own. */
+export function bindHint(error: string): string | undefined {
+  if (error.includes('EADDRINUSE')) {
+    return 'another program listens there: stop it or change bind_addr';
+  }
+  if (error.includes('EADDRNOTAVAIL')) {
+    return 'this host does not have that address: use 0.0.0.0 or [::], or one of its own';
+  }
+  if (error.includes('EACCES')) {
+    return 'ports below 1024 need CAP_NET_BIND_SERVICE or root: take a higher port';
+  }
+  if (error.includes('ENOTFOUND') || error.includes('EAI_AGAIN')) {
+    return 'the name in bind_addr cannot be resolved: write an IP address';
+  }
+  return undefined;
+}
+
+function acceptHint(error: string): string | undefined {
+  if (error.includes('EMFILE')) return 'raise the limit of open files (LimitNOFILE=, ulimit -n)';
+  if (error.includes('ENFILE')) return 'the system has no file descriptors left (fs.file-max)';
+  return undefined;
+}
