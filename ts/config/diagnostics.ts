@@ -95,9 +95,14 @@ export function describe(value: unknown, path: KeyPath): string {
   const kind = kindOf(value);
   if (kind === 'nothing' || kind === 'a table' || kind === 'an array') return kind;
   if (isSecretPath(path)) return `${kind}, ${SECRET_MASK}`;
-  if (typeof value !== 'string')
-    return `${kind}, ${value instanceof Date ? value.toJSON() : value}`;
+  if (typeof value !== 'string') return `${kind}, ${printed(value)}`;
   return `${kind}, ${quote(clip(value))}`;
+}
+
+function printed(value: unknown): string {
+  if (value instanceof Date) return String(value.toJSON());
+  // Without its point, a float would look like the integer that is asked for.
+  return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
 /** The TOML name of a value's type, with its article. */

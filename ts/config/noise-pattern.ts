@@ -16,7 +16,7 @@ const PATTERN =
   /^Noise_(?:N|[XKI]1?)(?:N|[KX]1?)_25519_(?:ChaChaPoly|AESGCM)_(?:SHA256|SHA512|BLAKE2s|BLAKE2b)$/;
 
 /** What `pattern` may be, for messages. */
-export const NOISE_PATTERN_ALLOWED =
+export const NOISE_PATTERN_ALLOWED: string =
   'Noise_<pattern>_25519_<cipher>_<hash>: a two-way pattern such as NK, XX, KK or IK; ' +
   'ChaChaPoly or AESGCM; SHA256, SHA512, BLAKE2s or BLAKE2b';
 

@@ -1,0 +1,27 @@
+/** The one way from raw tables to a checked configuration, for files and for callers' options alike. */
+import { buildConfig } from './build.ts';
+import { checkMeaning } from './checks.ts';
+import type { Config } from './config.ts';
+import type { Problem } from './diagnostics.ts';
+import { newReport, type RawTable } from './report.ts';
+import { checkShape } from './shape.ts';
+import { resolveTokens, type TokenSources } from './tokens.ts';
+
+/** What came of it: a configuration unless a problem is an error. */
+export interface Interpretation {
+  readonly config: Config | undefined;
+  readonly problems: readonly Problem[];
+  /** Token files that have a say. */
+  readonly files: readonly string[];
+}
+
+/** Checks everything, so that every problem is told at once, and builds if nothing is wrong. */
+export function interpret(raw: RawTable, sources: TokenSources | undefined): Interpretation {
+  const report = newReport();
+  const file = checkShape(raw, report);
+  checkMeaning(raw, report);
+  const { tokens, files } = resolveTokens(raw, sources, report);
+  const isUsable = report.problems.every(({ severity }) => severity === 'warning');
+  const config = file !== undefined && isUsable ? buildConfig(file, tokens) : undefined;
+  return { config, problems: report.problems, files };
+}
