@@ -1,0 +1,165 @@
+// Child processes: started with a log file each, killed by pid, none left behind. Readiness is
+// an event, not a delay: a round trip that works.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const running = new Set<ChildProcess>();
+const directories = new Set<string>();
+
+/** Whatever ends this process ends its children and removes its files. */
+export function killAllOnExit(): void {
+  process.on('exit', () => {
+    for (const child of running) child.kill('SIGKILL');
+    for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+  });
+  process.on('SIGINT', () => process.exit(130));
+  process.on('SIGTERM', () => process.exit(143));
+}
+
+/** Starts a child that is killed with this process; its standard streams are the caller's. */
+export function track(child: ChildProcess): ChildProcess {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  child.once('error', () => running.delete(child));
+  return child;
+}
+
+/** A directory for configuration and logs, removed at exit. */
+export function scratchDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'warren-bench-'));
+  directories.add(directory);
+  return directory;
+}
+
+export function removeDirectory(directory: string): void {
+  rmSync(directory, { recursive: true, force: true });
+  directories.delete(directory);
+}
+
+/** A long-running program of a tunnel. */
+export class Daemon {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  readonly #log: string;
+  #alive = true;
+
+  constructor(command: Command, log: string) {
+    this.#log = log;
+    writeFileSync(log, '');
+    const fd = openSync(log, 'a');
+    this.#child = track(
+      spawn(command.file, command.args, {
+        stdio: ['ignore', fd, fd],
+        env: { ...process.env, ...command.env },
+      }),
+    );
+    closeSync(fd);
+    this.#ended = new Promise((resolve) => {
+      const end = (): void => {
+        this.#alive = false;
+        resolve();
+      };
+      this.#child.once('exit', end);
+      this.#child.once('error', end);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  get output(): string {
+    return readFileSync(this.#log, 'utf8');
+  }
+
+  async destroy(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}
+
+const PORTS = { from: 20_000, to: 32_000 };
+
+/** A port below the ephemeral range, so that no outgoing connection of a run can take it. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    const free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+}
+
+const TRY_LIMIT_MS = 500;
+const TRY_EVERY_MS = 20;
+
+/** Connects and, given bytes, waits for the same bytes back; false on any trouble. */
+function attempt(port: number, request: Buffer | undefined, reply: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const end = (outcome: boolean): void => {
+      socket.destroy();
+      resolve(outcome);
+    };
+    let received = '';
+    socket.setTimeout(TRY_LIMIT_MS, () => end(false));
+    socket.once('error', () => end(false));
+    socket.once('close', () => end(false));
+    socket.once('connect', () => (request === undefined ? end(true) : socket.write(request)));
+    socket.on('data', (bytes) => {
+      received += bytes.toString('latin1');
+      if (received.length >= reply.length) end(received === reply);
+    });
+  });
+}
+
+async function until(
+  what: string,
+  limitMs: number,
+  daemons: readonly Daemon[],
+  works: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (!(await works())) {
+    if (daemons.some((daemon) => !daemon.alive)) throw new Error(`a process ended before ${what}`);
+    if (Date.now() > deadline) throw new Error(`no ${what} within ${limitMs / 1000} s`);
+    await sleep(TRY_EVERY_MS);
+  }
+}
+
+/** Waits until something listens on the port. */
+export async function listens(
+  port: number,
+  limitMs: number,
+  daemons: readonly Daemon[],
+): Promise<void> {
+  await until(`listener on port ${port}`, limitMs, daemons, () => attempt(port, undefined, ''));
+}
+
+/** Waits until the sink's echo answers through the port. */
+export async function echoes(
+  port: number,
+  limitMs: number,
+  daemons: readonly Daemon[],
+): Promise<void> {
+  const request = Buffer.from('eready');
+  await until(`echo through port ${port}`, limitMs, daemons, () => attempt(port, request, 'ready'));
+}

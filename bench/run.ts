@@ -1,0 +1,57 @@
+// Entry of the benchmark runner. Phases: options, build the load generator, move into an own
+// network namespace, find the peers, measure in interleaved rounds, report.
+
+import { buildLoader, startSink } from './load.ts';
+import { describeMachine } from './machine.ts';
+import { enterNamespace } from './namespace.ts';
+import { HELP, type Options, readOptions } from './options.ts';
+import { findPeers } from './peers.ts';
+import { killAllOnExit } from './process.ts';
+import { printReport, writeResults } from './report.ts';
+import { selectRows } from './rows.ts';
+import { runRounds } from './schedule.ts';
+
+async function measure(options: Options): Promise<void> {
+  const stages = selectRows(options.only);
+  const { found, missing } = findPeers(options.peers);
+  const sink = await startSink();
+  const machine = await describeMachine(sink.addr);
+  const results = await runRounds({ options, stages, peers: found, sink });
+  const document = {
+    machine,
+    options,
+    peers: found.map(({ name, version }) => ({
+      name,
+      version,
+      engine: results.engines.get(name) ?? null,
+    })),
+    missing: [...missing, ...results.dropped],
+    seconds: results.seconds,
+    disturbed: results.disturbed,
+    failures: results.failures,
+    rows: results.rows,
+  };
+  printReport(document);
+  process.stdout.write(`\nJSON: ${writeResults(document)}\n`);
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  killAllOnExit();
+  await buildLoader();
+  const code = await enterNamespace();
+  if (code !== undefined) return code;
+  await measure(options);
+  return 0;
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}

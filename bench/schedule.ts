@@ -1,0 +1,150 @@
+// Rounds: in each, every row meets every peer in random order, so that a machine whose speed
+// drifts is the same for all. Keeps every sample.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runCell } from './cell.ts';
+import type { Sink } from './load.ts';
+import type { Options } from './options.ts';
+import type { Missing, Peer } from './peers.ts';
+import { Progress } from './progress.ts';
+import type { Row } from './row.ts';
+import { ROWS, type Stage } from './rows.ts';
+import { shuffled } from './stats.ts';
+import { startTunnel, type Tunnel } from './tunnel.ts';
+
+/** Fresh processes finish starting (lazy loading, warren's page trim) before memory is read. */
+const SETTLE_MS = 2000;
+
+export interface RowResult {
+  readonly name: string;
+  /** By peer, one sample a round. */
+  readonly samples: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>>;
+}
+
+export interface Failure {
+  readonly row: string;
+  readonly peer: string;
+  readonly round: number;
+  readonly message: string;
+}
+
+export interface Results {
+  readonly rows: readonly RowResult[];
+  readonly failures: readonly Failure[];
+  readonly dropped: readonly Missing[];
+  readonly engines: ReadonlyMap<string, string>;
+  readonly disturbed: { readonly cells: number; readonly of: number };
+  readonly seconds: number;
+}
+
+export interface Plan {
+  readonly options: Options;
+  readonly stages: readonly Stage[];
+  readonly peers: readonly Peer[];
+  readonly sink: Sink;
+}
+
+/** Runs all rounds; a cell that fails is noted and the rest goes on. */
+export async function runRounds(plan: Plan): Promise<Results> {
+  return await new Rounds(plan).run();
+}
+
+class Rounds {
+  readonly #plan: Plan;
+  readonly #samples = new Map<string, Record<string, Record<string, number>[]>>();
+  readonly #failures: Failure[] = [];
+  readonly #dropped: Missing[] = [];
+  readonly #engines = new Map<string, string>();
+  readonly #progress: Progress;
+  #peers: readonly Peer[];
+  #cells = 0;
+  #disturbed = 0;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#peers = plan.peers;
+    const rows = plan.stages.reduce(
+      (sum, { first, shuffled: rest }) => sum + first.length + rest.length,
+      0,
+    );
+    this.#progress = new Progress(rows * plan.peers.length * plan.options.rounds);
+  }
+
+  async run(): Promise<Results> {
+    const started = Date.now();
+    for (let round = 1; round <= this.#plan.options.rounds; round += 1) {
+      for (const stage of this.#plan.stages) await this.#stage(stage, round);
+    }
+    this.#progress.end();
+    return {
+      rows: ROWS.filter(({ name }) => this.#samples.has(name)).map(({ name }) => ({
+        name,
+        samples: this.#samples.get(name) ?? {},
+      })),
+      failures: this.#failures,
+      dropped: this.#dropped,
+      engines: this.#engines,
+      disturbed: { cells: this.#disturbed, of: this.#cells },
+      seconds: Math.round((Date.now() - started) / 1000),
+    };
+  }
+
+  async #stage(stage: Stage, round: number): Promise<void> {
+    const tunnels = await this.#startAll(round);
+    try {
+      if (stage.first.length > 0) await sleep(SETTLE_MS);
+      for (const row of [...stage.first, ...shuffled(stage.shuffled)]) {
+        for (const [peer, tunnel] of shuffled([...tunnels])) {
+          await this.#cell(row, peer, tunnel, round);
+        }
+      }
+    } finally {
+      await Promise.all([...tunnels.values()].map((tunnel) => tunnel.destroy()));
+    }
+  }
+
+  /** A peer that does not start is left out from then on. */
+  async #startAll(round: number): Promise<Map<string, Tunnel>> {
+    const tunnels = new Map<string, Tunnel>();
+    for (const peer of this.#peers) {
+      try {
+        const tunnel = await startTunnel(peer, this.#plan.sink);
+        tunnels.set(peer.name, tunnel);
+        if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
+      } catch (error) {
+        this.#dropped.push({
+          name: peer.name,
+          reason: `did not start in round ${round}: ${text(error)}`,
+        });
+        this.#peers = this.#peers.filter(({ name }) => name !== peer.name);
+      }
+    }
+    return tunnels;
+  }
+
+  async #cell(row: Row, peer: string, tunnel: Tunnel, round: number): Promise<void> {
+    this.#progress.show(`round ${round}/${this.#plan.options.rounds}, ${row.name}, ${peer}`);
+    try {
+      const { sample, others, disturbed } = await runCell(
+        row,
+        tunnel,
+        this.#plan.sink,
+        this.#plan.options.seconds,
+      );
+      this.#disturbed += Number(disturbed);
+      const byPeer = this.#samples.get(row.name) ?? {};
+      this.#samples.set(row.name, byPeer);
+      const samples = byPeer[peer] ?? [];
+      byPeer[peer] = samples;
+      samples.push({ ...sample, others });
+    } catch (error) {
+      this.#failures.push({ row: row.name, peer, round, message: text(error) });
+    }
+    this.#cells += 1;
+    this.#progress.step();
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
