@@ -94,6 +94,7 @@ function chooseFormat(env: LogEnvironment, isTerminal: boolean, ignored: Ignored
 
 /** A logger with an end. */
 export interface Log extends Logger {
+  readonly format: LogFormat;
   /** Resolves with true when all lines are with the system, with false at the deadline. */
   flush(deadlineMs: number): Promise<boolean>;
 }
@@ -121,6 +122,7 @@ export function openLog({ env, fd, isTerminal }: OpenLogOptions): Log {
   );
   for (const fields of ignored) logger.warn(fields, 'environment variable ignored');
   return {
+    format,
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),

@@ -1,0 +1,167 @@
+/**
+ * The command line as a value. cac knows the commands, options and help; it is not asked to run
+ * anything, because its own errors end neither with our texts nor with our exit codes.
+ *
+ * @throws WARREN_E_USAGE
+ */
+import { type CAC, cac } from 'cac';
+import { WarrenError } from '../errors.ts';
+import type { Role } from './role.ts';
+import { helpSections } from './usage.ts';
+import { packageVersion } from './version.ts';
+
+export interface RunArguments {
+  readonly verb: 'run';
+  readonly file: string;
+  readonly role: Role | undefined;
+  readonly accessLog: boolean;
+  readonly drainMs: number;
+}
+
+export interface DemoArguments {
+  readonly verb: 'demo';
+  readonly mebibytes: number;
+}
+
+export type Arguments =
+  | RunArguments
+  | DemoArguments
+  | { readonly verb: 'check'; readonly file: string }
+  | { readonly verb: 'version'; readonly verbose: boolean }
+  | { readonly verb: 'help'; readonly print: () => void };
+
+const DEFAULT_DRAIN_SECONDS = 10;
+/** The longest delay of a Node timer. */
+const MAX_DRAIN_SECONDS = 2_147_483;
+const DEFAULT_DEMO_MIB = 256;
+const MAX_DEMO_MIB = 1_048_576;
+
+/** Options as cac gives them: camel case, and whatever type the words looked like. */
+interface Options {
+  readonly help?: unknown;
+  readonly version?: unknown;
+  readonly verbose?: unknown;
+  readonly genkey?: unknown;
+  readonly server?: unknown;
+  readonly client?: unknown;
+  readonly accessLog?: unknown;
+  readonly drainTimeout?: unknown;
+  readonly size?: unknown;
+  /** What followed a lone `--`. */
+  readonly '--'?: unknown;
+}
+
+/** `argv` without the program and script names. */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const cli = commandLine();
+  cli.parse(['node', 'warren', ...argv], { run: false });
+  const options: Options = cli.options;
+  if (options.help === true) return { verb: 'help', print: () => cli.outputHelp() };
+  if (options.version === true) return { verb: 'version', verbose: options.verbose === true };
+  if (options.genkey !== undefined) throw genkeyError();
+  checkOptions(cli);
+  return toArguments(cli.matchedCommandName, options, positionals(cli, argv, options));
+}
+
+function commandLine(): CAC {
+  const cli = cac('warren');
+  cli.globalCommand.version(packageVersion(), '-V, --version');
+  cli.option('-h, --help', 'Show this help, or that of a command');
+  cli.option('--verbose', 'With --version: engine, node and platform too');
+  cli.globalCommand.helpCallback = (sections) =>
+    helpSections(sections, cli.matchedCommandName === undefined);
+  cli
+    .command('<CONFIG>', 'Run the role that the file has')
+    .usage('[OPTIONS] CONFIG')
+    .option('-s, --server', 'Run as server, where the file has both roles')
+    .option('-c, --client', 'Run as client, where the file has both roles')
+    .option('--access-log', 'One log line per visitor connection')
+    .option('--drain-timeout <SECONDS>', 'How long visitors may take to finish at the end', {
+      default: DEFAULT_DRAIN_SECONDS,
+    })
+    .option('--genkey [CURVE]', 'Not built yet: make a key pair for the noise transport');
+  cli
+    .command('check <CONFIG>', 'Check the file and print what it means, secrets masked')
+    .usage('check CONFIG');
+  cli
+    .command('demo', 'Run a tunnel on this machine, end to end, and measure it')
+    .usage('demo [OPTIONS]')
+    .option('--size <MIB>', 'MiB to transfer', { default: DEFAULT_DEMO_MIB });
+  return cli;
+}
+
+/** Unknown options and missing values, which cac finds, in our error. */
+function checkOptions(cli: CAC): void {
+  try {
+    cli.matchedCommand?.checkUnknownOptions();
+    cli.matchedCommand?.checkOptionValue();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw usageError(text.replaceAll('`', '').replace(/^[A-Z]/, (first) => first.toLowerCase()));
+  }
+}
+
+/**
+ * The arguments that are not options. cac turns `007` into 7 and leaves out what follows `--`: a file
+ * name is what was typed.
+ */
+function positionals(cli: CAC, argv: readonly string[], options: Options): string[] {
+  const typed = (value: unknown): string =>
+    typeof value === 'number'
+      ? (argv.find((word) => word !== '' && Number(word) === value) ?? String(value))
+      : String(value);
+  const behind: unknown = options['--'];
+  const all: readonly unknown[] = [...cli.args, ...(Array.isArray(behind) ? behind : [])];
+  return all.map(typed);
+}
+
+function toArguments(name: string | undefined, options: Options, words: string[]): Arguments {
+  if (name === 'demo') {
+    expectAtMost(0, words);
+    return { verb: 'demo', mebibytes: numberOption('--size', options.size, 1, MAX_DEMO_MIB) };
+  }
+  const file = words[0];
+  if (file === undefined || file === '') throw usageError('no configuration file given');
+  expectAtMost(1, words);
+  if (name === 'check') return { verb: 'check', file };
+  return {
+    verb: 'run',
+    file,
+    role: roleOption(options),
+    accessLog: options.accessLog === true,
+    drainMs: numberOption('--drain-timeout', options.drainTimeout, 0, MAX_DRAIN_SECONDS) * 1_000,
+  };
+}
+
+function expectAtMost(count: number, words: readonly string[]): void {
+  if (words.length > count) throw usageError(`unexpected argument: ${words[count]}`);
+}
+
+function roleOption(options: Options): Role | undefined {
+  const server = isGiven(options.server);
+  const client = isGiven(options.client);
+  if (server && client) throw usageError('--server and --client exclude each other: give one');
+  if (server) return 'server';
+  return client ? 'client' : undefined;
+}
+
+/** A flag that was given twice is an array. */
+function isGiven(value: unknown): boolean {
+  return Array.isArray(value) ? value.some(isGiven) : value === true;
+}
+
+function numberOption(flag: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw usageError(`${flag} takes a number from ${min} to ${max}`);
+}
+
+function genkeyError(): WarrenError {
+  return usageError(
+    '--genkey is not built yet in this version: it comes with the noise transport.' +
+      ' rathole --genkey makes keys that will fit',
+  );
+}
+
+function usageError(message: string): WarrenError {
+  return new WarrenError('WARREN_E_USAGE', message);
+}
