@@ -1,0 +1,110 @@
+/**
+ * Dials the data channels that a server asks for: a bounded number at once, the rest in a bounded
+ * queue (wire-v1 W14), each retried with short, growing, jittered pauses (W42).
+ */
+import type { EndReason } from '../engine/reason.ts';
+import type { DialSpec, SocketAddress } from '../engine/spec.ts';
+import { errorText, WarrenError } from '../errors.ts';
+import type { Limits } from '../limits.ts';
+import { dialTcp } from './dial.ts';
+import type { Link } from './link.ts';
+
+const FIRST_PAUSE_MS = 50;
+const PAUSE_MAX_MS = 1_000;
+
+export interface ChannelDialerOptions {
+  readonly limits: Limits;
+  readonly dial: DialSpec;
+  /** Where the control channel is: the session key is known only there. */
+  readonly first: SocketAddress;
+  readonly nodelay: () => boolean;
+  readonly opened: (link: Link) => void;
+  readonly failed: (reason: EndReason, error: string) => void;
+}
+
+export class ChannelDialer {
+  readonly #options: ChannelDialerOptions;
+  readonly #abort = new AbortController();
+  #running = 0;
+  #waiting = 0;
+
+  constructor(options: ChannelDialerOptions) {
+    this.#options = options;
+  }
+
+  create(count: number): void {
+    const { dialsWaiting } = this.#options.limits;
+    const room = dialsWaiting - this.#waiting;
+    for (let i = room; i < count; i++) {
+      this.#options.failed('dial_limit', `more than ${dialsWaiting} channels are waiting`);
+    }
+    this.#waiting += Math.min(count, room);
+    this.#next();
+  }
+
+  /** Gives up everything that is not open yet. */
+  close(): void {
+    this.#waiting = 0;
+    this.#abort.abort();
+  }
+
+  #next(): void {
+    while (this.#running < this.#options.limits.dialsAtOnce && this.#waiting > 0) {
+      this.#running += 1;
+      this.#waiting -= 1;
+      void this.#open().finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { limits, opened, failed } = this.#options;
+    const { signal } = this.#abort;
+    const giveUp = Date.now() + limits.dialRetryMs;
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
+      try {
+        opened(await this.#dial(giveUp - Date.now()));
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof WarrenError)) throw error;
+        const jittered = pauseMs * (0.5 + Math.random());
+        if (Date.now() + jittered >= giveUp) {
+          failed('dial_failed', errorText(error));
+          return;
+        }
+        await pause(jittered, signal);
+        if (signal.aborted) return;
+      }
+    }
+  }
+
+  #dial(leftMs: number): Promise<Link> {
+    const { limits, dial, first, nodelay } = this.#options;
+    return dialTcp(
+      dial.remote,
+      {
+        timeoutMs: Math.max(1, Math.min(limits.dialTimeoutMs, leftMs)),
+        preferIpv6: dial.preferIpv6,
+        nodelay: nodelay(),
+        keepaliveSecs: dial.transport.tcp.keepaliveSecs,
+        first,
+      },
+      this.#abort.signal,
+    );
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}

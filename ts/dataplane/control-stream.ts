@@ -1,0 +1,205 @@
+/**
+ * The ControlStream of the TypeScript engine: ordered reads and writes on a link while the control
+ * plane holds it, raw chunks to a routine while a service has it attached.
+ */
+import type { ControlStream } from '../engine/engine.ts';
+import type { EndReason } from '../engine/reason.ts';
+import type { SocketAddress } from '../engine/spec.ts';
+import { WarrenError } from '../errors.ts';
+import type { Link } from './link.ts';
+
+/** Unread bytes that are kept; a command is 4 bytes, a hello 37. */
+const UNREAD_MAX = 4_096;
+
+/** What a routine does with an attached stream. */
+export interface ControlRoutineSink {
+  /** Consumes what it knows and returns how much that was. Less than all is surplus. */
+  bytes(chunk: Buffer): number;
+  ended(reason: EndReason): void;
+}
+
+export interface ControlStreamOptions {
+  readonly lingerMs: number;
+  /** Bytes that were read behind the hello. */
+  readonly unread: Uint8Array;
+  /** Runs once, when the stream is attached or ends: authenticated or gone. */
+  readonly settled: () => void;
+  /** Runs once, when the stream ends. */
+  readonly ended: () => void;
+}
+
+interface PendingRead {
+  readonly length: number;
+  readonly resolve: (bytes: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class TypescriptControlStream implements ControlStream {
+  readonly #link: Link;
+  readonly #options: ControlStreamOptions;
+  #settled = false;
+  #unread: Buffer;
+  #read: PendingRead | undefined;
+  readonly #writes = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
+  /** Stays through a suspension, to hear of the end. */
+  #routine: ControlRoutineSink | undefined;
+  #attached = false;
+  #end: EndReason | undefined;
+
+  constructor(link: Link, options: ControlStreamOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#unread = Buffer.from(options.unread);
+    link.setSink({
+      data: (chunk) => this.#onData(chunk),
+      end: () => this.#finishWith('control_eof'),
+      closed: (error) => this.#finishWith(error === undefined ? 'control_eof' : 'control_reset'),
+    });
+    link.onDrained = () => this.#settleWrites(undefined);
+    link.resume();
+  }
+
+  get peer(): SocketAddress {
+    return this.#link.peer;
+  }
+
+  read(length: number): Promise<Uint8Array> {
+    this.#requireHeld();
+    if (this.#read !== undefined || length < 1 || length > UNREAD_MAX) {
+      throw new WarrenError('WARREN_E_STATE', 'one read of 1 to 4096 bytes at a time');
+    }
+    return new Promise((resolve, reject) => {
+      this.#read = { length, resolve, reject };
+      this.#serveRead();
+    });
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.#requireHeld();
+    if (this.#end !== undefined) return Promise.reject(this.#closedError());
+    if (this.#link.write(bytes)) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#writes.add({ resolve, reject }));
+  }
+
+  finish(reason: EndReason): void {
+    if (this.#end !== undefined) return;
+    const link = this.#link;
+    this.#finishWith(reason, 'linger');
+    link.setSink({
+      data: () => true,
+      end: () => link.endSoon(),
+      closed: () => clearTimeout(timer),
+    });
+    const timer = setTimeout(() => link.destroy(), this.#options.lingerMs);
+    link.resume();
+    link.end();
+    if (link.ended) link.endSoon();
+  }
+
+  destroy(reason: EndReason): void {
+    this.#finishWith(reason);
+  }
+
+  // -- for services of the same engine ------------------------------------------------------------
+
+  /** held -> attached. Unread bytes go to the routine first. @throws WARREN_E_STATE */
+  attach(routine: ControlRoutineSink): void {
+    this.#requireHeld();
+    this.#settle();
+    if (this.#end !== undefined) {
+      const reason = this.#end;
+      queueMicrotask(() => routine.ended(reason));
+      return;
+    }
+    this.#link.setNoDelay(true);
+    this.#routine = routine;
+    this.#attached = true;
+    const unread = this.#unread;
+    this.#unread = Buffer.alloc(0);
+    if (unread.length > 0) this.#onData(unread);
+    this.#link.resume();
+  }
+
+  /** attached -> held: the routine is suspended and `bytes` are unread. */
+  suspend(bytes: Buffer): void {
+    this.#attached = false;
+    this.#unread = Buffer.from(bytes);
+  }
+
+  /** What the routine sends. Commands that a stuck peer does not take are bounded by its caller. */
+  send(bytes: Uint8Array): void {
+    if (this.#end === undefined) this.#link.write(bytes);
+  }
+
+  get backlog(): number {
+    return this.#link.backlog;
+  }
+
+  // ------------------------------------------------------------------------------------------------
+
+  #onData(chunk: Uint8Array): boolean {
+    const all = Buffer.concat([this.#unread, chunk]);
+    this.#unread = all;
+    if (this.#attached && this.#routine !== undefined) {
+      const used = this.#routine.bytes(all);
+      // Else `suspend` has put the rest where reads find it.
+      if (this.#attached) this.#unread = all.subarray(used);
+    } else {
+      this.#serveRead();
+    }
+    return this.#end === undefined && this.#unread.length <= UNREAD_MAX;
+  }
+
+  #serveRead(): void {
+    const read = this.#read;
+    if (read === undefined) return;
+    if (this.#unread.length >= read.length) {
+      this.#read = undefined;
+      const bytes = Buffer.from(this.#unread.subarray(0, read.length));
+      this.#unread = Buffer.from(this.#unread.subarray(read.length));
+      this.#link.resume();
+      read.resolve(bytes);
+    } else if (this.#end !== undefined) {
+      this.#read = undefined;
+      read.reject(this.#closedError());
+    }
+  }
+
+  #finishWith(reason: EndReason, how: 'close' | 'linger' = 'close'): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    if (how === 'close') this.#link.destroy();
+    this.#settle();
+    this.#serveRead();
+    this.#settleWrites(this.#closedError());
+    const routine = this.#routine;
+    this.#routine = undefined;
+    this.#attached = false;
+    routine?.ended(reason);
+    this.#options.ended();
+  }
+
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#options.settled();
+  }
+
+  #settleWrites(error: Error | undefined): void {
+    for (const write of this.#writes) {
+      if (error === undefined) write.resolve();
+      else write.reject(error);
+    }
+    this.#writes.clear();
+  }
+
+  #requireHeld(): void {
+    if (this.#attached) {
+      throw new WarrenError('WARREN_E_STATE', 'the control stream is attached to a service');
+    }
+  }
+
+  #closedError(): WarrenError {
+    return new WarrenError('WARREN_E_CONTROL_CLOSED', `control channel ended: ${this.#end}`);
+  }
+}

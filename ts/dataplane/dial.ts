@@ -1,0 +1,150 @@
+/**
+ * From a name and a port to a connected link: resolves, then tries every address, the next one
+ * 250 ms after the one before without giving that up (RFC 8305), so that neither a dead address nor a
+ * long round trip decides (wire-v1 W18).
+ */
+import { lookup } from 'node:dns/promises';
+import net from 'node:net';
+import { formatAddress } from '../config/address.ts';
+import type { HostPort, SocketAddress } from '../engine/spec.ts';
+import { errorText, WarrenError } from '../errors.ts';
+import { TcpLink } from './tcp-link.ts';
+
+const STAGGER_MS = 250;
+
+export interface DialOptions {
+  readonly timeoutMs: number;
+  readonly preferIpv6?: boolean;
+  readonly nodelay: boolean;
+  readonly keepaliveSecs: number;
+  /** Tried before the addresses of the name. */
+  readonly first?: SocketAddress | undefined;
+}
+
+/**
+ * @throws WARREN_E_CONNECT naming what was tried, the last system error as cause;
+ * WARREN_E_ABORTED when the signal fires.
+ */
+export async function dialTcp(
+  to: HostPort,
+  options: DialOptions,
+  signal?: AbortSignal,
+): Promise<TcpLink> {
+  const started = Date.now();
+  const addresses = await resolve(to, options);
+  if (signal?.aborted) throw new WarrenError('WARREN_E_ABORTED', 'dialling was cancelled');
+  const leftMs = Math.max(1, options.timeoutMs - (Date.now() - started));
+  return new Race(to, addresses, { ...options, timeoutMs: leftMs }, signal).winner;
+}
+
+async function resolve(to: HostPort, options: DialOptions): Promise<SocketAddress[]> {
+  const { host, port } = to;
+  let found: SocketAddress[];
+  if (net.isIP(host) > 0) {
+    found = [{ host, port }];
+  } else {
+    try {
+      const answers = await lookup(host, { all: true, verbatim: true });
+      if (options.preferIpv6) answers.sort((a, b) => b.family - a.family);
+      found = answers.map(({ address }) => ({ host: address, port }));
+    } catch (error) {
+      if (options.first !== undefined) return [options.first];
+      throw new WarrenError('WARREN_E_CONNECT', `cannot resolve ${host}: ${errorText(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  const { first } = options;
+  if (first === undefined) return found;
+  return [first, ...found.filter((a) => a.host !== first.host || a.port !== first.port)];
+}
+
+interface Settle {
+  readonly resolve: (link: TcpLink) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Attempts under way for one dial; the first that connects wins, the others are dropped. */
+class Race {
+  readonly winner: Promise<TcpLink>;
+  readonly #to: HostPort;
+  readonly #options: DialOptions;
+  readonly #waiting: SocketAddress[];
+  readonly #running = new Set<TcpLink>();
+  readonly #failures: string[] = [];
+  #cause: unknown;
+  #stagger: NodeJS.Timeout | undefined;
+  #settle: Settle | undefined;
+  readonly #timeout: NodeJS.Timeout;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    to: HostPort,
+    addresses: SocketAddress[],
+    options: DialOptions,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#to = to;
+    this.#options = options;
+    this.#waiting = addresses;
+    this.#signal = signal;
+    this.winner = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#timeout = setTimeout(() => {
+      this.#failures.push(`no answer within ${options.timeoutMs} ms`);
+      this.#fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
+    }, options.timeoutMs);
+    signal?.addEventListener('abort', this.#onAbort);
+    this.#next();
+  }
+
+  readonly #onAbort = (): void =>
+    this.#end()?.reject(new WarrenError('WARREN_E_ABORTED', 'dialling was cancelled'));
+
+  #next(): void {
+    clearTimeout(this.#stagger);
+    const address = this.#waiting.shift();
+    if (address === undefined) {
+      if (this.#running.size === 0) this.#fail(this.#cause);
+      return;
+    }
+    const { nodelay, keepaliveSecs } = this.#options;
+    const link = TcpLink.dial(address, {
+      noDelay: nodelay,
+      keepAlive: keepaliveSecs > 0,
+      keepAliveInitialDelay: keepaliveSecs * 1_000,
+    } as net.SocketConstructorOpts);
+    this.#running.add(link);
+    link.established((error) => {
+      this.#running.delete(link);
+      if (error === undefined) {
+        this.#end()?.resolve(link);
+        return;
+      }
+      if (this.#settle === undefined) return;
+      this.#cause = error;
+      this.#failures.push(errorText(error));
+      this.#next();
+    });
+    if (this.#waiting.length > 0) this.#stagger = setTimeout(() => this.#next(), STAGGER_MS);
+  }
+
+  #fail(cause: unknown): void {
+    const to = formatAddress(this.#to);
+    const message = `cannot connect to ${to}: ${this.#failures.join('; ') || errorText(cause)}`;
+    this.#end()?.reject(new WarrenError('WARREN_E_CONNECT', message, { cause }));
+  }
+
+  /** Once: stops everything that still runs and returns how to settle. */
+  #end(): Settle | undefined {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    clearTimeout(this.#timeout);
+    clearTimeout(this.#stagger);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    for (const link of this.#running) link.destroy();
+    this.#running.clear();
+    return settle;
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Data channels of one tcp service that wait for a visitor, and the bookkeeping of those that were
+ * requested. Idle channels are read, so that FIN, RST and stray bytes are noticed while nobody uses
+ * them (wire-v1 W11); requests that nobody answered are made again (W12).
+ */
+import type { EndReason } from '../engine/reason.ts';
+import type { Limits } from '../limits.ts';
+import type { ServiceCounters } from './counters.ts';
+import type { Link } from './link.ts';
+
+const DECAY_MS = 10_000;
+
+export interface PoolOptions {
+  readonly limits: Limits;
+  readonly counters: ServiceCounters;
+  /** Asks the client for channels; false while no session can take the request. */
+  readonly request: (count: number) => boolean;
+  /** Requested channels changed by this much (for the admission caps). */
+  readonly expect: (change: number) => void;
+  /** A channel has become ready. */
+  readonly ready: () => void;
+  readonly failed: (reason: EndReason) => void;
+}
+
+export class Pool {
+  readonly #options: PoolOptions;
+  /** Oldest first: each is used before a NAT forgets it. */
+  readonly #idle = new Set<Link>();
+  /** When each outstanding request expires, oldest first. */
+  #requested: number[] = [];
+  #target: number;
+  #missed = false;
+  #expiry: NodeJS.Timeout | undefined;
+  #decay: NodeJS.Timeout | undefined;
+  #waiting = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#target = options.limits.poolFloor;
+  }
+
+  get ready(): number {
+    return this.#idle.size;
+  }
+
+  get requested(): number {
+    return this.#requested.length;
+  }
+
+  get target(): number {
+    return this.#target;
+  }
+
+  /** Takes an authenticated channel over, idle, or ends it. */
+  add(link: Link): void {
+    if (this.#requested.shift() !== undefined) this.#options.expect(-1);
+    if (this.#idle.size >= this.#options.limits.channelsPerService) {
+      this.#options.failed('channel_limit');
+      link.destroy();
+      return;
+    }
+    this.#idle.add(link);
+    link.setSink({
+      data: () => {
+        this.#drop(link, 'early_data');
+        return false;
+      },
+      end: () => this.#drop(link, 'stale_channel'),
+      closed: () => this.#drop(link, 'stale_channel'),
+    });
+    link.resume();
+    this.#options.ready();
+  }
+
+  /** The longest idle channel, no longer the pool's. */
+  take(): Link | undefined {
+    for (const link of this.#idle) {
+      this.#idle.delete(link);
+      if (!link.closed && !link.ended) return link;
+    }
+    return undefined;
+  }
+
+  /** A visitor found none ready: aim higher. */
+  miss(): void {
+    this.#missed = true;
+    this.#target = Math.min(this.#target * 2, this.#options.limits.poolCeiling);
+    this.#decay ??= setInterval(() => this.#shrink(), DECAY_MS);
+  }
+
+  /** Requests what is wanting while `waiting` visitors wait. */
+  refill(waiting: number): void {
+    this.#waiting = waiting;
+    const { limits, request, expect } = this.#options;
+    const wanted = Math.min(this.#target + waiting, limits.channelsPerService);
+    const missing = wanted - this.#idle.size - this.#requested.length;
+    if (missing <= 0 || !request(missing)) return;
+    const expires = Date.now() + limits.createTimeoutMs;
+    for (let i = 0; i < missing; i++) this.#requested.push(expires);
+    expect(missing);
+    this.#armExpiry();
+  }
+
+  /** Forgets everything that belongs to the session that ended, and closes its idle channels. */
+  clear(): void {
+    clearTimeout(this.#expiry);
+    this.#expiry = undefined;
+    clearInterval(this.#decay);
+    this.#decay = undefined;
+    this.#options.expect(-this.#requested.length);
+    this.#requested = [];
+    for (const link of [...this.#idle]) {
+      this.#idle.delete(link);
+      link.destroy();
+    }
+  }
+
+  #drop(link: Link, reason: EndReason): void {
+    if (!this.#idle.delete(link)) return;
+    this.#options.counters.poolStale += 1;
+    this.#options.failed(reason);
+    link.destroy();
+    this.refill(this.#waiting);
+  }
+
+  #armExpiry(): void {
+    const first = this.#requested[0];
+    if (this.#expiry !== undefined || first === undefined) return;
+    this.#expiry = setTimeout(() => this.#expire(), Math.max(0, first - Date.now()));
+  }
+
+  #expire(): void {
+    this.#expiry = undefined;
+    const now = Date.now();
+    const alive = this.#requested.filter((expires) => expires > now);
+    this.#options.expect(alive.length - this.#requested.length);
+    this.#requested = alive;
+    this.refill(this.#waiting);
+    this.#armExpiry();
+  }
+
+  /** A quiet window takes a quarter off what demand had added. */
+  #shrink(): void {
+    const { poolFloor } = this.#options.limits;
+    if (!this.#missed) this.#target = Math.max(poolFloor, Math.floor(this.#target * 0.75));
+    this.#missed = false;
+    if (this.#target > poolFloor) return;
+    clearInterval(this.#decay);
+    this.#decay = undefined;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The public side of a tcp service: accepts visitors, pairs each with a data channel, relays.
+ *
+ * Pairing is put off to the end of the turn in which a visitor or channel came, so that a FIN that the
+ * same turn brought for an idle channel is seen first, and a burst is paired in one go.
+ */
+import type net from 'node:net';
+import type { EndReason } from '../engine/reason.ts';
+import type { HostPort, SocketAddress } from '../engine/spec.ts';
+import type { DataplaneContext } from './context.ts';
+import type { ServiceCounters } from './counters.ts';
+import type { FrontOptions, ServiceFront } from './front.ts';
+import type { Link } from './link.ts';
+import { boundAddress, listenTcp } from './listen.ts';
+import { Pool } from './pool.ts';
+import { Relay } from './relay.ts';
+import { TcpLink } from './tcp-link.ts';
+import { WaitingVisitor } from './waiting-visitor.ts';
+
+const VISITOR_KEEPALIVE_SECS = 60;
+
+export class TcpFront implements ServiceFront {
+  readonly #context: DataplaneContext;
+  readonly #options: FrontOptions;
+  readonly #counters: ServiceCounters;
+  readonly #pool: Pool;
+  readonly #waiting = new Set<WaitingVisitor>();
+  readonly #relays = new Map<Relay, { visitor: SocketAddress; since: number }>();
+  #server: net.Server | undefined;
+  #pairing: NodeJS.Immediate | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(context: DataplaneContext, options: FrontOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#counters = options.counters;
+    this.#pool = new Pool({
+      limits: context.limits,
+      counters: options.counters,
+      request: options.request,
+      expect: options.expect,
+      ready: () => this.#schedulePairing(),
+      failed: (reason) => this.#channelFailed(reason),
+    });
+  }
+
+  get address(): SocketAddress | undefined {
+    return this.#server === undefined ? undefined : boundAddress(this.#server);
+  }
+
+  get levels(): Pool {
+    return this.#pool;
+  }
+
+  async bind(to: HostPort): Promise<void> {
+    const server = await listenTcp(to, (address, error) =>
+      this.#context.event({ type: 'accept_failed', address, error }),
+    );
+    server.on('connection', (socket) => this.#accept(socket));
+    this.#server = server;
+  }
+
+  unbind(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return Promise.resolve();
+    return new Promise((resolve) => server.close(() => resolve()));
+  }
+
+  sessionStarted(): void {
+    this.#pool.refill(this.#waiting.size);
+  }
+
+  sessionEnded(): void {
+    this.#pool.clear();
+  }
+
+  channel(link: Link): void {
+    this.#pool.add(link);
+  }
+
+  endWaiting(reason: EndReason): void {
+    for (const visitor of [...this.#waiting]) this.#refuse(visitor, reason);
+  }
+
+  drained(): Promise<void> {
+    if (this.#relays.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  destroy(reason: EndReason): void {
+    clearImmediate(this.#pairing);
+    this.#pairing = undefined;
+    this.endWaiting(reason);
+    for (const relay of [...this.#relays.keys()]) relay.destroy(reason);
+  }
+
+  #accept(socket: net.Socket): void {
+    const link = TcpLink.accepted(socket);
+    const { visitorsPerService, visitorsWaiting } = this.#context.limits;
+    this.#counters.visitorsTotal += 1;
+    const open = this.#relays.size + this.#waiting.size;
+    if (open >= visitorsPerService || this.#waiting.size >= visitorsWaiting) {
+      link.abort();
+      this.#visitorRefused('visitor_limit');
+      return;
+    }
+    link.setNoDelay(true);
+    link.setKeepAlive(VISITOR_KEEPALIVE_SECS);
+    const visitor = new WaitingVisitor(link, this.#context.limits, (who, reason) =>
+      this.#refuse(who, reason),
+    );
+    if (this.#pool.ready > this.#waiting.size) {
+      this.#counters.poolHits += 1;
+    } else {
+      this.#counters.poolMisses += 1;
+      this.#pool.miss();
+    }
+    this.#waiting.add(visitor);
+    this.#countVisitors();
+    this.#schedulePairing();
+  }
+
+  #schedulePairing(): void {
+    this.#pairing ??= setImmediate(() => {
+      this.#pairing = undefined;
+      this.#pair();
+    });
+  }
+
+  #pair(): void {
+    for (const visitor of this.#waiting) {
+      const channel = this.#pool.take();
+      if (channel === undefined) break;
+      this.#waiting.delete(visitor);
+      this.#serve(visitor, channel);
+    }
+    this.#countVisitors();
+    for (const visitor of this.#waiting) visitor.wait();
+    this.#pool.refill(this.#waiting.size);
+  }
+
+  #serve(visitor: WaitingVisitor, channel: Link): void {
+    const nodelay = this.#options.nodelay();
+    if (nodelay !== undefined) channel.setNoDelay(nodelay);
+    // The start command, what the visitor has sent, and what this turn still reads: one write.
+    channel.cork();
+    channel.write(this.#options.start());
+    const stash = visitor.takeStash();
+    let stashed = 0;
+    for (const chunk of stash) {
+      channel.write(chunk);
+      stashed += chunk.byteLength;
+    }
+    const relay = new Relay(visitor.link, channel, {
+      counters: this.#counters,
+      halfCloseIdleMs: this.#context.limits.halfCloseIdleMs,
+      nearBroken: 'visitor_reset',
+      farBroken: 'channel_reset',
+      alreadyIn: stashed,
+      done: (ended) => this.#relayEnded(ended),
+    });
+    this.#relays.set(relay, { visitor: visitor.link.peer, since: visitor.since });
+    setImmediate(() => channel.uncork());
+  }
+
+  #relayEnded(relay: Relay): void {
+    const facts = this.#relays.get(relay);
+    this.#relays.delete(relay);
+    this.#countVisitors();
+    this.#counters.end(relay.reason);
+    if (this.#context.accessLog && facts !== undefined) {
+      this.#context.event({
+        type: 'visitor_end',
+        service: this.#options.service,
+        protocol: 'tcp',
+        visitor: facts.visitor,
+        bytesIn: relay.bytesIn,
+        bytesOut: relay.bytesOut,
+        durationMs: Date.now() - facts.since,
+        reason: relay.reason,
+      });
+    }
+    if (this.#relays.size === 0) this.#onEmpty?.();
+  }
+
+  #refuse(visitor: WaitingVisitor, reason: EndReason): void {
+    if (!this.#waiting.delete(visitor)) return;
+    this.#countVisitors();
+    visitor.takeStash();
+    visitor.link.abort();
+    this.#visitorRefused(reason);
+    if (this.#context.accessLog) {
+      this.#context.event({
+        type: 'visitor_end',
+        service: this.#options.service,
+        protocol: 'tcp',
+        visitor: visitor.link.peer,
+        bytesIn: 0,
+        bytesOut: 0,
+        durationMs: Date.now() - visitor.since,
+        reason,
+      });
+    }
+  }
+
+  #visitorRefused(reason: EndReason): void {
+    this.#counters.end(reason);
+    const { service } = this.#options;
+    this.#context.event({ type: 'visitor_refused', service, reason, error: undefined, count: 1 });
+  }
+
+  #channelFailed(reason: EndReason): void {
+    this.#counters.end(reason);
+    const { service } = this.#options;
+    this.#context.event({ type: 'channel_failed', service, reason, error: undefined, count: 1 });
+  }
+
+  #countVisitors(): void {
+    this.#counters.visitorsWaiting = this.#waiting.size;
+    this.#counters.visitorsOpen = this.#relays.size + this.#waiting.size;
+  }
+}

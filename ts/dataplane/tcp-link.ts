@@ -1,0 +1,210 @@
+/**
+ * A link on a TCP socket of node:net, read through `onread` so that chunks need no allocation.
+ *
+ * node:net offers `onread` for dialled sockets only. An accepted socket's handle is therefore moved
+ * into a new socket; where a future Node has no such handle, the socket's own 'data' events serve,
+ * slower and otherwise the same.
+ */
+import net from 'node:net';
+import type { SocketAddress } from '../engine/spec.ts';
+import type { Link, LinkSink } from './link.ts';
+import { ReadBuffer } from './read-buffer.ts';
+
+interface OnRead {
+  readonly buffer: () => Uint8Array;
+  readonly callback: (length: number) => boolean;
+}
+
+/** The undocumented parts of node:net that moving a handle needs. */
+interface SocketInternals {
+  _handle?: object | null;
+}
+type HandleOptions = net.SocketConstructorOpts & {
+  handle: object;
+  onread: OnRead;
+  manualStart: true;
+};
+
+const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
+
+export class TcpLink implements Link {
+  readonly #socket: net.Socket;
+  readonly #buffer: ReadBuffer;
+  readonly #peer: SocketAddress;
+  #sink: LinkSink = NO_SINK;
+  #ended = false;
+  #closed = false;
+  #error: Error | undefined;
+  #waitsForDrain = false;
+  onDrained: (() => void) | undefined;
+
+  private constructor(open: (onread: OnRead) => net.Socket, peer: SocketAddress) {
+    const buffer = new ReadBuffer();
+    this.#buffer = buffer;
+    this.#peer = peer;
+    this.#socket = open({
+      buffer: () => buffer.current,
+      callback: (length) => this.#onRead(length),
+    });
+    this.#socket.on('end', () => {
+      this.#ended = true;
+      this.#sink.end();
+    });
+    this.#socket.on('error', (error) => {
+      this.#error ??= error;
+    });
+    this.#socket.on('close', () => this.#onClose());
+  }
+
+  /** Takes over a socket that a `net.Server` with `pauseOnConnect` and `allowHalfOpen` accepted. */
+  static accepted(socket: net.Socket): TcpLink {
+    const peer = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const internals = socket as unknown as SocketInternals;
+    const handle = internals._handle;
+    if (handle === undefined || handle === null) return TcpLink.#onDataEvents(socket, peer);
+    return new TcpLink((onread) => {
+      internals._handle = null;
+      socket.destroy();
+      const options: HandleOptions = { handle, allowHalfOpen: true, onread, manualStart: true };
+      return new net.Socket(options);
+    }, peer);
+  }
+
+  /** Dials. The link is usable at once; `established` tells when it is up or failed. */
+  static dial(to: SocketAddress, options: net.SocketConstructorOpts): TcpLink {
+    return new TcpLink(
+      (onread) =>
+        net.connect({
+          ...options,
+          host: to.host,
+          port: to.port,
+          allowHalfOpen: true,
+          autoSelectFamily: false,
+          // The types want a buffer argument in the callback; ours knows its buffer.
+          onread: onread as unknown as net.OnReadOpts,
+        }),
+      to,
+    );
+  }
+
+  static #onDataEvents(socket: net.Socket, peer: SocketAddress): TcpLink {
+    const link = new TcpLink(() => socket, peer);
+    socket.on('data', (chunk: Buffer) => {
+      if (!link.#sink.data(chunk)) socket.pause();
+    });
+    socket.pause();
+    return link;
+  }
+
+  /** Calls back once: without an error when connected, with one when that failed. */
+  established(callback: (error: Error | undefined) => void): void {
+    const socket = this.#socket;
+    const onConnect = (): void => {
+      socket.off('close', onClose);
+      callback(undefined);
+    };
+    const onClose = (): void => callback(this.#error ?? new Error('closed while connecting'));
+    socket.once('connect', onConnect);
+    socket.once('close', onClose);
+  }
+
+  get peer(): SocketAddress {
+    return this.#peer;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
+  setSink(sink: LinkSink): void {
+    this.#sink = sink;
+  }
+
+  resume(): void {
+    if (!this.#ended && !this.#socket.destroyed) this.#socket.resume();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) return true;
+    socket.write(chunk, this.#onFlushed);
+    if (socket.writableLength === 0) return true;
+    this.#waitsForDrain = true;
+    return false;
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  endSoon(): void {
+    this.#socket.destroySoon();
+  }
+
+  abort(): void {
+    if (this.#socket.destroyed) return;
+    // On a socket that is still connecting this would wait for the connect.
+    if (this.#socket.connecting) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  setNoDelay(on: boolean): void {
+    this.#socket.setNoDelay(on);
+  }
+
+  setKeepAlive(idleSecs: number): void {
+    this.#socket.setKeepAlive(idleSecs > 0, idleSecs * 1_000);
+  }
+
+  reuseBuffers(): void {
+    this.#buffer.allowReuse();
+  }
+
+  #onRead(length: number): boolean {
+    const buffer = this.#buffer;
+    const goOn = this.#sink.data(buffer.take(length));
+    // Held bytes must not move: the buffer changes only when the sink is done with it.
+    if (goOn) buffer.adapt(length);
+    return goOn;
+  }
+
+  /** One function for all writes, so that none allocates a closure. */
+  readonly #onFlushed = (): void => {
+    if (!this.#waitsForDrain || this.#socket.writableLength > 0) return;
+    this.#waitsForDrain = false;
+    this.onDrained?.();
+  };
+
+  #onClose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#buffer.release();
+    this.#sink.closed(this.#error);
+    this.#sink = NO_SINK;
+    this.onDrained = undefined;
+  }
+}

@@ -1,0 +1,153 @@
+/** Carries started tcp channels to the local service: connect, then relay. */
+import type { EndReason } from '../engine/reason.ts';
+import type { ClientServiceSpec } from '../engine/spec.ts';
+import { errorText, WarrenError } from '../errors.ts';
+import type { DataplaneContext } from './context.ts';
+import type { ServiceCounters } from './counters.ts';
+import { dialTcp } from './dial.ts';
+import type { Link } from './link.ts';
+import { Relay } from './relay.ts';
+
+export interface LocalCarrierOptions {
+  readonly context: DataplaneContext;
+  readonly counters: ServiceCounters;
+  /** As it is now: a reload may have changed it. */
+  readonly spec: () => ClientServiceSpec;
+  /** The last visitor has ended. */
+  readonly empty: () => void;
+}
+
+/** What a client's service does with channels that were started; one for each protocol. */
+export interface LocalCarrier {
+  /** Visitors being carried. */
+  readonly size: number;
+  /** Takes a channel over; `rest` came behind the start command. Reading is stopped. */
+  carry(link: Link, rest: Uint8Array): void;
+  /** The service is closing: what has no end of its own ends now. */
+  draining(): void;
+  destroy(reason: EndReason): void;
+}
+
+const LOCAL_KEEPALIVE_SECS = 60;
+
+export class TcpLocals implements LocalCarrier {
+  readonly #options: LocalCarrierOptions;
+  readonly #relays = new Map<Relay, number>();
+  readonly #connecting = new Map<Link, AbortController>();
+
+  constructor(options: LocalCarrierOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#relays.size + this.#connecting.size;
+  }
+
+  carry(link: Link, rest: Uint8Array): void {
+    const { counters } = this.#options;
+    const since = Date.now();
+    const abort = new AbortController();
+    counters.visitorsTotal += 1;
+    this.#connecting.set(link, abort);
+    this.#count();
+    link.setSink({ data: () => false, end() {}, closed: () => abort.abort() });
+    void this.#connect(link, abort.signal).then((local) => {
+      this.#connecting.delete(link);
+      if (local !== undefined) this.#relay(link, local, rest, since);
+      this.#count();
+      if (this.size === 0) this.#options.empty();
+    });
+  }
+
+  draining(): void {
+    // Connections end by themselves.
+  }
+
+  destroy(reason: EndReason): void {
+    for (const abort of [...this.#connecting.values()]) abort.abort(reason);
+    for (const relay of [...this.#relays.keys()]) relay.destroy(reason);
+  }
+
+  async #connect(link: Link, signal: AbortSignal): Promise<Link | undefined> {
+    const { context } = this.#options;
+    const { local, preferIpv6 } = this.#options.spec();
+    try {
+      return await dialTcp(
+        local,
+        {
+          timeoutMs: context.limits.localConnectTimeoutMs,
+          preferIpv6,
+          nodelay: true,
+          keepaliveSecs: LOCAL_KEEPALIVE_SECS,
+        },
+        signal,
+      );
+    } catch (error) {
+      const wasClosed = link.closed;
+      link.abort();
+      if (signal.aborted) {
+        const reason = wasClosed ? 'channel_reset' : signal.reason;
+        this.#ended(typeof reason === 'string' ? (reason as EndReason) : 'destroyed', 0);
+      } else {
+        const reason = localReason(error);
+        const service = this.#options.spec().name;
+        this.#ended(reason, 0);
+        context.event({
+          type: 'visitor_refused',
+          service,
+          reason,
+          error: errorText(error),
+          count: 1,
+        });
+      }
+      return undefined;
+    }
+  }
+
+  #relay(link: Link, local: Link, rest: Uint8Array, since: number): void {
+    const { context, counters } = this.#options;
+    if (rest.length > 0) local.write(rest);
+    const relay = new Relay(link, local, {
+      counters,
+      halfCloseIdleMs: context.limits.halfCloseIdleMs,
+      nearBroken: 'channel_reset',
+      farBroken: 'local_reset',
+      alreadyIn: rest.length,
+      done: (ended) => {
+        const started = this.#relays.get(ended) ?? since;
+        this.#relays.delete(ended);
+        this.#ended(ended.reason, Date.now() - started, ended);
+        this.#count();
+        if (this.size === 0) this.#options.empty();
+      },
+    });
+    this.#relays.set(relay, since);
+  }
+
+  #ended(reason: EndReason, durationMs: number, relay?: Relay): void {
+    const { context, counters } = this.#options;
+    counters.end(reason);
+    if (!context.accessLog) return;
+    context.event({
+      type: 'visitor_end',
+      service: this.#options.spec().name,
+      protocol: 'tcp',
+      visitor: undefined,
+      bytesIn: relay?.bytesIn ?? 0,
+      bytesOut: relay?.bytesOut ?? 0,
+      durationMs,
+      reason,
+    });
+  }
+
+  #count(): void {
+    this.#options.counters.visitorsOpen = this.size;
+  }
+}
+
+function localReason(error: unknown): EndReason {
+  const cause = error instanceof WarrenError ? error.cause : error;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ECONNREFUSED') return 'local_refused';
+  return code === 'ETIMEDOUT' ? 'local_timeout' : 'local_unreachable';
+}

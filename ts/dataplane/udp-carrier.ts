@@ -1,0 +1,112 @@
+/** Carries started udp channels: each has its own table of local sockets. */
+import type { EndReason } from '../engine/reason.ts';
+import { errorText } from '../errors.ts';
+import { addressOfKey } from '../protocol/udp-frame.ts';
+import type { Link } from './link.ts';
+import { resolveFirst } from './resolve.ts';
+import type { LocalCarrier, LocalCarrierOptions } from './tcp-locals.ts';
+import { UdpChannel } from './udp-channel.ts';
+import { type LocalSession, UdpLocals } from './udp-locals.ts';
+
+export class UdpCarrier implements LocalCarrier {
+  readonly #options: LocalCarrierOptions;
+  readonly #channels = new Map<UdpChannel, UdpLocals>();
+
+  constructor(options: LocalCarrierOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  carry(link: Link, rest: Uint8Array): void {
+    const { context, counters } = this.#options;
+    link.setNoDelay(this.#options.spec().nodelay ?? true);
+    const locals = new UdpLocals({
+      max: context.limits.udpSessions,
+      idleMs: context.limits.udpIdleMs,
+      resolve: async () => {
+        const { local, preferIpv6 } = this.#options.spec();
+        return { host: await resolveFirst(local.host, preferIpv6), port: local.port };
+      },
+      toVisitor: (prefix, payload) => channel.send(prefix, payload),
+      dropped: () => {
+        counters.datagramsDropped += 1;
+      },
+      opened: () => {
+        counters.visitorsTotal += 1;
+        this.#count();
+      },
+      bytes: (bytesIn, bytesOut) => {
+        counters.bytesIn += bytesIn;
+        counters.bytesOut += bytesOut;
+      },
+      unreachable: (error) =>
+        context.event({
+          type: 'visitor_refused',
+          service: this.#options.spec().name,
+          reason: 'local_unreachable',
+          error: errorText(error),
+          count: 1,
+        }),
+      ended: (session, reason) => this.#sessionEnded(session, reason),
+    });
+    const channel: UdpChannel = new UdpChannel(link, {
+      backlogBytes: context.limits.udpBacklogBytes,
+      onFrame: (frame) => locals.deliver(frame),
+      onClosed: (reason) => this.#channelClosed(channel, locals, reason),
+    });
+    this.#channels.set(channel, locals);
+    if (rest.length > 0) channel.receive(rest);
+  }
+
+  draining(): void {
+    this.destroy('drain');
+  }
+
+  destroy(reason: EndReason): void {
+    for (const channel of [...this.#channels.keys()]) channel.destroy(reason);
+  }
+
+  #channelClosed(channel: UdpChannel, locals: UdpLocals, reason: EndReason): void {
+    this.#channels.delete(channel);
+    locals.close(reason === 'bad_frame' ? reason : 'session_end');
+    this.#options.counters.end(reason);
+    if (reason === 'bad_frame') {
+      const service = this.#options.spec().name;
+      this.#options.context.event({
+        type: 'channel_failed',
+        service,
+        reason,
+        error: undefined,
+        count: 1,
+      });
+    }
+    this.#count();
+    if (this.size === 0) this.#options.empty();
+  }
+
+  #sessionEnded(session: LocalSession, reason: EndReason): void {
+    const { context, counters } = this.#options;
+    counters.end(reason);
+    this.#count();
+    if (!context.accessLog) return;
+    context.event({
+      type: 'visitor_end',
+      service: this.#options.spec().name,
+      protocol: 'udp',
+      visitor: addressOfKey(session.key),
+      bytesIn: session.bytesIn,
+      bytesOut: session.bytesOut,
+      durationMs: Date.now() - session.since,
+      reason,
+    });
+  }
+
+  #count(): void {
+    let open = 0;
+    for (const locals of this.#channels.values()) open += locals.size;
+    this.#options.counters.visitorsOpen = open;
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The public side of a udp service: one socket for all visitors, frames on a few data channels.
+ * A visitor stays on one channel while that lives. Only visitors that have sent something lately are
+ * sent anything, so that nobody can use this socket as a reflector (wire-v1 W24); no single datagram
+ * or channel ends the service (W30).
+ */
+import type dgram from 'node:dgram';
+import type { EndReason } from '../engine/reason.ts';
+import type { HostPort, SocketAddress } from '../engine/spec.ts';
+import {
+  encodeFramePrefix,
+  keyOfPrefix,
+  UDP_PAYLOAD_MAX,
+  type UdpFrame,
+} from '../protocol/udp-frame.ts';
+import type { DataplaneContext } from './context.ts';
+import type { ServiceCounters } from './counters.ts';
+import type { FrontOptions, ServiceFront } from './front.ts';
+import type { Link } from './link.ts';
+import { bindError } from './listen.ts';
+import { Pool } from './pool.ts';
+import { resolveFirst } from './resolve.ts';
+import { UdpChannel } from './udp-channel.ts';
+import { bindUdp, openUdpSocket } from './udp-socket.ts';
+import { type UdpEntry, UdpTable } from './udp-table.ts';
+
+interface Visitor extends UdpEntry {
+  readonly prefix: Buffer;
+  readonly address: SocketAddress;
+  readonly since: number;
+  channel: UdpChannel | undefined;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export class UdpFront implements ServiceFront {
+  readonly #context: DataplaneContext;
+  readonly #options: FrontOptions;
+  readonly #counters: ServiceCounters;
+  readonly #pool: Pool;
+  readonly #channels: UdpChannel[] = [];
+  readonly #visitors: UdpTable<Visitor>;
+  /** The key of a sender's text form, so that a datagram costs one map look-up. */
+  readonly #keys = new Map<string, string>();
+  #pending: { key: string; payload: Buffer }[] = [];
+  #pendingBytes = 0;
+  #socket: dgram.Socket | undefined;
+
+  constructor(context: DataplaneContext, options: FrontOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#counters = options.counters;
+    const { limits } = context;
+    this.#visitors = new UdpTable(limits.udpSessions, limits.udpIdleMs, (_key, visitor, why) => {
+      this.#visitorEnded(visitor, why);
+    });
+    this.#pool = new Pool({
+      // Channels are put to use as they come, so none is kept idle.
+      limits: { ...limits, poolFloor: 0 },
+      counters: options.counters,
+      request: options.request,
+      expect: options.expect,
+      ready: () => this.#start(),
+      failed: (reason) => this.#channelFailed(reason),
+    });
+  }
+
+  get address(): SocketAddress | undefined {
+    if (this.#socket === undefined) return undefined;
+    const { address, port } = this.#socket.address();
+    return { host: address, port };
+  }
+
+  get levels(): { ready: number; requested: number; target: number } {
+    return {
+      ready: this.#channels.length,
+      requested: this.#pool.requested,
+      target: this.#context.limits.udpChannels,
+    };
+  }
+
+  async bind(to: HostPort): Promise<void> {
+    const host = await resolveFirst(to.host, false).catch((error: unknown) => {
+      throw bindError(to, error);
+    });
+    const socket = openUdpSocket(host);
+    await bindUdp(socket, host, to.port).catch((error: unknown) => {
+      socket.close();
+      throw bindError(to, error);
+    });
+    socket.on('message', (payload, from) => this.#onDatagram(payload, from));
+    // A send that failed must not end the service; the datagram is lost as on any network (W30).
+    socket.on('error', () => {
+      this.#counters.datagramsDropped += 1;
+    });
+    this.#socket = socket;
+  }
+
+  unbind(): Promise<void> {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket === undefined) return Promise.resolve();
+    return new Promise((resolve) => socket.close(() => resolve()));
+  }
+
+  sessionStarted(): void {
+    this.#refill();
+  }
+
+  sessionEnded(): void {
+    this.#pool.clear();
+    for (const channel of [...this.#channels]) channel.destroy('session_end');
+  }
+
+  channel(link: Link): void {
+    this.#pool.add(link);
+  }
+
+  endWaiting(reason: EndReason): void {
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#endVisitors(reason);
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  destroy(reason: EndReason): void {
+    this.#endVisitors(reason);
+    for (const channel of [...this.#channels]) channel.destroy(reason);
+  }
+
+  #refill(): void {
+    this.#pool.refill(Math.max(0, this.#context.limits.udpChannels - this.#channels.length));
+  }
+
+  /** Puts the channel that has just come to use. */
+  #start(): void {
+    const link = this.#pool.take();
+    if (link === undefined) return;
+    // Small writes must not wait for each other, unless the operator says so.
+    link.setNoDelay(this.#options.nodelay() ?? true);
+    const channel: UdpChannel = new UdpChannel(link, {
+      backlogBytes: this.#context.limits.udpBacklogBytes,
+      onFrame: (frame) => this.#onFrame(frame),
+      onClosed: (reason) => this.#onChannelClosed(channel, reason),
+    });
+    this.#channels.push(channel);
+    channel.sendRaw(this.#options.start());
+    const pending = this.#pending;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    for (const { key, payload } of pending) {
+      const visitor = this.#visitors.use(key);
+      if (visitor !== undefined) this.#toChannel(key, visitor, payload);
+    }
+    this.#refill();
+  }
+
+  #onDatagram(payload: Buffer, from: dgram.RemoteInfo): void {
+    const sender = `${from.address} ${from.port}`;
+    let key = this.#keys.get(sender);
+    let visitor = key === undefined ? undefined : this.#visitors.use(key);
+    if (key === undefined || visitor === undefined) {
+      const prefix = encodeFramePrefix(from.address, from.port);
+      key = keyOfPrefix(prefix);
+      visitor = {
+        prefix,
+        address: { host: from.address, port: from.port },
+        since: Date.now(),
+        lastSeen: Date.now(),
+        channel: undefined,
+        bytesIn: 0,
+        bytesOut: 0,
+      };
+      this.#keys.set(sender, key);
+      this.#visitors.add(key, visitor);
+      this.#counters.visitorsTotal += 1;
+      this.#counters.visitorsOpen = this.#visitors.size;
+    }
+    this.#toChannel(key, visitor, payload);
+  }
+
+  #toChannel(key: string, visitor: Visitor, payload: Buffer): void {
+    const channel = visitor.channel ?? this.#pick(key);
+    if (channel === undefined) {
+      this.#keep(key, payload);
+      return;
+    }
+    visitor.channel = channel;
+    if (channel.send(visitor.prefix, payload)) {
+      visitor.bytesIn += payload.length;
+      this.#counters.bytesIn += payload.length;
+    } else {
+      this.#counters.datagramsDropped += 1;
+    }
+  }
+
+  /** Spreads visitors by FNV-1a of their key. */
+  #pick(key: string): UdpChannel | undefined {
+    if (this.#channels.length <= 1) return this.#channels[0];
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+    return this.#channels[(hash >>> 0) % this.#channels.length];
+  }
+
+  #keep(key: string, payload: Buffer): void {
+    if (this.#pendingBytes + payload.length > this.#context.limits.udpPendingBytes) {
+      this.#counters.datagramsDropped += 1;
+      return;
+    }
+    this.#pending.push({ key, payload });
+    // Empty datagrams cost memory too.
+    this.#pendingBytes += payload.length + 64;
+  }
+
+  #onFrame({ key, payload }: UdpFrame): void {
+    const visitor = this.#visitors.use(key);
+    if (visitor === undefined || payload.length > UDP_PAYLOAD_MAX) {
+      this.#counters.datagramsDropped += 1;
+      return;
+    }
+    visitor.bytesOut += payload.length;
+    this.#counters.bytesOut += payload.length;
+    const { host, port } = visitor.address;
+    this.#socket?.send(payload, port, host, this.#onSent);
+  }
+
+  readonly #onSent = (error: Error | null): void => {
+    if (error !== null) this.#counters.datagramsDropped += 1;
+  };
+
+  #onChannelClosed(channel: UdpChannel, reason: EndReason): void {
+    const at = this.#channels.indexOf(channel);
+    if (at >= 0) this.#channels.splice(at, 1);
+    if (reason !== 'session_end') this.#channelFailed(reason);
+    this.#visitors.each((visitor) => {
+      if (visitor.channel === channel) visitor.channel = undefined;
+    });
+    this.#refill();
+  }
+
+  #endVisitors(reason: EndReason): void {
+    for (const visitor of this.#visitors.clear()) this.#visitorEnded(visitor, reason);
+  }
+
+  #visitorEnded(visitor: Visitor, reason: EndReason): void {
+    const { host, port } = visitor.address;
+    this.#keys.delete(`${host} ${port}`);
+    this.#counters.visitorsOpen = this.#visitors.size;
+    this.#counters.end(reason);
+    if (!this.#context.accessLog) return;
+    this.#context.event({
+      type: 'visitor_end',
+      service: this.#options.service,
+      protocol: 'udp',
+      visitor: visitor.address,
+      bytesIn: visitor.bytesIn,
+      bytesOut: visitor.bytesOut,
+      durationMs: Date.now() - visitor.since,
+      reason,
+    });
+  }
+
+  #channelFailed(reason: EndReason): void {
+    this.#counters.end(reason);
+    const { service } = this.#options;
+    this.#context.event({ type: 'channel_failed', service, reason, error: undefined, count: 1 });
+  }
+}

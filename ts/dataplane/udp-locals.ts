@@ -1,0 +1,149 @@
+/**
+ * The client's side of one udp data channel: a connected local socket per visitor, bounded, gone
+ * after the idle time (wire-v1 3.3, W25). A local service that is down for a while costs datagrams,
+ * not the session (W29).
+ */
+import type dgram from 'node:dgram';
+import type { EndReason } from '../engine/reason.ts';
+import { prefixOfKey, UDP_PAYLOAD_MAX, type UdpFrame } from '../protocol/udp-frame.ts';
+import { enlargeBuffers, openUdpSocket } from './udp-socket.ts';
+import { type UdpEntry, UdpTable } from './udp-table.ts';
+
+/** Datagrams of one visitor that wait for its socket to be connected. */
+const CONNECTING_MAX = 64;
+
+export interface LocalSession extends UdpEntry {
+  readonly key: string;
+  readonly prefix: Buffer;
+  readonly since: number;
+  /** Undefined while it is being made. */
+  socket: dgram.Socket | undefined;
+  waiting: Buffer[];
+  ended: boolean;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export interface UdpLocalsOptions {
+  readonly max: number;
+  readonly idleMs: number;
+  /** The local service's literal address, looked up anew for every session. */
+  readonly resolve: () => Promise<{ host: string; port: number }>;
+  readonly toVisitor: (prefix: Buffer, payload: Buffer) => boolean;
+  readonly dropped: () => void;
+  readonly opened: () => void;
+  readonly bytes: (bytesIn: number, bytesOut: number) => void;
+  readonly unreachable: (error: unknown) => void;
+  readonly ended: (session: LocalSession, reason: EndReason) => void;
+}
+
+export class UdpLocals {
+  readonly #options: UdpLocalsOptions;
+  readonly #sessions: UdpTable<LocalSession>;
+
+  constructor(options: UdpLocalsOptions) {
+    this.#options = options;
+    this.#sessions = new UdpTable(options.max, options.idleMs, (_key, session, why) =>
+      this.#end(session, why),
+    );
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** A visitor's datagram; `payload` is copied if it must wait. */
+  deliver({ key, payload }: UdpFrame): void {
+    let session = this.#sessions.use(key);
+    if (session === undefined) {
+      session = {
+        key,
+        prefix: prefixOfKey(key),
+        since: Date.now(),
+        lastSeen: Date.now(),
+        socket: undefined,
+        waiting: [],
+        ended: false,
+        bytesIn: 0,
+        bytesOut: 0,
+      };
+      this.#sessions.add(key, session);
+      this.#options.opened();
+      void this.#connect(session);
+    }
+    if (payload.length > UDP_PAYLOAD_MAX) this.#options.dropped();
+    else if (session.socket !== undefined) this.#send(session, session.socket, payload);
+    else if (session.waiting.length < CONNECTING_MAX) session.waiting.push(Buffer.from(payload));
+    else this.#options.dropped();
+  }
+
+  close(reason: EndReason): void {
+    for (const session of this.#sessions.clear()) this.#end(session, reason);
+  }
+
+  async #connect(session: LocalSession): Promise<void> {
+    try {
+      const { host, port } = await this.#options.resolve();
+      if (session.ended) return;
+      const socket = openUdpSocket(host);
+      socket.on('message', (payload) => this.#onReply(session, payload));
+      // ECONNREFUSED while the local service restarts; the next datagram tries again.
+      socket.on('error', () => this.#options.dropped());
+      await new Promise<void>((resolve, reject) => {
+        socket.once('error', reject);
+        // With an error, node passes it to the callback of a connect.
+        socket.connect(port, host, ((error?: Error) =>
+          error === undefined ? resolve() : reject(error)) as () => void);
+      }).catch((error: unknown) => {
+        socket.close();
+        throw error;
+      });
+      if (session.ended) {
+        socket.close();
+        return;
+      }
+      enlargeBuffers(socket);
+      session.socket = socket;
+      for (const payload of session.waiting) this.#send(session, socket, payload);
+      session.waiting = [];
+    } catch (error) {
+      this.#options.unreachable(error);
+      this.#sessions.remove(session.key, session);
+      this.#end(session, 'local_unreachable');
+    }
+  }
+
+  #send(session: LocalSession, socket: dgram.Socket, payload: Uint8Array): void {
+    session.bytesIn += payload.length;
+    this.#options.bytes(payload.length, 0);
+    socket.send(payload, (error) => {
+      if (error === null || session.ended) return;
+      // An ICMP error of an earlier datagram surfaces here and takes this one with it: once more.
+      if ('code' in error && error.code === 'ECONNREFUSED') socket.send(payload, this.#onSent);
+      else this.#options.dropped();
+    });
+  }
+
+  readonly #onSent = (error: Error | null): void => {
+    if (error !== null) this.#options.dropped();
+  };
+
+  #onReply(session: LocalSession, payload: Buffer): void {
+    this.#sessions.use(session.key);
+    if (!this.#options.toVisitor(session.prefix, payload)) {
+      this.#options.dropped();
+      return;
+    }
+    session.bytesOut += payload.length;
+    this.#options.bytes(0, payload.length);
+  }
+
+  #end(session: LocalSession, reason: EndReason): void {
+    if (session.ended) return;
+    session.ended = true;
+    session.waiting = [];
+    session.socket?.close();
+    session.socket = undefined;
+    this.#options.ended(session, reason);
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * A bounded table of UDP sessions, least recent out first. Being used moves an entry to the end at
+ * most once a second, which keeps the order to the second without work per datagram.
+ */
+
+export interface UdpEntry {
+  lastSeen: number;
+}
+
+const TOUCH_MAX_MS = 1_000;
+
+export class UdpTable<Entry extends UdpEntry> {
+  readonly #entries = new Map<string, Entry>();
+  readonly #max: number;
+  readonly #idleMs: number;
+  readonly #touchMs: number;
+  readonly #removed: (key: string, entry: Entry, why: 'idle' | 'evicted') => void;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(
+    max: number,
+    idleMs: number,
+    removed: (key: string, entry: Entry, why: 'idle' | 'evicted') => void,
+  ) {
+    this.#max = max;
+    this.#idleMs = idleMs;
+    this.#touchMs = Math.min(TOUCH_MAX_MS, idleMs / 8);
+    this.#removed = removed;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The entry of a session that is alive; being asked for keeps it alive. */
+  use(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    const now = Date.now();
+    if (now - entry.lastSeen > this.#touchMs) {
+      if (now - entry.lastSeen >= this.#idleMs) {
+        this.#expel(key, entry, 'idle');
+        return undefined;
+      }
+      entry.lastSeen = now;
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  add(key: string, entry: Entry): void {
+    if (this.#entries.size >= this.#max) {
+      const [oldest] = this.#entries;
+      if (oldest !== undefined) this.#expel(oldest[0], oldest[1], 'evicted');
+    }
+    this.#entries.set(key, entry);
+    this.#sweep ??= setInterval(() => this.#removeIdle(), Math.max(1, this.#idleMs / 4));
+  }
+
+  each(visit: (entry: Entry) => void): void {
+    for (const entry of this.#entries.values()) visit(entry);
+  }
+
+  /** Takes that entry out, if it is still the key's, without telling. */
+  remove(key: string, entry: Entry): void {
+    if (this.#entries.get(key) !== entry) return;
+    this.#entries.delete(key);
+    if (this.#entries.size === 0) this.#stop();
+  }
+
+  /** Takes all out without telling. */
+  clear(): Entry[] {
+    const all = [...this.#entries.values()];
+    this.#entries.clear();
+    this.#stop();
+    return all;
+  }
+
+  #removeIdle(): void {
+    const expired = Date.now() - this.#idleMs;
+    for (const [key, entry] of this.#entries) {
+      if (entry.lastSeen > expired) break;
+      this.#expel(key, entry, 'idle');
+    }
+  }
+
+  #expel(key: string, entry: Entry, why: 'idle' | 'evicted'): void {
+    this.#entries.delete(key);
+    if (this.#entries.size === 0) this.#stop();
+    this.#removed(key, entry, why);
+  }
+
+  #stop(): void {
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+}

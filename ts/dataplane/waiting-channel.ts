@@ -1,0 +1,54 @@
+/**
+ * A client's data channel that waits for its start command, hours if need be. It is read all the
+ * time, so that its end is noticed.
+ */
+import type { EndReason } from '../engine/reason.ts';
+import type { ClientRoutine } from '../engine/spec.ts';
+import type { Link } from './link.ts';
+
+export interface WaitingChannelOptions {
+  readonly routine: ClientRoutine;
+  /** Put to use; `rest` is what came behind the command. Reading is stopped. */
+  readonly started: (channel: WaitingChannel, rest: Uint8Array) => void;
+  readonly ended: (channel: WaitingChannel, reason: EndReason) => void;
+}
+
+export class WaitingChannel {
+  readonly link: Link;
+  readonly #options: WaitingChannelOptions;
+  #got: Buffer = Buffer.alloc(0);
+  #done = false;
+
+  constructor(link: Link, options: WaitingChannelOptions) {
+    this.link = link;
+    this.#options = options;
+    link.setSink({
+      data: (chunk) => this.#onData(chunk),
+      end: () => this.end('channel_eof'),
+      closed: (error) => this.end(error === undefined ? 'channel_eof' : 'stale_channel'),
+    });
+    link.write(options.routine.hello);
+    link.resume();
+  }
+
+  end(reason: EndReason): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.link.destroy();
+    this.#options.ended(this, reason);
+  }
+
+  #onData(chunk: Uint8Array): boolean {
+    const { start, otherStart } = this.#options.routine;
+    this.#got = Buffer.concat([this.#got, chunk]);
+    if (this.#got.length < start.length) return true;
+    const command = this.#got.subarray(0, start.length);
+    if (!command.equals(start)) {
+      this.end(command.equals(otherStart) ? 'type_mismatch' : 'bad_start');
+      return false;
+    }
+    this.#done = true;
+    this.#options.started(this, this.#got.subarray(start.length));
+    return false;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The engine in TypeScript: `ts/dataplane` on node:net and node:dgram. It runs wherever Node does and
+ * keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive interval,
+ * TCP_USER_TIMEOUT, congestion control) is left to the native engines.
+ */
+import { TypescriptClientService } from '../dataplane/client-service.ts';
+import { DataplaneContext } from '../dataplane/context.ts';
+import { TypescriptControlStream } from '../dataplane/control-stream.ts';
+import { dialTcp } from '../dataplane/dial.ts';
+import { EventBatch } from '../dataplane/event-batch.ts';
+import { TypescriptServerService } from '../dataplane/server-service.ts';
+import { TypescriptTunnelListener } from '../dataplane/tunnel-listener.ts';
+import { WarrenError } from '../errors.ts';
+import { DEFAULT_LIMITS } from '../limits.ts';
+import type {
+  ClientService,
+  CloseOptions,
+  ControlStream,
+  Engine,
+  EngineOptions,
+  ServerService,
+  TunnelHandler,
+  TunnelListener,
+} from './engine.ts';
+import type { EndReason } from './reason.ts';
+import type {
+  ClientServiceSpec,
+  DialSpec,
+  ServerServiceSpec,
+  TransportSpec,
+  TunnelListenSpec,
+} from './spec.ts';
+import type { EngineStats } from './stats.ts';
+
+export class TypescriptEngine implements Engine {
+  readonly name = 'typescript';
+  readonly #context: DataplaneContext;
+  readonly #listeners = new Set<TypescriptTunnelListener>();
+  readonly #services = new Set<TypescriptServerService | TypescriptClientService>();
+  readonly #held = new Set<TypescriptControlStream>();
+  #closed: Promise<void> | undefined;
+
+  constructor(options: EngineOptions = {}) {
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const batch = new EventBatch(options.events);
+    this.#context = new DataplaneContext(limits, options.accessLog ?? false, batch);
+  }
+
+  async listen(spec: TunnelListenSpec, handler: TunnelHandler): Promise<TunnelListener> {
+    this.#requireOpen();
+    requireTcp(spec.transport);
+    const listener = await TypescriptTunnelListener.open(this.#context, spec, handler);
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  async dial(spec: DialSpec, signal: AbortSignal): Promise<ControlStream> {
+    this.#requireOpen();
+    requireTcp(spec.transport);
+    const link = await dialTcp(
+      spec.remote,
+      {
+        timeoutMs: this.#context.limits.dialTimeoutMs,
+        preferIpv6: spec.preferIpv6,
+        nodelay: true,
+        keepaliveSecs: spec.transport.tcp.keepaliveSecs,
+      },
+      signal,
+    );
+    const stream: TypescriptControlStream = new TypescriptControlStream(link, {
+      lingerMs: this.#context.limits.lingerMs,
+      unread: new Uint8Array(0),
+      settled: () => {},
+      ended: () => this.#held.delete(stream),
+    });
+    this.#held.add(stream);
+    return stream;
+  }
+
+  openServerService(spec: ServerServiceSpec): ServerService {
+    this.#requireOpen();
+    const service: TypescriptServerService = new TypescriptServerService(this.#context, spec, () =>
+      this.#services.delete(service),
+    );
+    this.#services.add(service);
+    return service;
+  }
+
+  openClientService(spec: ClientServiceSpec): ClientService {
+    this.#requireOpen();
+    const service: TypescriptClientService = new TypescriptClientService(this.#context, spec, () =>
+      this.#services.delete(service),
+    );
+    this.#services.add(service);
+    return service;
+  }
+
+  stats(): EngineStats {
+    return {
+      services: [...this.#services].map((service) => service.stats()),
+      unauthenticated: this.#context.admission.unauthenticated,
+      tunnelRejected: { ...this.#context.tunnelRejected },
+    };
+  }
+
+  close(options: CloseOptions): Promise<void> {
+    this.#closed ??= this.#end('drain', options);
+    return this.#closed;
+  }
+
+  destroy(): void {
+    this.#closed ??= this.#end('destroyed', { deadlineMs: 0 });
+    for (const service of [...this.#services]) service.destroy();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close({ deadlineMs: 0 });
+  }
+
+  async #end(reason: EndReason, options: CloseOptions): Promise<void> {
+    const ends: Promise<void>[] = [];
+    // Services first: their sessions end as theirs, then the listeners take what is still unknown.
+    for (const service of [...this.#services]) ends.push(service.closeWith(reason, options));
+    for (const listener of this.#listeners) ends.push(listener.closeWith(reason));
+    for (const stream of [...this.#held]) stream.destroy(reason);
+    await Promise.all(ends);
+    this.#context.batch.flush();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined) {
+      throw new WarrenError('WARREN_E_STATE', 'the engine is closed');
+    }
+  }
+}
+
+/** @throws WARREN_E_UNSUPPORTED */
+function requireTcp(transport: TransportSpec): void {
+  const type: string = transport.type;
+  if (type === 'tcp') return;
+  const message = `the typescript engine has no transport "${type}"`;
+  throw new WarrenError('WARREN_E_UNSUPPORTED', message);
+}
