@@ -33,9 +33,11 @@ export async function enterNamespace(): Promise<number | undefined> {
     ['-n', 'sh', '-c', command, 'sh', process.execPath, ...process.argv.slice(1)],
     { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } },
   );
-  // Ctrl-C reaches the child through the terminal; it cleans up, this process only waits.
-  process.removeAllListeners('SIGINT').on('SIGINT', () => {});
-  process.removeAllListeners('SIGTERM').on('SIGTERM', () => child.kill('SIGTERM'));
+  // The child cleans up and this process only waits. A terminal's Ctrl-C reaches both; twice is
+  // harmless.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.removeAllListeners(signal).on(signal, () => child.kill(signal));
+  }
   return await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) =>
