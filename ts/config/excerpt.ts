@@ -66,7 +66,8 @@ const PLAIN_KEYS: ReadonlySet<string> = new Set(
     .filter((path) => !isSecretPath(path))
     .map((path) => path.at(-1) ?? ''),
 );
-const PAIR_LINE = /^\s*([\w.-]{1,128})\s*=[^=#]*$/;
+// One value and nothing after it: `nodelay = true hunter2` may be two lines that were joined.
+const PAIR_LINE = /^\s*([\w.-]{1,128})\s*=\s*(?:"[^"=]*"?|'[^'=]*'?|[^\s"'#=]*)\s*$/;
 const HEADER_LINE = /^\s*\[[^="'#]*$/;
 // `key` alone would hide nothing but `pkcs12 = "key.p12"`.
 const SECRET_WORD = /tok|pass|secret|private|proxy|:\/\//i;

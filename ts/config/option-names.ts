@@ -82,5 +82,5 @@ export function speakOptions(sentence: string): string {
       rest === undefined ? 'the options' : `\`${rest}\``,
     )
     .replaceAll(/\b(?:server|client)\.(?=[a-z])/g, '')
-    .replaceAll(/[a-z]+(?:_[a-z]+)+/g, (word) => FILE_NAMES.get(word) ?? word);
+    .replaceAll(/[a-z0-9]+(?:_[a-z0-9]+)+/g, (word) => FILE_NAMES.get(word) ?? word);
 }
