@@ -6,6 +6,7 @@ import type { EndReason } from '../engine/reason.ts';
 import type { DialSpec, SocketAddress } from '../engine/spec.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
+import { sleep } from '../sleep.ts';
 import { dialTcp } from './dial.ts';
 import type { Link } from './link.ts';
 
@@ -75,7 +76,7 @@ export class ChannelDialer {
           failed('dial_failed', errorText(error));
           return;
         }
-        await pause(jittered, signal);
+        await sleep(jittered, signal);
         if (signal.aborted) return;
       }
     }
@@ -95,16 +96,4 @@ export class ChannelDialer {
       this.#abort.signal,
     );
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -8,7 +8,8 @@ import type { SocketAddress } from '../engine/spec.ts';
 export interface LinkSink {
   /**
    * Bytes came. They stay valid until `true` is returned, or, after `false`, until `resume` is called
-   * on the link. `false` stops reading: that is the back-pressure.
+   * on the link. `false` stops reading: that is the back-pressure. (A `resume` inside the call wins:
+   * that is how a sink hands over to another.)
    */
   data(chunk: Uint8Array): boolean;
   /** The peer's FIN: no more data. */

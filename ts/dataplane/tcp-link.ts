@@ -36,6 +36,8 @@ export class TcpLink implements Link {
   #closed = false;
   #error: Error | undefined;
   #waitsForDrain = false;
+  /** `resume` was called, while the sink had its last chunk or since. */
+  #resumed = false;
   onDrained: (() => void) | undefined;
 
   private constructor(open: (onread: OnRead) => net.Socket, peer: SocketAddress) {
@@ -90,7 +92,8 @@ export class TcpLink implements Link {
   static #onDataEvents(socket: net.Socket, peer: SocketAddress): TcpLink {
     const link = new TcpLink(() => socket, peer);
     socket.on('data', (chunk: Buffer) => {
-      if (!link.#sink.data(chunk)) socket.pause();
+      link.#resumed = false;
+      if (!link.#sink.data(chunk) && !link.#resumed) socket.pause();
     });
     socket.pause();
     return link;
@@ -129,6 +132,7 @@ export class TcpLink implements Link {
   }
 
   resume(): void {
+    this.#resumed = true;
     if (!this.#ended && !this.#socket.destroyed) this.#socket.resume();
   }
 
@@ -186,7 +190,8 @@ export class TcpLink implements Link {
 
   #onRead(length: number): boolean {
     const buffer = this.#buffer;
-    const goOn = this.#sink.data(buffer.take(length));
+    this.#resumed = false;
+    const goOn = this.#sink.data(buffer.take(length)) || this.#resumed;
     // Held bytes must not move: the buffer changes only when the sink is done with it.
     if (goOn) buffer.adapt(length);
     return goOn;

@@ -1,0 +1,156 @@
+/** The client: keeps one session per service with the server. Composition only. */
+import { formatAddress } from '../config/address.ts';
+import type { ClientConfig } from '../config/config.ts';
+import { diffClientConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
+import { type ClientOptions, clientConfig } from '../config/options.ts';
+import { RoleBase, type RoleOptions } from '../control/role.ts';
+import { transportSpec } from '../control/routines.ts';
+import type { CloseOptions, Engine, EngineName } from '../engine/engine.ts';
+import type { DialSpec } from '../engine/spec.ts';
+import type { EngineStats } from '../engine/stats.ts';
+import { errorText, WarrenError } from '../errors.ts';
+import { ServiceSession } from './service-session.ts';
+
+/** A running client. `start` once, `reload` at will, then `close` or `destroy`. */
+export class Client implements AsyncDisposable {
+  readonly #role: RoleBase;
+  readonly #services = new Map<string, ServiceSession>();
+  #config: ClientConfig;
+  #engine: Engine | undefined;
+  #state: 'new' | 'started' | 'closed' = 'new';
+
+  /** @throws WARREN_E_CONFIG for options that cannot work. */
+  constructor(config: ClientConfig | ClientOptions, options: RoleOptions = {}) {
+    this.#config = isChecked(config) ? config : clientConfig(config);
+    this.#role = new RoleBase(options);
+  }
+
+  /**
+   * Resolves when every service has begun to connect; a server that is not there yet is no error.
+   * @throws WARREN_E_UNSUPPORTED, WARREN_E_ENGINE, WARREN_E_STATE
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw new WarrenError('WARREN_E_STATE', 'start once');
+    this.#state = 'started';
+    const dial = dialSpec(this.#config);
+    this.#engine = this.#role.openEngine();
+    for (const service of this.#config.services.values()) this.#open(service.name, dial);
+    this.#role.log.info(
+      { server: formatAddress(this.#config.remoteAddr), services: this.#services.size },
+      'connecting to the server',
+    );
+  }
+
+  get engine(): EngineName | undefined {
+    return this.#role.engine?.name;
+  }
+
+  /** Whether this service has an authenticated session now. */
+  isConnected(name: string): boolean {
+    return this.#services.get(name)?.connected ?? false;
+  }
+
+  stats(): EngineStats {
+    return this.#requireEngine().stats();
+  }
+
+  /** As `Server.reload`. @throws WARREN_E_STATE */
+  reload(config: ClientConfig | ClientOptions): Promise<void> {
+    const next = isChecked(config) ? config : clientConfig(config);
+    this.#requireEngine();
+    return this.#role.inTurn(async () => this.#reload(next));
+  }
+
+  async close(options: CloseOptions): Promise<void> {
+    this.#state = 'closed';
+    for (const service of this.#services.values()) service.stop();
+    await this.#engine?.close(options);
+    this.#role.sampled.close();
+  }
+
+  destroy(): void {
+    this.#state = 'closed';
+    for (const service of this.#services.values()) service.stop();
+    this.#engine?.destroy();
+    this.#role.sampled.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close({ deadlineMs: 0 });
+  }
+
+  #open(name: string, dial: DialSpec): void {
+    const engine = this.#requireEngine();
+    const config = this.#config.services.get(name);
+    if (config === undefined) return;
+    const { log, sampled } = this.#role;
+    const { heartbeatTimeoutMs } = this.#config;
+    const session = new ServiceSession({ engine, log, sampled, dial, config, heartbeatTimeoutMs });
+    this.#services.set(name, session);
+    session.start();
+  }
+
+  #reload(next: ClientConfig): void {
+    if (this.#state === 'closed') return;
+    const { log } = this.#role;
+    const before = this.#config;
+    const diff = diffClientConfig(before, next);
+    if (isEmptyDiff(diff)) {
+      log.info({}, 'configuration reloaded, nothing changed');
+      return;
+    }
+    log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
+    let dial: DialSpec;
+    try {
+      dial = dialSpec(next);
+    } catch (error) {
+      log.error({ error: errorText(error) }, 'configuration not applied');
+      return;
+    }
+    this.#config = next;
+    for (const name of diff.removed) this.#close(name);
+    for (const { name } of diff.changed) this.#change(name, before, dial);
+    for (const name of diff.added) this.#open(name, dial);
+    if (diff.general.length > 0) {
+      for (const service of this.#services.values()) {
+        service.reconfigure({ dial, heartbeatTimeoutMs: next.heartbeatTimeoutMs });
+      }
+    }
+    log.info({ services: next.services.size }, 'configuration applied');
+  }
+
+  #change(name: string, before: ClientConfig, dial: DialSpec): void {
+    const config = this.#config.services.get(name);
+    const session = this.#services.get(name);
+    if (config === undefined || session === undefined) return;
+    if (before.services.get(name)?.type === config.type) {
+      session.reconfigure({ config });
+      return;
+    }
+    this.#close(name);
+    this.#open(name, dial);
+  }
+
+  #close(name: string): void {
+    const session = this.#services.get(name);
+    this.#services.delete(name);
+    void session?.close({ deadlineMs: Number.POSITIVE_INFINITY });
+  }
+
+  #requireEngine(): Engine {
+    if (this.#engine === undefined || this.#state === 'closed') {
+      throw new WarrenError('WARREN_E_STATE', 'the client is not running');
+    }
+    return this.#engine;
+  }
+}
+
+/** @throws WARREN_E_UNSUPPORTED */
+function dialSpec(config: ClientConfig): DialSpec {
+  const { remoteAddr, preferIpv6, transport } = config;
+  return { remote: remoteAddr, preferIpv6, transport: transportSpec(transport) };
+}
+
+function isChecked(config: ClientConfig | ClientOptions): config is ClientConfig {
+  return typeof config.remoteAddr !== 'string';
+}

@@ -1,0 +1,161 @@
+/**
+ * One service of a client: connects, authenticates, hands the session to the engine, waits for its
+ * end, waits a while, and again. Every wait ends at once on `stop` or a change (wire-v1 W17).
+ */
+import { formatAddress } from '../config/address.ts';
+import type { ClientServiceConfig } from '../config/config.ts';
+import { type AttemptEnd, Backoff } from '../control/backoff.ts';
+import { clientHandshake } from '../control/handshake.ts';
+import { clientRoutine } from '../control/routines.ts';
+import type { ClientService, CloseOptions, ControlStream, Engine } from '../engine/engine.ts';
+import type { EndReason } from '../engine/reason.ts';
+import type { DialSpec } from '../engine/spec.ts';
+import { errorText, WarrenError } from '../errors.ts';
+import { DEFAULT_LIMITS } from '../limits.ts';
+import type { Logger } from '../log.ts';
+import { sleep } from '../sleep.ts';
+
+export interface ServiceSessionOptions {
+  readonly engine: Engine;
+  readonly log: Logger;
+  readonly sampled: Logger;
+  readonly dial: DialSpec;
+  readonly config: ClientServiceConfig;
+  readonly heartbeatTimeoutMs: number;
+}
+
+type Reconfigurable = Pick<ServiceSessionOptions, 'dial' | 'config' | 'heartbeatTimeoutMs'>;
+
+export class ServiceSession {
+  readonly #service: ClientService;
+  readonly #backoff: Backoff;
+  #options: ServiceSessionOptions;
+  #key: Uint8Array | undefined;
+  #stopped = false;
+  /** Ends the attempt or the wait that is under way. */
+  #attempt = new AbortController();
+
+  constructor(options: ServiceSessionOptions) {
+    const { name, type, localAddr, nodelay, preferIpv6, retryIntervalMs } = options.config;
+    this.#options = options;
+    this.#backoff = new Backoff(retryIntervalMs);
+    const spec = { name, type, local: localAddr, nodelay, preferIpv6 };
+    this.#service = options.engine.openClientService(spec);
+  }
+
+  get connected(): boolean {
+    return this.#key !== undefined;
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  /** No further attempt; a running session is the engine's to end. */
+  stop(): void {
+    this.#stopped = true;
+    this.#attempt.abort();
+  }
+
+  /** Ends the session; visitors finish until the deadline. */
+  close(options: CloseOptions): Promise<void> {
+    this.stop();
+    return this.#service.close(options);
+  }
+
+  /** Takes changes over without touching visitors; connects again only where it must. */
+  reconfigure(change: Partial<Reconfigurable>): void {
+    const before = this.#options;
+    const now = { ...before, ...change };
+    this.#options = now;
+    const { name, type, localAddr, nodelay, preferIpv6, retryIntervalMs } = now.config;
+    this.#backoff.capMs = retryIntervalMs;
+    const routine =
+      this.#key === undefined ? undefined : clientRoutine(type, this.#key, now.heartbeatTimeoutMs);
+    this.#service.update({
+      local: localAddr,
+      nodelay,
+      preferIpv6,
+      ...(routine === undefined ? {} : { routine }),
+    });
+    const why = !before.config.token.equals(now.config.token)
+      ? 'token changed'
+      : sameDial(before.dial, now.dial)
+        ? undefined
+        : 'server address or transport changed';
+    if (why === undefined) return;
+    now.log.info({ service: name, why }, 'connecting again');
+    this.#attempt.abort();
+    this.#service.detach('service_closed');
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      this.#attempt = new AbortController();
+      const { signal } = this.#attempt;
+      const end = await this.#once(signal);
+      if (this.#stopped) return;
+      // A change ended it: the new configuration is tried at once.
+      if (signal.aborted || end === 'again') continue;
+      const delayMs = Math.round(this.#backoff.next(end));
+      const { log, config } = this.#options;
+      log.debug({ service: config.name, delayMs }, 'waiting before the next attempt');
+      await sleep(delayMs, signal);
+    }
+  }
+
+  async #once(signal: AbortSignal): Promise<AttemptEnd | 'again'> {
+    const { log, config, dial } = this.#options;
+    const server = formatAddress(dial.remote);
+    let stream: ControlStream | undefined;
+    try {
+      stream = await this.#options.engine.dial(dial, signal);
+      const onAbort = (): void => stream?.destroy('service_closed');
+      signal.addEventListener('abort', onAbort, { once: true });
+      const { handshakeTimeoutMs } = DEFAULT_LIMITS;
+      const token = config.token.reveal();
+      const key = await clientHandshake(stream, config.name, token, handshakeTimeoutMs);
+      signal.removeEventListener('abort', onAbort);
+      if (signal.aborted) {
+        stream.destroy('service_closed');
+        return 'again';
+      }
+      return await this.#attach(stream, key);
+    } catch (error) {
+      stream?.destroy('handshake_eof');
+      if (signal.aborted) return 'again';
+      const code = error instanceof WarrenError ? error.code : 'fault';
+      const fields = { service: config.name, server, reason: code, error: errorText(error) };
+      log.warn(fields, 'cannot connect to the server, will retry');
+      return { kind: code === 'WARREN_E_REFUSED' ? 'refused' : 'failed' };
+    }
+  }
+
+  /** Resolves when the session has ended. */
+  async #attach(stream: ControlStream, key: Uint8Array): Promise<AttemptEnd> {
+    const { log, config, dial, heartbeatTimeoutMs } = this.#options;
+    const since = Date.now();
+    this.#key = key;
+    log.info({ service: config.name, server: formatAddress(stream.peer) }, 'service connected');
+    const reason = await new Promise<EndReason>((resolve) => {
+      this.#service.attach({
+        control: stream,
+        dial,
+        routine: clientRoutine(config.type, key, heartbeatTimeoutMs),
+        handler: {
+          surplus: (control) => control.destroy('control_data'),
+          ended: resolve,
+        },
+      });
+    });
+    this.#key = undefined;
+    const livedMs = Date.now() - since;
+    const seconds = Math.round(livedMs / 1_000);
+    log.info({ service: config.name, reason, seconds }, 'service disconnected');
+    return { kind: 'session', livedMs };
+  }
+}
+
+function sameDial(a: DialSpec, b: DialSpec): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,89 @@
+/**
+ * The handshake of a control channel, both roles (wire-v1 3.1). The engine's deadline bounds the
+ * server's side of it; the client's is bounded here (W10).
+ */
+import { randomBytes } from 'node:crypto';
+import type { ControlStream } from '../engine/engine.ts';
+import { WarrenError } from '../errors.ts';
+import {
+  ACK_BAD_TOKEN,
+  ACK_LENGTH,
+  ACK_OK,
+  type Ack,
+  AUTH_LENGTH,
+  decodeAck,
+  decodeHello,
+  digestsEqual,
+  encodeControlHello,
+  HELLO_LENGTH,
+  serviceDigest,
+  sessionKey,
+} from '../protocol/wire.ts';
+
+const NONCE_LENGTH = 32;
+
+export type ServerHandshake =
+  | { readonly result: 'accepted'; readonly key: Uint8Array }
+  | { readonly result: 'unknown_service' | 'wrong_token' };
+
+/**
+ * Server: nonce, auth, ack. `token` is undefined for a service that does not exist: the exchange is
+ * the same and ends in the same ack as for a wrong token, so that names cannot be probed (W20).
+ * The stream is held again afterwards; a refused one is being finished.
+ * @throws WARREN_E_CONTROL_CLOSED
+ */
+export async function serverHandshake(
+  stream: ControlStream,
+  token: string | undefined,
+): Promise<ServerHandshake> {
+  const nonce = randomBytes(NONCE_LENGTH);
+  await stream.write(encodeControlHello(nonce));
+  const auth = await stream.read(AUTH_LENGTH);
+  const key = sessionKey(token ?? randomBytes(NONCE_LENGTH).toString('hex'), nonce);
+  const right = digestsEqual(auth, key);
+  if (token !== undefined && right) {
+    await stream.write(ACK_OK);
+    return { result: 'accepted', key };
+  }
+  await stream.write(ACK_BAD_TOKEN);
+  stream.finish('refused_auth');
+  return { result: token === undefined ? 'unknown_service' : 'wrong_token' };
+}
+
+/**
+ * Client: hello, auth, ack; gives the session key.
+ * @throws WARREN_E_REFUSED for a non-zero ack; WARREN_E_PROTOCOL for anything that is not wire v1;
+ * WARREN_E_CONTROL_CLOSED, also when `timeoutMs` passes.
+ */
+export async function clientHandshake(
+  stream: ControlStream,
+  service: string,
+  token: string,
+  timeoutMs: number,
+): Promise<Uint8Array> {
+  const timer = setTimeout(() => stream.destroy('handshake_timeout'), timeoutMs);
+  try {
+    await stream.write(encodeControlHello(serviceDigest(service)));
+    const hello = decodeHello(await stream.read(HELLO_LENGTH));
+    if (hello.kind !== 'control') {
+      throw new WarrenError('WARREN_E_PROTOCOL', 'the server did not answer with a v1 hello');
+    }
+    const key = sessionKey(token, hello.digest);
+    await stream.write(key);
+    const ack = decodeAck(await stream.read(ACK_LENGTH));
+    if (ack !== 'ok') throw new WarrenError(ackCode(ack), ACK_TEXT[ack]);
+    return key;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const ACK_TEXT = {
+  no_service: 'the server has no service of this name',
+  bad_token: 'the server refused the token, or has no service of this name',
+  unknown: 'the server sent an ack that wire v1 does not know',
+} as const;
+
+function ackCode(ack: Exclude<Ack, 'ok'>): 'WARREN_E_REFUSED' | 'WARREN_E_PROTOCOL' {
+  return ack === 'unknown' ? 'WARREN_E_PROTOCOL' : 'WARREN_E_REFUSED';
+}

@@ -1,0 +1,75 @@
+/** What both roles share: options, the engine they open, and how they take turns reloading. */
+import type { Engine, EngineOptions } from '../engine/engine.ts';
+import type { EngineEvent } from '../engine/events.ts';
+import { type RejectedEngine, selectEngine } from '../engine/select.ts';
+import type { Limits } from '../limits.ts';
+import { type Logger, SILENT_LOGGER } from '../log.ts';
+import { accessLogger, engineEventLog } from '../log-events.ts';
+import { LogSampler } from '../log-sampler.ts';
+
+export interface RoleOptions {
+  /** Silent by default. */
+  readonly log?: Logger;
+  /** One log line per visitor connection. */
+  readonly accessLog?: boolean;
+  readonly limits?: Partial<Limits>;
+  /** An engine of the caller's; it is closed with the role. By default one is selected. */
+  readonly engine?: Engine;
+}
+
+/** Log, sampler and engine of one running role. */
+export class RoleBase {
+  readonly log: Logger;
+  /** For what a stranger can cause at will. */
+  readonly sampled: LogSampler;
+  readonly #options: RoleOptions;
+  #engine: Engine | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RoleOptions) {
+    this.#options = options;
+    this.log = options.log ?? SILENT_LOGGER;
+    this.sampled = new LogSampler(this.log);
+  }
+
+  get engine(): Engine | undefined {
+    return this.#engine;
+  }
+
+  /** @throws WARREN_E_ENGINE */
+  openEngine(): Engine {
+    const { engine, limits, accessLog = false } = this.#options;
+    if (engine !== undefined) {
+      this.#engine = engine;
+      return engine;
+    }
+    const facts = engineEventLog(this.log, this.sampled);
+    const access = accessLogger(this.log);
+    const options: EngineOptions = {
+      accessLog,
+      ...(limits === undefined ? {} : { limits }),
+      events: (batch: readonly EngineEvent[]) => {
+        facts(batch);
+        if (accessLog) access(batch);
+      },
+    };
+    const selected = selectEngine(options);
+    this.#engine = selected.engine;
+    this.log.info(
+      { engine: selected.engine.name, rejected: selected.rejected.map(rejectedText) },
+      'engine selected',
+    );
+    return selected.engine;
+  }
+
+  /** Runs reloads one after the other. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(work);
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+}
+
+function rejectedText({ name, reason }: RejectedEngine): string {
+  return `${name}: ${reason}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * What engines are told of wire v1: the bytes they may send and act on by themselves. Here, and
+ * nowhere else, protocol and engine meet.
+ */
+import type { TransportConfig } from '../config/config.ts';
+import type {
+  ClientRoutine,
+  HelloRule,
+  ServerRoutine,
+  ServiceType,
+  TransportSpec,
+} from '../engine/spec.ts';
+import { WarrenError } from '../errors.ts';
+import {
+  COMMAND_CREATE,
+  COMMAND_HEARTBEAT,
+  CONTROL_HELLO_PREFIX,
+  DATA_HELLO_PREFIX,
+  encodeDataHello,
+  HELLO_LENGTH,
+  START_TCP,
+  START_UDP,
+} from '../protocol/wire.ts';
+
+export const HELLO_RULE: HelloRule = {
+  length: HELLO_LENGTH,
+  control: CONTROL_HELLO_PREFIX,
+  data: DATA_HELLO_PREFIX,
+};
+
+export function serverRoutine(type: ServiceType, heartbeatIntervalMs: number): ServerRoutine {
+  return {
+    create: COMMAND_CREATE,
+    heartbeat: COMMAND_HEARTBEAT,
+    heartbeatIntervalMs,
+    start: type === 'tcp' ? START_TCP : START_UDP,
+  };
+}
+
+export function clientRoutine(
+  type: ServiceType,
+  sessionKey: Uint8Array,
+  silenceTimeoutMs: number,
+): ClientRoutine {
+  return {
+    create: COMMAND_CREATE,
+    heartbeat: COMMAND_HEARTBEAT,
+    silenceTimeoutMs,
+    hello: encodeDataHello(sessionKey),
+    start: type === 'tcp' ? START_TCP : START_UDP,
+    otherStart: type === 'tcp' ? START_UDP : START_TCP,
+  };
+}
+
+/** @throws WARREN_E_UNSUPPORTED for what this version does not have yet. */
+export function transportSpec(transport: TransportConfig): TransportSpec {
+  if (transport.type !== 'tcp') {
+    throw new WarrenError(
+      'WARREN_E_UNSUPPORTED',
+      `transport.type = "${transport.type}" is not built in this version of warren: use "tcp"`,
+    );
+  }
+  if (transport.tcp.proxy !== undefined) {
+    throw new WarrenError(
+      'WARREN_E_UNSUPPORTED',
+      'transport.tcp.proxy is not built in this version of warren: remove it to connect directly',
+    );
+  }
+  return { type: 'tcp', tcp: transport.tcp };
+}

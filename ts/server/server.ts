@@ -1,0 +1,185 @@
+/**
+ * The server: accepts clients and exposes their services. Composition only: the handshake is in
+ * `control/`, the bytes are in the engine.
+ */
+import { formatAddress } from '../config/address.ts';
+import type { ServerConfig } from '../config/config.ts';
+import { type ConfigDiff, diffServerConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
+import { type ServerOptions, serverConfig } from '../config/options.ts';
+import { RoleBase, type RoleOptions } from '../control/role.ts';
+import { HELLO_RULE, transportSpec } from '../control/routines.ts';
+import type { CloseOptions, Engine, EngineName, TunnelListener } from '../engine/engine.ts';
+import type { SocketAddress } from '../engine/spec.ts';
+import type { EngineStats } from '../engine/stats.ts';
+import { errorText, WarrenError } from '../errors.ts';
+import { acceptControl } from './accept-control.ts';
+import { ServiceRegistry } from './service-registry.ts';
+
+interface Running {
+  readonly engine: Engine;
+  listener: TunnelListener;
+  readonly services: ServiceRegistry;
+}
+
+/** A running server. `start` once, `reload` at will, then `close` or `destroy`. */
+export class Server implements AsyncDisposable {
+  readonly #role: RoleBase;
+  #config: ServerConfig;
+  #running: Running | undefined;
+  #state: 'new' | 'started' | 'closed' = 'new';
+
+  /** @throws WARREN_E_CONFIG for options that cannot work. */
+  constructor(config: ServerConfig | ServerOptions, options: RoleOptions = {}) {
+    this.#config = isChecked(config) ? config : serverConfig(config);
+    this.#role = new RoleBase(options);
+  }
+
+  /**
+   * Resolves when clients can connect.
+   * @throws WARREN_E_BIND, WARREN_E_UNSUPPORTED, WARREN_E_ENGINE, WARREN_E_STATE
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw new WarrenError('WARREN_E_STATE', 'start once');
+    this.#state = 'started';
+    const engine = this.#role.openEngine();
+    try {
+      const services = new ServiceRegistry(engine, this.#role.log, this.#config);
+      const listener = await this.#listen(engine, this.#config, services);
+      this.#running = { engine, listener, services };
+    } catch (error) {
+      engine.destroy();
+      throw error;
+    }
+    if (this.#isClosed()) engine.destroy();
+  }
+
+  /** Where clients connect; undefined before `start`. */
+  get address(): SocketAddress | undefined {
+    return this.#running?.listener.address;
+  }
+
+  /** Where visitors of a service connect; undefined while no client has it. */
+  serviceAddress(name: string): SocketAddress | undefined {
+    return this.#running?.services.get(name)?.engineService.address;
+  }
+
+  get engine(): EngineName | undefined {
+    return this.#role.engine?.name;
+  }
+
+  stats(): EngineStats {
+    return this.#requireRunning().engine.stats();
+  }
+
+  /**
+   * Applies another configuration; running visitors are never cut. Logs the plan and what was done.
+   * What cannot be had (an address in use) is logged and stays as it was; reloads run in turn.
+   * @throws WARREN_E_STATE before `start` and after `close`
+   */
+  reload(config: ServerConfig | ServerOptions): Promise<void> {
+    const next = isChecked(config) ? config : serverConfig(config);
+    this.#requireRunning();
+    return this.#role.inTurn(() => this.#reload(next));
+  }
+
+  /** Stops accepting, lets visitors finish until the deadline, then aborts them. */
+  async close(options: CloseOptions): Promise<void> {
+    this.#state = 'closed';
+    await this.#role.engine?.close(options);
+    this.#role.sampled.close();
+  }
+
+  /** Aborts everything now. */
+  destroy(): void {
+    this.#state = 'closed';
+    this.#role.engine?.destroy();
+    this.#role.sampled.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close({ deadlineMs: 0 });
+  }
+
+  async #listen(
+    engine: Engine,
+    config: ServerConfig,
+    services: ServiceRegistry,
+  ): Promise<TunnelListener> {
+    const spec = {
+      bind: config.bindAddr,
+      transport: transportSpec(config.transport),
+      hello: HELLO_RULE,
+    };
+    const { log, sampled } = this.#role;
+    const listener = await engine.listen(spec, {
+      control: (digest, stream) => {
+        void acceptControl({ digest, stream, services, log, sampled });
+      },
+    });
+    log.info({ address: formatAddress(listener.address) }, 'listening for clients');
+    return listener;
+  }
+
+  async #reload(next: ServerConfig): Promise<void> {
+    const running = this.#running;
+    if (running === undefined || this.#isClosed()) return;
+    const { log } = this.#role;
+    const diff = diffServerConfig(this.#config, next);
+    if (isEmptyDiff(diff)) {
+      log.info({}, 'configuration reloaded, nothing changed');
+      return;
+    }
+    log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
+    try {
+      transportSpec(next.transport);
+    } catch (error) {
+      log.error({ error: errorText(error) }, 'configuration not applied');
+      return;
+    }
+    const general = await this.#applyGeneral(diff, next);
+    if (this.#isClosed()) return;
+    running.services.apply(next, diff);
+    this.#config = { ...next, ...general };
+    log.info({ services: next.services.size }, 'configuration applied');
+  }
+
+  /** Listener changes. Returns what has to stay as it was. */
+  async #applyGeneral(diff: ConfigDiff, next: ServerConfig): Promise<Partial<ServerConfig>> {
+    const running = this.#running;
+    if (running === undefined) return {};
+    const { log } = this.#role;
+    const moved = diff.general.some(({ key }) => key === 'bind_addr');
+    if (!moved) {
+      running.listener.update(transportSpec(next.transport));
+      return {};
+    }
+    const old = running.listener;
+    const address = formatAddress(next.bindAddr);
+    try {
+      // The new one first: a port that is taken must not cost the old one.
+      running.listener = await this.#listen(running.engine, next, running.services);
+      log.info({ address }, 'listener moved: clients have to come to the new address');
+      await old.close({ deadlineMs: 0 });
+      return {};
+    } catch (error) {
+      log.error({ address, error: errorText(error) }, 'listener not moved, the old address stays');
+      old.update(transportSpec(next.transport));
+      return { bindAddr: this.#config.bindAddr };
+    }
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  #requireRunning(): Running {
+    const running = this.#running;
+    if (running === undefined || this.#isClosed())
+      throw new WarrenError('WARREN_E_STATE', 'the server is not running');
+    return running;
+  }
+}
+
+function isChecked(config: ServerConfig | ServerOptions): config is ServerConfig {
+  return typeof config.bindAddr !== 'string';
+}
