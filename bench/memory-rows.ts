@@ -13,6 +13,7 @@ const HELD_SETTLE_MS = 150;
 /** Growth is the highest level seen while the readers hold on, over the level before. */
 export const slow: Row = {
   name: 'slow',
+  repeatable: false,
   metrics: [
     {
       key: 'growth',
@@ -51,6 +52,7 @@ export const slow: Row = {
 
 export const idle: Row = {
   name: 'idle',
+  repeatable: false,
   metrics: [
     { key: 'rss', title: 'idle: RSS MiB, server + client', better: 'less' },
     { key: 'private', title: '  private MiB', better: 'less' },
@@ -64,6 +66,7 @@ export const idle: Row = {
 
 export const held: Row = {
   name: 'held',
+  repeatable: false,
   metrics: [
     {
       key: 'perConnection',

@@ -31,5 +31,7 @@ export interface Metric {
 export interface Row {
   readonly name: string;
   readonly metrics: readonly Metric[];
+  /** False for memory: a second try would start from what the first has left allocated. */
+  readonly repeatable: boolean;
   run(cell: Cell): Promise<Readonly<Record<string, number>>>;
 }

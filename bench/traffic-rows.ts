@@ -8,6 +8,7 @@ export function bulk(direction: 'up' | 'down', streams: number): Row {
   const name = `bulk-${direction}-${streams}`;
   return {
     name,
+    repeatable: true,
     metrics: [
       {
         key: 'gbit',
@@ -32,6 +33,7 @@ export function bulk(direction: 'up' | 'down', streams: number): Row {
 
 export const pingpong: Row = {
   name: 'pingpong',
+  repeatable: true,
   metrics: [
     { key: 'p50_us', title: '64 B ping-pong: p50 us', better: 'less' },
     { key: 'p99_us', title: '  p99 us', better: 'less' },
@@ -46,6 +48,7 @@ export const pingpong: Row = {
 
 export const requests: Row = {
   name: 'requests',
+  repeatable: true,
   metrics: [
     { key: 'per_second', title: '32 connections request/response: /s', better: 'more' },
     { key: 'p50_us', title: '  p50 us', better: 'less' },
@@ -58,6 +61,7 @@ export function visitors(concurrency: number): Row {
   const name = `visitors-${concurrency}`;
   return {
     name,
+    repeatable: true,
     metrics: [
       { key: 'per_second', title: `visitors/s, ${concurrency} at a time`, better: 'more' },
       { key: 'p99_us', title: '  p99 us', better: 'less' },
@@ -78,6 +82,7 @@ export function visitors(concurrency: number): Row {
 
 export const burst: Row = {
   name: 'burst',
+  repeatable: true,
   metrics: [
     { key: 'paired', title: `burst of ${BURST} visitors: paired`, better: 'more' },
     { key: 'last_ms', title: '  last answer after ms', better: 'less' },
@@ -87,6 +92,7 @@ export const burst: Row = {
 
 export const udp: Row = {
   name: 'udp',
+  repeatable: true,
   metrics: [
     { key: 'lossPercent', title: 'UDP 512 B at 50,000/s: loss %', better: 'less' },
     { key: 'cpu', title: '  CPU us per delivered packet, server + client', better: 'less' },
