@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { HostPort } from './config.ts';
+import { quote } from './key-path.ts';
 
 /** The address, or one sentence saying why the text is none. */
 export type AddressResult =
@@ -24,7 +25,8 @@ export function parseAddress(text: string): AddressResult {
   if (portText === '') return refuse('has no port after the last colon');
   // `[::1]` alone: its last colon is inside the brackets.
   if (portText.endsWith(']')) return refuse('has no port after the bracket');
-  if (!/^\+?\d+$/.test(portText)) return refuse(`has a port that is not a number: "${portText}"`);
+  if (!/^\+?\d+$/.test(portText))
+    return refuse(`has a port that is not a number: ${quote(portText)}`);
   const port = Number(portText);
   if (port > 65535) return refuse(`has port ${port}, above 65535`);
   return { ok: true, address: { host: host.host, port } };
@@ -37,12 +39,14 @@ function parseHost(text: string): HostResult {
   if (text.startsWith('[')) {
     const inner = text.slice(1, -1);
     if (!text.endsWith(']')) return refuse('has no port after the bracket');
-    if (!isIPv6(inner)) return refuse(`has brackets around "${inner}", which is no IPv6 address`);
+    if (!isIPv6(inner))
+      return refuse(`has brackets around ${quote(inner)}, which is no IPv6 address`);
     return { ok: true, host: inner };
   }
-  if (/[\s[\]/]/.test(text)) return refuse(`has a host with characters no host has: "${text}"`);
+  if (/[\s[\]/]/.test(text))
+    return refuse(`has a host with characters no host has: ${quote(text)}`);
   if (text.includes(':') && !isIPv6(text))
-    return refuse(`has a host that is no address: "${text}"`);
+    return refuse(`has a host that is no address: ${quote(text)}`);
   return { ok: true, host: text };
 }
 

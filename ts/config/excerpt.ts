@@ -92,7 +92,11 @@ function lineAt(text: string, offset: number): Span {
 function frame(lineNumber: number, line: string, caret: number): string {
   // A very long line is shown around the caret.
   const from = Math.max(0, caret - MAX_WIDTH / 2);
-  const shown = line.slice(from, from + MAX_WIDTH).trimEnd();
+  // A broken text may hold terminal escapes; each control character becomes one visible one.
+  const shown = line
+    .slice(from, from + MAX_WIDTH)
+    .replaceAll(/[^\P{C}\t]/gu, '·')
+    .trimEnd();
   // Tabs stay tabs so that the caret stands where the terminal puts the character.
   const pad = line.slice(from, caret).replaceAll(/[^\t]/g, ' ');
   const gutter = String(lineNumber);

@@ -1,7 +1,7 @@
 /** Checks the shape of a parsed file against the schema: wrong types, missing and unknown keys, all of them. */
 import * as v from 'valibot';
 import { describe, kindOf } from './diagnostics.ts';
-import { formatPath, type KeyPath } from './key-path.ts';
+import { formatKey, formatPath, type KeyPath } from './key-path.ts';
 import type { Report } from './report.ts';
 import { type FileTable, fileSchema, isTable } from './schema.ts';
 import { allowedAt, fileNode, type Node, nodeAt } from './schema-walk.ts';
@@ -77,7 +77,7 @@ export function reportUnknownKey(path: KeyPath, known: readonly string[], report
   report.error(path, undefined, {
     at: 'key',
     message: 'unknown key',
-    found: `the key \`${key}\``,
+    found: `the key \`${formatKey(key)}\``,
     allowed: known.join(', '),
     remedy: near === undefined ? 'remove it' : `did you mean \`${near}\`?`,
   });
