@@ -2,16 +2,14 @@
  * Engine events as log lines. Two sinks: `engineEventLog` for what went wrong or changed, always on and
  * sampled; `accessLogger` for one line per visitor connection, only when it was asked for.
  */
+import { formatAddress } from './config/address.ts';
 import type { EngineEvent, EventSink, VisitorEnd } from './engine/events.ts';
 import { type EndReason, REASONS } from './engine/reason.ts';
 import type { SocketAddress } from './engine/spec.ts';
 import type { Logger } from './log.ts';
 import type { LogSampler } from './log-sampler.ts';
 
-/** `host:port`, IPv6 hosts in brackets. */
-export function formatAddress({ host, port }: SocketAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
+export { formatAddress };
 
 function formatPeer(address: SocketAddress | undefined): string | undefined {
   return address === undefined ? undefined : formatAddress(address);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineEvent } from '../../ts/engine/events.ts';
 import type { Logger } from '../../ts/log.ts';
-import { accessLogger, bindHint, engineEventLog, formatAddress } from '../../ts/log-events.ts';
+import { accessLogger, bindHint, engineEventLog } from '../../ts/log-events.ts';
 import { LogSampler } from '../../ts/log-sampler.ts';
 
 type Line = readonly [level: string, message: string, fields: object];
@@ -139,9 +139,4 @@ describe('event log', () => {
     sampler.close();
     expect(lines).toHaveLength(6);
   });
-});
-
-it('writes IPv6 addresses in brackets', () => {
-  expect(formatAddress({ host: '::1', port: 80 })).toBe('[::1]:80');
-  expect(formatAddress({ host: '127.0.0.1', port: 80 })).toBe('127.0.0.1:80');
 });

@@ -1,5 +1,7 @@
 /** What `--version` prints. */
 import { readFileSync } from 'node:fs';
+import { selectEngine } from '../engine/select.ts';
+import { errorText } from '../errors.ts';
 
 /** The version of this package. */
 export function packageVersion(): string {
@@ -23,7 +25,14 @@ export function versionText(verbose: boolean): string {
   return line + facts.map(([name, value]) => `${name.padEnd(9)} ${value}\n`).join('');
 }
 
-/** This version has one engine; see WARREN_ENGINE. */
+/** The engine that would run, and why those before it would not; a forced one may not be there. */
 function engineText(): string {
-  return 'typescript';
+  try {
+    const { engine, rejected } = selectEngine({});
+    engine.destroy();
+    const reasons = rejected.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+    return reasons === '' ? engine.name : `${engine.name} (${reasons})`;
+  } catch (error) {
+    return `none (${errorText(error)})`;
+  }
 }

@@ -90,14 +90,13 @@ export class DemoRun {
     const daemons = await this.#startDaemons(local);
     await this.#step('page', STEP_MS, async (signal) => {
       const bytes = await visitPage(daemons.web, signal);
-      return [`GET http://${daemons.web}/ → 200, ${bytes} bytes, as sent`, undefined];
+      return [`GET http://${daemons.web}/ → 200, ${bytes} bytes`, undefined];
     });
     const seconds = await this.#transfer(daemons.web);
     await this.#step('datagrams', STEP_MS, async (signal) => {
       const resent = await visitEcho(daemons.echo, DATAGRAM_SIZES, signal);
       const again = resent === 0 ? '' : `, ${resent} sent again`;
-      const sizes = DATAGRAM_SIZES.map((size) => size.toLocaleString('en')).join(' · ');
-      return [`${sizes} bytes came back from udp ${daemons.echo}${again}`, undefined];
+      return [`${DATAGRAM_SIZES.join(', ')} bytes came back${again}`, undefined];
     });
     return [throughputFact(this.#mebibytes, seconds), ...memoryFacts(daemons)];
   }
@@ -106,7 +105,7 @@ export class DemoRun {
     const child = this.#keep(Child.start('local service', [LOCAL_SERVICE], process.env));
     const ports = await child.waitForLine(localPorts, signal);
     const { tcpPort, udpPort } = ports;
-    return [`pid ${child.pid}, http on port ${tcpPort}, udp echo on ${udpPort}`, ports];
+    return [`pid ${child.pid}, http port ${tcpPort}, udp echo port ${udpPort}`, ports];
   }
 
   async #startDaemons(local: LocalPorts): Promise<Daemons> {
@@ -116,7 +115,7 @@ export class DemoRun {
     const [server, address] = await this.#step('warren server', STEP_MS, async (signal) => {
       const child = start('warren server', serverToml(token));
       const facts = await child.waitForLine(readyFacts, signal);
-      const detail = `pid ${child.pid}, ${facts.engine} engine, listens on ${facts.address}`;
+      const detail = `pid ${child.pid}, ${facts.engine} engine, port ${portOf(facts.address)}`;
       return [detail, [child, facts.address] as const];
     });
     return await this.#step('warren client', STEP_MS, async (signal) => {
@@ -125,7 +124,8 @@ export class DemoRun {
       const client = start('warren client', clientToml(token, address, local));
       const ready = client.waitForLine(readyFacts, signal);
       const [webAt, echoAt] = await Promise.all([web, echo, ready]);
-      const detail = `pid ${client.pid}, exposes tcp ${webAt}, udp ${echoAt}`;
+      const ports = `tcp port ${portOf(webAt)}, udp port ${portOf(echoAt)}`;
+      const detail = `pid ${client.pid}, exposes ${ports}`;
       return [detail, { server, client, web: webAt, echo: echoAt }];
     });
   }
@@ -139,7 +139,7 @@ export class DemoRun {
         step.progress(`${Math.floor(received / MIB)} of ${size} MiB, ${percent} %`);
       };
       const { digest, seconds } = await visitBlob(address, size * MIB, onProgress, signal);
-      const short = `${digest.slice(0, 8)}…${digest.slice(-8)}`;
+      const short = `${digest.slice(0, 4)}…${digest.slice(-4)}`;
       return [`${size} MiB in ${seconds.toFixed(2)} s, SHA-256 ${short} as expected`, seconds];
     });
   }
@@ -191,7 +191,7 @@ export class DemoRun {
     }
     this.#stepCount += 1;
     const what = isChecked ? 'drained and ended with exit code 0' : 'have ended';
-    step.done(`${endings.length} processes ${what}, files removed`);
+    step.done(`${endings.length} processes ${what}`);
     return true;
   }
 
@@ -205,6 +205,10 @@ export class DemoRun {
       }
     }
   }
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(':') + 1);
 }
 
 function throughputFact(mebibytes: number, seconds: number): string {
