@@ -6,7 +6,7 @@
  * that writes slowly looks just like that.
  */
 import { resolve } from 'node:path';
-import { ConfigError } from './diagnostics.ts';
+import { ConfigError, wholeFile } from './diagnostics.ts';
 import { type Env, hashContents, type LoadedConfig, loadConfig, readTextFile } from './load.ts';
 import { type WatchDirectory, watchFiles } from './watch-files.ts';
 
@@ -66,7 +66,7 @@ export function watchConfig(path: string, options: WatchOptions): ConfigWatch {
 
   /** Tells of the content; an unusable one may be half written, so a patient call waits once more. */
   const report = (isPatient: boolean) => {
-    const result = tryLoad(path, env);
+    const result = tryLoad(path, env, files);
     if (result.hash !== seen && isPatient) return settle();
     if (result instanceof ConfigError && isPatient) return settle();
     follow(result);
@@ -108,12 +108,16 @@ export function watchConfig(path: string, options: WatchOptions): ConfigWatch {
   };
 }
 
-function tryLoad(path: string, env: Env): LoadedConfig | ConfigError {
+function tryLoad(path: string, env: Env, files: readonly string[]): LoadedConfig | ConfigError {
   try {
     return loadConfig(path, { env });
   } catch (error) {
     if (error instanceof ConfigError) return error;
-    throw error;
+    // A fault of ours must not take down a daemon that runs well with what it has. Only the kind of the
+    // error is shown: its text may quote the file.
+    const kind = error instanceof Error ? error.name : typeof error;
+    const diagnostic = wholeFile(path, `the file could not be checked: ${kind}`, 'report a bug');
+    return new ConfigError([diagnostic], { files, hash: currentHash(files), cause: error });
   }
 }
 
