@@ -16,7 +16,10 @@ export interface CpuSnapshot {
 export interface Memory {
   readonly rssKib: number;
   readonly pssKib: number;
+  /** Clean file pages included, unless another process maps them too. */
   readonly privateKib: number;
+  /** Without them: does not depend on who else runs the same program. */
+  readonly privateDirtyKib: number;
   readonly peakRssKib: number;
 }
 
@@ -72,12 +75,13 @@ function field(text: string, name: string): number {
 
 /** Memory of all the processes together. */
 export function readMemory(pids: readonly number[]): Memory {
-  const sum = { rssKib: 0, pssKib: 0, privateKib: 0, peakRssKib: 0 };
+  const sum = { rssKib: 0, pssKib: 0, privateKib: 0, privateDirtyKib: 0, peakRssKib: 0 };
   for (const pid of pids) {
     const rollup = read(`/proc/${pid}/smaps_rollup`);
     sum.rssKib += field(rollup, 'Rss');
     sum.pssKib += field(rollup, 'Pss');
     sum.privateKib += field(rollup, 'Private_Clean') + field(rollup, 'Private_Dirty');
+    sum.privateDirtyKib += field(rollup, 'Private_Dirty');
     sum.peakRssKib += field(read(`/proc/${pid}/status`), 'VmHWM');
   }
   return sum;

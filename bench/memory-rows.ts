@@ -55,12 +55,17 @@ export const idle: Row = {
   repeatable: false,
   metrics: [
     { key: 'rss', title: 'idle: RSS MiB, server + client', better: 'less' },
-    { key: 'private', title: '  private MiB', better: 'less' },
+    { key: 'privateDirty', title: '  private dirty MiB', better: 'less' },
   ],
   async run(cell) {
     if (!cell.relayed) return {};
-    const { rssKib, pssKib, privateKib } = cell.memory();
-    return { rss: rssKib / 1024, pss: pssKib / 1024, private: privateKib / 1024 };
+    const { rssKib, pssKib, privateKib, privateDirtyKib } = cell.memory();
+    return {
+      rss: rssKib / 1024,
+      pss: pssKib / 1024,
+      private: privateKib / 1024,
+      privateDirty: privateDirtyKib / 1024,
+    };
   },
 };
 
@@ -70,7 +75,7 @@ export const held: Row = {
   metrics: [
     {
       key: 'perConnection',
-      title: `${HELD} held: private KiB per connection, server + client`,
+      title: `${HELD} held: private dirty KiB per connection, server + client`,
       better: 'less',
     },
     { key: 'rss', title: '  RSS MiB', better: 'less' },
@@ -91,7 +96,7 @@ export const held: Row = {
     if (lost !== 0) throw new Error(`${lost} held connections were lost`);
     if (!cell.relayed) return {};
     return {
-      perConnection: (during.privateKib - before.privateKib) / HELD,
+      perConnection: (during.privateDirtyKib - before.privateDirtyKib) / HELD,
       rss: during.rssKib / 1024,
       peakRss: during.peakRssKib / 1024,
     };

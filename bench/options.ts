@@ -24,7 +24,8 @@ export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N
   --only       rows by name or prefix: bulk, bulk-up-1, pingpong, requests, visitors, burst,
                slow, udp, idle, held
   --peers      of direct, warren, rathole, frp
-environment: WARREN_RATHOLE, WARREN_FRPS, WARREN_FRPC name the peers' programs (else PATH)
+environment: WARREN_RATHOLE, WARREN_FRPS, WARREN_FRPC name the peers' programs (else PATH),
+             WARREN_CLI another build of warren than dist/cli.js
 `;
 
 /**

@@ -60,8 +60,8 @@ const FINDERS: Readonly<Record<Name, () => Peer | string>> = {
 };
 
 function findWarren(): Peer | string {
-  const cli = join(ROOT, 'dist/cli.js');
-  if (!existsSync(cli)) return 'dist/cli.js is not there: run `npm run build` first';
+  const { WARREN_CLI: cli = join(ROOT, 'dist/cli.js') } = process.env;
+  if (!existsSync(cli)) return `${cli} is not there: run \`npm run build\` first`;
   const manifest = readFileSync(join(ROOT, 'package.json'), 'utf8');
   const command =
     (side: string) =>

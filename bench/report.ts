@@ -24,7 +24,7 @@ export interface Document {
 
 const OURS = 'warren';
 const BASELINE = 'direct';
-const TITLE_WIDTH = 52;
+const TITLE_WIDTH = 60;
 const VALUE_WIDTH = 22;
 const RATIO_WIDTH = 15;
 

@@ -125,12 +125,14 @@ class Rounds {
   async #cell(row: Row, peer: string, tunnel: Tunnel, round: number): Promise<void> {
     this.#progress.show(`round ${round}/${this.#plan.options.rounds}, ${row.name}, ${peer}`);
     try {
+      assertCarries(tunnel);
       const { sample, others, disturbed } = await runCell(
         row,
         tunnel,
         this.#plan.sink,
         this.#plan.options.seconds,
       );
+      assertCarries(tunnel);
       this.#disturbed += Number(disturbed);
       const byPeer = this.#samples.get(row.name) ?? {};
       this.#samples.set(row.name, byPeer);
@@ -143,6 +145,12 @@ class Rounds {
     this.#cells += 1;
     this.#progress.step();
   }
+}
+
+/** A tunnel that died must not leave a number behind. */
+function assertCarries(tunnel: Tunnel): void {
+  const reason = tunnel.broken();
+  if (reason !== undefined) throw new Error(reason);
 }
 
 function text(error: unknown): string {

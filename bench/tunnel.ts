@@ -17,6 +17,8 @@ export interface Tunnel {
   readonly pids: readonly number[];
   /** The engine a peer's log names, if it does. */
   readonly engine: string | undefined;
+  /** Why it can carry nothing any more: a process has ended, with the end of its log. */
+  broken(): string | undefined;
   destroy(): Promise<void>;
 }
 
@@ -27,13 +29,13 @@ export interface Tunnel {
  */
 export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
   if (peer.tunnel === undefined) {
-    const nothing = async (): Promise<void> => {};
     return {
       tcpAddr: sink.addr,
       udpAddr: sink.addr,
       pids: [],
       engine: undefined,
-      destroy: nothing,
+      broken: () => undefined,
+      destroy: async () => {},
     };
   }
   const ports = {
@@ -53,6 +55,11 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
     await Promise.all(daemons.map((daemon) => daemon.destroy()));
     removeDirectory(directory);
   };
+  const tails = (): string =>
+    daemons
+      .map((daemon) => daemon.output.slice(-LOG_TAIL))
+      .join('\n')
+      .trim();
   try {
     const server = new Daemon(peer.tunnel.server(file('server.toml')), file('server.log'));
     daemons.push(server);
@@ -65,13 +72,15 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
       udpAddr: `127.0.0.1:${ports.udp}`,
       pids: daemons.map((daemon) => daemon.pid),
       engine: /"?engine"?[:=] ?"?([\w-]+)/.exec(server.output)?.[1],
+      broken: () =>
+        daemons.every((daemon) => daemon.alive)
+          ? undefined
+          : `a process has ended; log: ${tails()}`,
       destroy,
     };
   } catch (error) {
-    const logs = daemons.map((daemon) => daemon.output.slice(-LOG_TAIL)).join('\n');
+    const logs = tails();
     await destroy();
-    throw new Error(
-      `${error instanceof Error ? error.message : String(error)}; log: ${logs.trim()}`,
-    );
+    throw new Error(`${error instanceof Error ? error.message : String(error)}; log: ${logs}`);
   }
 }
