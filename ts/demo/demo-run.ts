@@ -190,8 +190,10 @@ export class DemoRun {
       return false;
     }
     this.#stepCount += 1;
-    const what = isChecked ? 'drained and ended with exit code 0' : 'have ended';
-    step.done(`${endings.length} processes ${what}`);
+    const all = isChecked
+      ? `${endings.length} processes drained and ended with exit code 0`
+      : 'nothing is left';
+    step.done(all);
     return true;
   }
 

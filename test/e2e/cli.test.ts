@@ -1,0 +1,231 @@
+/** The program as its users meet it: exit codes, messages, what it never prints. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CliWorld, runCli } from '../helpers/cli.ts';
+
+const TOKEN = 'hunter2-never-print-me';
+const SERVER = `[server]
+bind_addr = "127.0.0.1:0"
+default_token = "${TOKEN}"
+services = {}
+`;
+const CLIENT = `[client]
+remote_addr = "127.0.0.1:1"
+default_token = "${TOKEN}"
+services = {}
+`;
+
+let world: CliWorld;
+beforeEach(() => {
+  world = new CliWorld();
+});
+afterEach(() => world.clean());
+
+describe('help and version', () => {
+  it('prints help with commands, options, environment and every exit code, and ends with 0', async () => {
+    for (const flag of ['-h', '--help']) {
+      const { code, stdout, stderr } = await runCli([flag]);
+      expect(code).toBe(0);
+      expect(stderr).toBe('');
+      for (const word of ['check', 'demo', '--server', '--drain-timeout', 'WARREN_LOG', 'SIGHUP']) {
+        expect(stdout).toContain(word);
+      }
+      for (const exit of ['  0 ', '  1 ', '  2 ', '  3 ', '  70 ', '  128+n ']) {
+        expect(stdout).toContain(exit);
+      }
+    }
+  });
+
+  it('prints help for one command', async () => {
+    const { code, stdout } = await runCli(['demo', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('--size');
+    expect(stdout).not.toContain('--server');
+  });
+
+  it('prints its version, and more when asked', async () => {
+    for (const flag of ['-V', '--version']) {
+      expect(await runCli([flag])).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^warren \d+\.\d+\.\d+\n$/),
+      });
+    }
+    const { code, stdout } = await runCli(['--version', '--verbose']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^engine +typescript/m);
+    expect(stdout).toContain(process.version);
+    expect(stdout).toContain(process.platform);
+  });
+});
+
+describe('usage errors end with 2 and a hint', () => {
+  const cases: readonly (readonly [args: string[], message: string])[] = [
+    [[], 'no configuration file'],
+    [['--bogus', 'a.toml'], '--bogus'],
+    [['-x', 'a.toml'], '-x'],
+    [['a.toml', 'b.toml'], 'unexpected argument: b.toml'],
+    [['-s', '-c', 'a.toml'], 'exclude each other'],
+    [['-sc', 'a.toml'], 'exclude each other'],
+    [['--drain-timeout', 'soon', 'a.toml'], '--drain-timeout takes a number'],
+    [['a.toml', '--drain-timeout'], 'value is missing'],
+    [['a.toml', '--drain-timeout=-1'], '--drain-timeout takes a number'],
+    [['check'], 'no configuration file'],
+    [['check', 'a.toml', 'b.toml'], 'unexpected argument: b.toml'],
+    [['check', '--server', 'a.toml'], '--server'],
+    [['demo', 'now'], 'unexpected argument: now'],
+    [['demo', '--size', '0'], '--size takes a number'],
+    [['--genkey'], 'not built yet in this version'],
+    [['--genkey', 'x25519'], 'not built yet in this version'],
+  ];
+  it.each(cases)('%j', async (args, message) => {
+    const { code, stdout, stderr } = await runCli(args);
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('warren --help');
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  it('a file with both roles needs a flag, and the error says which', async () => {
+    const file = world.file('both.toml', SERVER + CLIENT);
+    const { code, stderr } = await runCli([file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--server or --client');
+    expect(stderr).not.toContain(TOKEN);
+  });
+});
+
+describe('configuration errors end with 1', () => {
+  it('a file that is not there', async () => {
+    for (const args of [['/nowhere/a.toml'], ['check', '/nowhere/a.toml']]) {
+      const { code, stderr } = await runCli(args);
+      expect(code).toBe(1);
+      expect(stderr).toContain('/nowhere/a.toml');
+    }
+  });
+
+  it('takes the file name as it was typed, also when it looks like a number', async () => {
+    for (const args of [['007'], ['--', '007']]) {
+      const { code, stderr } = await runCli(args);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^007: error/);
+    }
+  });
+
+  it('every problem of the file at once, with its place, and no secret', async () => {
+    const bad = SERVER.replace('bind_addr', 'bind_adr') + '[server.transport]\ntype = "tpc"\n';
+    const file = world.file('bad.toml', bad);
+    for (const args of [[file], ['check', file]]) {
+      const { code, stdout, stderr } = await runCli(args);
+      expect(code).toBe(1);
+      expect(stdout).toBe('');
+      expect(stderr).toContain(`${file}:2:1: error`);
+      expect(stderr).toContain('bind_addr');
+      expect(stderr).toContain('tpc');
+      expect(stderr).not.toContain(TOKEN);
+    }
+  });
+
+  it('a flag whose section the file does not have', async () => {
+    const server = await runCli(['--client', world.file('s.toml', SERVER)]);
+    expect(server).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no [client] section'),
+    });
+    const client = await runCli(['-s', world.file('c.toml', CLIENT)]);
+    expect(client).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no [server] section'),
+    });
+  });
+});
+
+describe('check', () => {
+  it('prints the effective configuration with secrets masked, and ends with 0', async () => {
+    const file = world.file(
+      'ok.toml',
+      `${SERVER.replace('services = {}\n', '')}[server.services.web]\nbind_addr = "127.0.0.1:0"\n`,
+    );
+    const { code, stdout, stderr } = await runCli(['check', file]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('[server.services.web]');
+    expect(stdout).toContain('heartbeat_interval = 30');
+    expect(stdout).toMatch(/token = "\*+"/);
+    expect(stderr).toContain('ok.toml: ok\n');
+    expect(stdout + stderr).not.toContain(TOKEN);
+  });
+
+  it('prints warnings, which are no errors', async () => {
+    const file = world.file('warn.toml', `${CLIENT}retry_interval = 0\n`);
+    const { code, stderr } = await runCli(['check', file]);
+    expect(code).toBe(0);
+    expect(stderr).toContain('warning');
+    expect(stderr).toContain('retry_interval');
+    expect(stderr).toContain('ok, 1 warning');
+  });
+
+  it('takes a file with both roles', async () => {
+    const { code, stdout } = await runCli(['check', world.file('both.toml', SERVER + CLIENT)]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('[server]');
+    expect(stdout).toContain('[client]');
+  });
+});
+
+describe('failing to start ends with 3', () => {
+  it('an address in use, with a remedy', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const address = taken.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    try {
+      const file = world.file('s.toml', SERVER.replace(':0', `:${port}`));
+      const { code, stdout, stderr } = await runCli([file]);
+      expect(code).toBe(3);
+      expect(stderr).toContain(`127.0.0.1:${port}`);
+      expect(stderr).toContain('EADDRINUSE');
+      expect(stderr).toContain('remedy');
+      expect(stdout).toContain('"code":"WARREN_E_BIND"');
+      expect(stdout + stderr).not.toContain(TOKEN);
+    } finally {
+      taken.close();
+    }
+  });
+
+  it('a transport that is not built yet', async () => {
+    const noise = '[server.transport]\ntype = "noise"\n[server.transport.noise]\n';
+    const { code, stderr } = await runCli([world.file('noise.toml', SERVER + noise)]);
+    expect(code).toBe(3);
+    expect(stderr).toContain('noise');
+  });
+
+  it('an engine that cannot be had', async () => {
+    const file = world.file('s.toml', SERVER);
+    const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'rust' });
+    expect(code).toBe(3);
+    expect(stderr).toContain('WARREN_ENGINE=rust');
+  });
+});
+
+describe('a fault inside ends with 70 and is told', () => {
+  const faults: readonly (readonly [kind: string, code: string])[] = [
+    ['an exception that nobody caught', 'throw new Error("boom-42")'],
+    ['a rejection that nobody handled', 'Promise.reject(new Error("boom-42"))'],
+  ];
+  it.each(faults)('%s', async (_, code) => {
+    const script = encodeURIComponent(`process.once('SIGUSR2', () => { ${code} });`);
+    const daemon = world.start([world.file('s.toml', SERVER)], {}, [
+      '--import',
+      `data:text/javascript,${script}`,
+    ]);
+    await daemon.waitForLog('warren ready');
+    daemon.kill('SIGUSR2');
+    const ended = await daemon.ended;
+    expect(ended.code).toBe(70);
+    expect(ended.stderr).toContain('boom-42');
+    expect(daemon.logLines.find(({ msg }) => msg === 'internal fault')).toMatchObject({
+      level: 'error',
+      error: 'boom-42',
+    });
+  });
+});
