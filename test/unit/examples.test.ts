@@ -1,0 +1,91 @@
+/** What users copy must work: every example file, and every TOML block of the README. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { loadConfig, parseConfig } from '../../ts/config/load.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const EXAMPLES = join(ROOT, 'examples');
+
+function files(ending: string): string[] {
+  const all = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' });
+  return all.filter((name) => name.endsWith(ending)).toSorted();
+}
+
+describe('examples', () => {
+  it('there are some', () => {
+    expect(files('.toml').length).toBeGreaterThanOrEqual(5);
+    expect(files('.service')).toHaveLength(4);
+  });
+
+  it.each(files('.toml'))('%s is accepted without a warning', (name) => {
+    const { config, warnings } = loadConfig(join(EXAMPLES, name));
+    expect(warnings).toEqual([]);
+    const role = name.includes('server') ? 'server' : 'client';
+    expect(config[role]?.services.size).toBeGreaterThan(0);
+  });
+
+  it.each(['minimal', 'udp'])('%s: both ends fit together', (folder) => {
+    const { server } = loadConfig(join(EXAMPLES, folder, 'server.toml')).config;
+    const { client } = loadConfig(join(EXAMPLES, folder, 'client.toml')).config;
+    expect(client?.remoteAddr.port).toBe(server?.bindAddr.port);
+    const facts = (services: NonNullable<typeof server | typeof client>['services']) =>
+      [...services.values()].map(({ name, type, token }) => [name, type, token.reveal()]);
+    expect(client && facts(client.services)).toEqual(server && facts(server.services));
+  });
+
+  it('TOML blocks of the README are accepted', () => {
+    const text = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const blocks = [...text.matchAll(/```toml\n(.*?)```/gs)].map(([, block]) => block ?? '');
+    expect(blocks.length).toBeGreaterThanOrEqual(2);
+    for (const block of blocks) {
+      expect(parseConfig(block, { file: 'README.toml' }).warnings).toEqual([]);
+    }
+  });
+
+  it.each(files('.service'))('%s starts the role that its name says, and can reload', (name) => {
+    const unit = readFileSync(join(EXAMPLES, name), 'utf8');
+    const role = name.includes('server') ? 'server' : 'client';
+    const file = name.includes('@') ? '%i' : role;
+    expect(unit).toContain(`ExecStart=/usr/local/bin/warren --${role} /etc/warren/${file}.toml\n`);
+    expect(unit).toContain('ExecReload=/bin/kill -HUP $MAINPID\n');
+    for (const line of ['DynamicUser=yes', 'ProtectSystem=strict', 'Restart=on-failure']) {
+      expect(unit).toContain(`${line}\n`);
+    }
+  });
+});
+
+describe('links', () => {
+  const pages = ['README.md', 'ARCHITECTURE.md', 'GLOSSARY.md', 'examples/systemd/README.md'];
+  const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+
+  it.each([...pages, ...docs.map((name) => `docs/${name}`)])('of %s lead somewhere', (page) => {
+    const text = readFileSync(join(ROOT, page), 'utf8');
+    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? join(ROOT, page) : join(ROOT, page, '..', path);
+      if (anchor === undefined) expect(() => readdirOrFile(file), target).not.toThrow();
+      else expect(anchors(readFileSync(file, 'utf8')), target).toContain(anchor);
+    }
+  });
+});
+
+function readdirOrFile(path: string): unknown {
+  try {
+    return readdirSync(path);
+  } catch {
+    return readFileSync(path);
+  }
+}
+
+/** The anchors that a page's headings have on the web. */
+function anchors(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
