@@ -83,9 +83,15 @@ export class Client implements AsyncDisposable {
     const engine = this.#requireEngine();
     const config = this.#config.services.get(name);
     if (config === undefined) return;
-    const { log, sampled } = this.#role;
-    const { heartbeatTimeoutMs } = this.#config;
-    const session = new ServiceSession({ engine, log, sampled, dial, config, heartbeatTimeoutMs });
+    const { log, limits } = this.#role;
+    const session = new ServiceSession({
+      engine,
+      log,
+      dial,
+      config,
+      heartbeatTimeoutMs: this.#config.heartbeatTimeoutMs,
+      handshakeTimeoutMs: limits.handshakeTimeoutMs,
+    });
     this.#services.set(name, session);
     session.start();
   }

@@ -11,17 +11,16 @@ import type { ClientService, CloseOptions, ControlStream, Engine } from '../engi
 import type { EndReason } from '../engine/reason.ts';
 import type { DialSpec } from '../engine/spec.ts';
 import { errorText, WarrenError } from '../errors.ts';
-import { DEFAULT_LIMITS } from '../limits.ts';
 import type { Logger } from '../log.ts';
 import { sleep } from '../sleep.ts';
 
 export interface ServiceSessionOptions {
   readonly engine: Engine;
   readonly log: Logger;
-  readonly sampled: Logger;
   readonly dial: DialSpec;
   readonly config: ClientServiceConfig;
   readonly heartbeatTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
 }
 
 type Reconfigurable = Pick<ServiceSessionOptions, 'dial' | 'config' | 'heartbeatTimeoutMs'>;
@@ -112,9 +111,13 @@ export class ServiceSession {
       stream = await this.#options.engine.dial(dial, signal);
       const onAbort = (): void => stream?.destroy('service_closed');
       signal.addEventListener('abort', onAbort, { once: true });
-      const { handshakeTimeoutMs } = DEFAULT_LIMITS;
       const token = config.token.reveal();
-      const key = await clientHandshake(stream, config.name, token, handshakeTimeoutMs);
+      const key = await clientHandshake(
+        stream,
+        config.name,
+        token,
+        this.#options.handshakeTimeoutMs,
+      );
       signal.removeEventListener('abort', onAbort);
       if (signal.aborted) {
         stream.destroy('service_closed');

@@ -2,7 +2,7 @@
 import type { Engine, EngineOptions } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import { type RejectedEngine, selectEngine } from '../engine/select.ts';
-import type { Limits } from '../limits.ts';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { type Logger, SILENT_LOGGER } from '../log.ts';
 import { accessLogger, engineEventLog } from '../log-events.ts';
 import { LogSampler } from '../log-sampler.ts';
@@ -32,6 +32,10 @@ export class RoleBase {
     this.sampled = new LogSampler(this.log);
   }
 
+  get limits(): Limits {
+    return { ...DEFAULT_LIMITS, ...this.#options.limits };
+  }
+
   get engine(): Engine | undefined {
     return this.#engine;
   }
@@ -59,6 +63,9 @@ export class RoleBase {
       { engine: selected.engine.name, rejected: selected.rejected.map(rejectedText) },
       'engine selected',
     );
+    if (selected.engine.name === 'typescript') {
+      this.log.debug({}, 'keepalive_interval is left to the system: this engine cannot set it');
+    }
     return selected.engine;
   }
 

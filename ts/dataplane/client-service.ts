@@ -166,7 +166,7 @@ export class TypescriptClientService implements ClientService {
     if (orphans.length === 0) return;
     setTimeout(() => {
       for (const channel of orphans) channel.end('session_end');
-    }, this.#context.limits.orphanGraceMs);
+    }, this.#context.limits.orphanGraceMs).unref();
   }
 
   #channelFailed(reason: EndReason, error: string | undefined): void {

@@ -107,6 +107,6 @@ export class RunningClientSession {
     this.#state = 'ended';
     clearTimeout(this.#silence);
     this.#owner.ended(this, reason);
-    setImmediate(() => this.session.handler.ended(reason));
+    queueMicrotask(() => this.session.handler.ended(reason));
   }
 }

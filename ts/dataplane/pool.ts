@@ -9,6 +9,8 @@ import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
 
 const DECAY_MS = 10_000;
+/** A client whose channels die as they come must not be asked at network speed. */
+const REPLACE_MS = 50;
 
 export interface PoolOptions {
   readonly limits: Limits;
@@ -32,6 +34,7 @@ export class Pool {
   #missed = false;
   #expiry: NodeJS.Timeout | undefined;
   #decay: NodeJS.Timeout | undefined;
+  #replacing: NodeJS.Timeout | undefined;
   #waiting = 0;
 
   constructor(options: PoolOptions) {
@@ -105,6 +108,8 @@ export class Pool {
   clear(): void {
     clearTimeout(this.#expiry);
     this.#expiry = undefined;
+    clearTimeout(this.#replacing);
+    this.#replacing = undefined;
     clearInterval(this.#decay);
     this.#decay = undefined;
     this.#options.expect(-this.#requested.length);
@@ -120,7 +125,10 @@ export class Pool {
     this.#options.counters.poolStale += 1;
     this.#options.failed(reason);
     link.destroy();
-    this.refill(this.#waiting);
+    this.#replacing ??= setTimeout(() => {
+      this.#replacing = undefined;
+      this.refill(this.#waiting);
+    }, REPLACE_MS);
   }
 
   #armExpiry(): void {

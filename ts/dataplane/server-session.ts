@@ -126,6 +126,6 @@ export class RunningServerSession {
     clearImmediate(this.#sendTimer);
     this.#context.sessions.delete(this.#key);
     this.#owner.ended(this, reason);
-    setImmediate(() => this.#session.handler.ended(reason));
+    queueMicrotask(() => this.#session.handler.ended(reason));
   }
 }

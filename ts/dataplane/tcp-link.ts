@@ -166,10 +166,14 @@ export class TcpLink implements Link {
   }
 
   abort(): void {
-    if (this.#socket.destroyed) return;
-    // On a socket that is still connecting this would wait for the connect.
-    if (this.#socket.connecting) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    // libuv refuses a reset while a shutdown is under way, and node would then leak the handle.
+    const shuttingDown =
+      socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+    // While it connects, node would put the reset off until it has.
+    if (socket.connecting || shuttingDown) socket.destroy();
+    else socket.resetAndDestroy();
   }
 
   destroy(): void {

@@ -24,6 +24,9 @@ import { UdpChannel } from './udp-channel.ts';
 import { bindUdp, openUdpSocket } from './udp-socket.ts';
 import { type UdpEntry, UdpTable } from './udp-table.ts';
 
+/** Pauses before a channel that died is replaced; `quick`: one that lived shorter died at its start. */
+const REOPEN = { quick: 1_000, firstMs: 50, maxMs: 5_000 } as const;
+
 interface Visitor extends UdpEntry {
   readonly prefix: Buffer;
   readonly address: SocketAddress;
@@ -45,6 +48,8 @@ export class UdpFront implements ServiceFront {
   #pending: { key: string; payload: Buffer }[] = [];
   #pendingBytes = 0;
   #socket: dgram.Socket | undefined;
+  #reopen: NodeJS.Timeout | undefined;
+  #reopenMs: number = REOPEN.firstMs;
 
   constructor(context: DataplaneContext, options: FrontOptions) {
     this.#context = context;
@@ -108,11 +113,19 @@ export class UdpFront implements ServiceFront {
   }
 
   sessionEnded(): void {
+    clearTimeout(this.#reopen);
+    this.#reopen = undefined;
     this.#pool.clear();
     for (const channel of [...this.#channels]) channel.destroy('session_end');
   }
 
   channel(link: Link): void {
+    // More than were asked for: each would be put to use, so they end here (wire-v1 W3, W34).
+    if (this.#channels.length >= this.#context.limits.udpChannels) {
+      this.#channelFailed('channel_limit');
+      link.destroy();
+      return;
+    }
     this.#pool.add(link);
   }
 
@@ -141,10 +154,11 @@ export class UdpFront implements ServiceFront {
     if (link === undefined) return;
     // Small writes must not wait for each other, unless the operator says so.
     link.setNoDelay(this.#options.nodelay() ?? true);
+    const startedAt = Date.now();
     const channel: UdpChannel = new UdpChannel(link, {
       backlogBytes: this.#context.limits.udpBacklogBytes,
       onFrame: (frame) => this.#onFrame(frame),
-      onClosed: (reason) => this.#onChannelClosed(channel, reason),
+      onClosed: (reason) => this.#onChannelClosed(channel, reason, Date.now() - startedAt),
     });
     this.#channels.push(channel);
     channel.sendRaw(this.#options.start());
@@ -231,14 +245,21 @@ export class UdpFront implements ServiceFront {
     if (error !== null) this.#counters.datagramsDropped += 1;
   };
 
-  #onChannelClosed(channel: UdpChannel, reason: EndReason): void {
+  #onChannelClosed(channel: UdpChannel, reason: EndReason, livedMs: number): void {
     const at = this.#channels.indexOf(channel);
     if (at >= 0) this.#channels.splice(at, 1);
-    if (reason !== 'session_end') this.#channelFailed(reason);
     this.#visitors.each((visitor) => {
       if (visitor.channel === channel) visitor.channel = undefined;
     });
-    this.#refill();
+    if (reason === 'session_end' || reason === 'destroyed') return;
+    this.#channelFailed(reason);
+    // A client that drops channels as they start (another service type) is asked more and more slowly.
+    const { quick, firstMs, maxMs } = REOPEN;
+    this.#reopenMs = livedMs > quick ? firstMs : Math.min(this.#reopenMs * 2, maxMs);
+    this.#reopen ??= setTimeout(() => {
+      this.#reopen = undefined;
+      this.#refill();
+    }, this.#reopenMs);
   }
 
   #endVisitors(reason: EndReason): void {

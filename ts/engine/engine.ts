@@ -11,8 +11,8 @@
  * the visitor. Units: milliseconds, bytes. Addresses: hosts without brackets.
  *
  * Threads. Every method is called on, and every callback comes on, the JavaScript thread. No callback
- * comes inside the call of a method, and none after the object's `close` has resolved or `destroy`
- * has returned, except the last event batch.
+ * comes inside the call of a method, and none after the object's `close` has resolved. `destroy`
+ * returns at once; the `ended` of its sessions and the last event batch follow right after.
  *
  * Errors. Methods that return a promise reject with a `WarrenError`; the codes are named at each.
  * Calling a method of an object that has ended is allowed and does nothing, except where a state error

@@ -10,7 +10,7 @@ import { serviceDigest } from '../protocol/wire.ts';
 export interface RegisteredService {
   readonly engineService: ServerService;
   config: ServerServiceConfig;
-  /** The newest handshake that completed; older ones must not take over again. */
+  /** Counts the sessions it has had, to tell them apart in the log. */
   session: number;
 }
 
