@@ -9,7 +9,6 @@ import type { Tunnel } from './tunnel.ts';
 
 /** Cores that other programs may use before a run counts as disturbed. */
 const DISTURBANCE = 0.3;
-const TRIES = 3;
 const RETRY_AFTER_MS = 300;
 /** Closing what the last run left open is not the next run's cost. */
 const CALM_MS = 40;
@@ -21,16 +20,17 @@ export interface CellResult {
   readonly disturbed: boolean;
 }
 
-/** Runs the row; of up to three tries, where it may be repeated, the least disturbed is kept. */
+/** Runs the row; of up to `tries`, where it may be repeated, the least disturbed is kept. */
 export async function runCell(
   row: Row,
   tunnel: Tunnel,
   sink: Sink,
   seconds: number,
+  tries: number,
 ): Promise<CellResult> {
   let best: CellResult | undefined;
-  for (let tries = 0; tries < TRIES; tries += 1) {
-    if (tries > 0) await sleep(RETRY_AFTER_MS);
+  for (let count = 0; count < tries; count += 1) {
+    if (count > 0) await sleep(RETRY_AFTER_MS);
     const result = await runOnce(row, tunnel, sink, seconds);
     await sleep(CALM_MS);
     if (best === undefined || result.others < best.others) best = result;

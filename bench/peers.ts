@@ -60,9 +60,11 @@ const FINDERS: Readonly<Record<Name, () => Peer | string>> = {
 };
 
 function findWarren(): Peer | string {
-  const { WARREN_CLI: cli = join(ROOT, 'dist/cli.js') } = process.env;
+  const built = join(ROOT, 'dist/cli.js');
+  const { WARREN_CLI: cli = built } = process.env;
   if (!existsSync(cli)) return `${cli} is not there: run \`npm run build\` first`;
   const manifest = readFileSync(join(ROOT, 'package.json'), 'utf8');
+  const version = /"version": *"([^"]+)"/.exec(manifest)?.[1] ?? 'unknown';
   const command =
     (side: string) =>
     (config: string): Command => ({
@@ -71,7 +73,8 @@ function findWarren(): Peer | string {
     });
   return {
     name: 'warren',
-    version: /"version": *"([^"]+)"/.exec(manifest)?.[1] ?? 'unknown',
+    // The repository's commit says nothing about a build from elsewhere.
+    version: cli === built ? version : `built elsewhere: ${cli}`,
     tunnel: { configs: ratholeConfigs, server: command('--server'), client: command('--client') },
   };
 }

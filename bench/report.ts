@@ -54,7 +54,7 @@ function header({ machine, peers, missing, options, seconds }: Document): string
         `${name} ${version}${engine === null ? '' : ` (engine ${engine})`}`,
     );
   return [
-    `date        ${machine.date}, warren commit ${machine.commit}`,
+    `date        ${machine.date}, repository at ${machine.commit}`,
     `machine     ${machine.cores} x ${machine.cpu}, ${machine.memoryGib} GiB, Linux ${machine.kernel}, load ${machine.loadBefore.toFixed(2)} before`,
     `congestion  ${machine.congestion} (${machine.congestionSource})`,
     `versions    ${[...versions, `Node ${machine.node}`].join(', ')}`,
@@ -92,10 +92,10 @@ function table(document: Document): string[] {
   return [head, '-'.repeat(head.length), ...body];
 }
 
-function notes({ failures, disturbed }: Document): string[] {
+function notes({ failures, disturbed, options }: Document): string[] {
   return [
     '- : not applicable, or every try failed. direct is the sink without a tunnel. + better, ! worse.',
-    `${disturbed.cells} of ${disturbed.of} runs stayed disturbed by other programs (over 0.3 cores) after 3 tries.`,
+    `${disturbed.cells} of ${disturbed.of} runs stayed disturbed by other programs (over 0.3 cores) after ${options.tries} tries.`,
     ...failures.map(
       ({ row, peer, round, message }) => `failed: ${row}, ${peer}, round ${round}: ${message}`,
     ),

@@ -131,6 +131,7 @@ class Rounds {
         tunnel,
         this.#plan.sink,
         this.#plan.options.seconds,
+        this.#plan.options.tries,
       );
       assertCarries(tunnel);
       this.#disturbed += Number(disturbed);
