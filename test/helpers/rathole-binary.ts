@@ -1,0 +1,21 @@
+/** The real rathole 0.5.0, where there is one: `WARREN_RATHOLE`, else on PATH. */
+import { spawnSync } from 'node:child_process';
+
+const VERSION = '0.5.0';
+
+function find(): string | undefined {
+  const program = process.env['WARREN_RATHOLE'] ?? 'rathole';
+  const { stdout, status } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  if (status !== 0) {
+    process.stderr.write(`skipped: no rathole binary (${program}; set WARREN_RATHOLE)\n`);
+    return undefined;
+  }
+  if (!stdout.includes(VERSION)) {
+    process.stderr.write(`skipped: ${program} is not rathole ${VERSION}\n`);
+    return undefined;
+  }
+  return program;
+}
+
+/** Undefined when it is missing; the reason was printed then. */
+export const RATHOLE: string | undefined = find();
