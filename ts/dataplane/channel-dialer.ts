@@ -2,6 +2,7 @@
  * Dials the data channels that a server asks for: a bounded number at once, the rest in a bounded
  * queue (wire-v1 W14), each retried with short, growing, jittered pauses (W42).
  */
+import { setMaxListeners } from 'node:events';
 import type { EndReason } from '../engine/reason.ts';
 import type { DialSpec, SocketAddress } from '../engine/spec.ts';
 import { errorText, WarrenError } from '../errors.ts';
@@ -31,6 +32,8 @@ export class ChannelDialer {
 
   constructor(options: ChannelDialerOptions) {
     this.#options = options;
+    // Every dial and pause listens to it; their number is bounded by `dialsAtOnce`.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   create(count: number): void {
