@@ -113,7 +113,7 @@ describe('configuration errors end with 1', () => {
   });
 
   it('every problem of the file at once, with its place, and no secret', async () => {
-    const bad = SERVER.replace('bind_addr', 'bind_adr') + '[server.transport]\ntype = "tpc"\n';
+    const bad = `${SERVER.replace('bind_addr', 'bind_adr')}[server.transport]\ntype = "tpc"\n`;
     const file = world.file('bad.toml', bad);
     for (const args of [[file], ['check', file]]) {
       const { code, stdout, stderr } = await runCli(args);
