@@ -5,6 +5,7 @@ import type { SocketAddress } from '../engine/spec.ts';
 import type { Limits } from '../limits.ts';
 import { Admission } from './admission.ts';
 import { countReason, type ReasonCounts } from './counters.ts';
+import { Descriptors } from './descriptors.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { Link } from './link.ts';
 
@@ -16,6 +17,7 @@ export class DataplaneContext {
   readonly accessLog: boolean;
   readonly batch: EventBatch;
   readonly admission: Admission;
+  readonly descriptors: Descriptors = new Descriptors();
   readonly tunnelRejected: ReasonCounts = {};
   /** Live sessions by session key (`keyText`). */
   readonly sessions: Map<string, ChannelTaker> = new Map();
@@ -33,6 +35,8 @@ export class DataplaneContext {
 
   rejectTunnel(reason: EndReason, peer: SocketAddress): void {
     countReason(this.tunnelRejected, reason);
+    // The control plane refused this one itself, and knows more about it than we do.
+    if (reason === 'refused_auth') return;
     this.event({ type: 'tunnel_rejected', reason, peer, count: 1 });
   }
 }

@@ -24,8 +24,8 @@ export interface ControlStreamOptions {
   readonly unread: Uint8Array;
   /** Runs once, when the stream is attached or ends: authenticated or gone. */
   readonly settled: () => void;
-  /** Runs once, when the stream ends. */
-  readonly ended: () => void;
+  /** Runs once, when the stream ends; `wasAttached`: after a complete handshake. */
+  readonly ended: (reason: EndReason, wasAttached: boolean) => void;
 }
 
 interface PendingRead {
@@ -44,6 +44,8 @@ export class TypescriptControlStream implements ControlStream {
   /** Stays through a suspension, to hear of the end. */
   #routine: ControlRoutineSink | undefined;
   #attached = false;
+  /** It has been attached once: the handshake is behind it. */
+  #wasAttached = false;
   #end: EndReason | undefined;
 
   constructor(link: Link, options: ControlStreamOptions) {
@@ -52,8 +54,8 @@ export class TypescriptControlStream implements ControlStream {
     this.#unread = Buffer.from(options.unread);
     link.setSink({
       data: (chunk) => this.#onData(chunk),
-      end: () => this.#finishWith('control_eof'),
-      closed: (error) => this.#finishWith(error === undefined ? 'control_eof' : 'control_reset'),
+      end: () => this.#finishWith(this.#wasAttached ? 'control_eof' : 'handshake_eof'),
+      closed: () => this.#finishWith(this.#wasAttached ? 'control_reset' : 'handshake_eof'),
     });
     link.onDrained = () => this.#settleWrites(undefined);
     link.resume();
@@ -106,6 +108,7 @@ export class TypescriptControlStream implements ControlStream {
   attach(routine: ControlRoutineSink): void {
     this.#requireHeld();
     this.#settle();
+    this.#wasAttached = true;
     if (this.#end !== undefined) {
       const reason = this.#end;
       queueMicrotask(() => routine.ended(reason));
@@ -176,7 +179,7 @@ export class TypescriptControlStream implements ControlStream {
     this.#routine = undefined;
     this.#attached = false;
     routine?.ended(reason);
-    this.#options.ended();
+    this.#options.ended(reason, this.#wasAttached);
   }
 
   #settle(): void {

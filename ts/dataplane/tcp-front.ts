@@ -107,6 +107,12 @@ export class TcpFront implements ServiceFront {
       this.#visitorRefused('visitor_limit');
       return;
     }
+    const { descriptors } = this.#context;
+    if (descriptors.isShort(link.descriptor)) {
+      link.abort();
+      this.#visitorRefused('descriptors', descriptors.text);
+      return;
+    }
     link.setNoDelay(true);
     link.setKeepAlive(VISITOR_KEEPALIVE_SECS);
     const visitor = new WaitingVisitor(link, this.#context.limits, (who, reason) =>
@@ -206,10 +212,10 @@ export class TcpFront implements ServiceFront {
     }
   }
 
-  #visitorRefused(reason: EndReason): void {
+  #visitorRefused(reason: EndReason, error?: string): void {
     this.#counters.end(reason);
     const { service } = this.#options;
-    this.#context.event({ type: 'visitor_refused', service, reason, error: undefined, count: 1 });
+    this.#context.event({ type: 'visitor_refused', service, reason, error, count: 1 });
   }
 
   #channelFailed(reason: EndReason): void {

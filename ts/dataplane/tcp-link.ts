@@ -17,7 +17,7 @@ interface OnRead {
 
 /** The undocumented parts of node:net that moving a handle needs. */
 interface SocketInternals {
-  _handle?: object | null;
+  _handle?: { readonly fd?: number } | null;
 }
 type HandleOptions = net.SocketConstructorOpts & {
   handle: object;
@@ -31,6 +31,8 @@ export class TcpLink implements Link {
   readonly #socket: net.Socket;
   readonly #buffer: ReadBuffer;
   readonly #peer: SocketAddress;
+  /** Its number when it was accepted; -1 where that is not known. */
+  readonly descriptor: number;
   #sink: LinkSink = NO_SINK;
   #ended = false;
   #closed = false;
@@ -40,7 +42,8 @@ export class TcpLink implements Link {
   #resumed = false;
   onDrained: (() => void) | undefined;
 
-  private constructor(open: (onread: OnRead) => net.Socket, peer: SocketAddress) {
+  private constructor(open: (onread: OnRead) => net.Socket, peer: SocketAddress, fd = -1) {
+    this.descriptor = fd;
     const buffer = new ReadBuffer();
     this.#buffer = buffer;
     this.#peer = peer;
@@ -63,13 +66,18 @@ export class TcpLink implements Link {
     const peer = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
     const internals = socket as unknown as SocketInternals;
     const handle = internals._handle;
+    const fd = handle?.fd ?? -1;
     if (handle === undefined || handle === null) return TcpLink.#onDataEvents(socket, peer);
-    return new TcpLink((onread) => {
-      internals._handle = null;
-      socket.destroy();
-      const options: HandleOptions = { handle, allowHalfOpen: true, onread, manualStart: true };
-      return new net.Socket(options);
-    }, peer);
+    return new TcpLink(
+      (onread) => {
+        internals._handle = null;
+        socket.destroy();
+        const options: HandleOptions = { handle, allowHalfOpen: true, onread, manualStart: true };
+        return new net.Socket(options);
+      },
+      peer,
+      fd,
+    );
   }
 
   /** Dials. The link is usable at once; `established` tells when it is up or failed. */

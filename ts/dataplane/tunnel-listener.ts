@@ -117,12 +117,12 @@ export class TypescriptTunnelListener implements TunnelListener {
         lingerMs: limits.lingerMs,
         unread: rest,
         settled,
-        ended: () => this.#controls.delete(control),
+        ended: (reason, wasAttached) => {
+          this.#controls.delete(control);
+          if (!wasAttached) this.#context.rejectTunnel(reason, peer);
+        },
       });
-      end = (reason) => {
-        this.#context.rejectTunnel(reason, peer);
-        control.destroy(reason);
-      };
+      end = (reason) => control.destroy(reason);
       this.#controls.add(control);
       this.#handler.control(digest, control);
     });

@@ -41,6 +41,7 @@ export const REASONS = {
     ok: false,
     text: 'the service has as many visitors as it may have',
   },
+  descriptors: { of: 'visitor', ok: false, text: 'file descriptors are running out' },
   pool_timeout: { of: 'visitor', ok: false, text: 'no data channel became ready in time' },
   local_refused: { of: 'visitor', ok: false, text: 'the local service refused the connection' },
   local_timeout: { of: 'visitor', ok: false, text: 'the local service did not answer in time' },

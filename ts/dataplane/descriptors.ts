@@ -1,0 +1,42 @@
+/**
+ * Watches how many file descriptors are left. libuv answers EMFILE by accepting and closing at once,
+ * without a word; to be neither silent nor locked out, visitors are refused a little earlier, with a
+ * reason, and the rest is kept for control and data channels and for files.
+ *
+ * The system hands out the lowest free number, so the number of a fresh descriptor tells how many are
+ * in use. Linux only; elsewhere nothing is refused.
+ */
+import { readFileSync } from 'node:fs';
+
+const RESERVE_SHARE = 0.05;
+const RESERVE_MIN = 16;
+
+/** The soft limit of open files, which Node has raised to the hard one; undefined where unknown. */
+function openFilesLimit(): number | undefined {
+  try {
+    const line = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+    return line === null ? undefined : Number(line[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+export class Descriptors {
+  readonly #limit: number | undefined;
+  readonly #visitorsUpTo: number;
+
+  constructor(limit: number | undefined = openFilesLimit()) {
+    this.#limit = limit;
+    const reserve = limit === undefined ? 0 : Math.max(RESERVE_MIN, limit * RESERVE_SHARE);
+    this.#visitorsUpTo = limit === undefined ? Number.POSITIVE_INFINITY : limit - reserve;
+  }
+
+  /** Whether a visitor's fresh descriptor eats into the reserve; -1 is an unknown number. */
+  isShort(descriptor: number): boolean {
+    return descriptor >= this.#visitorsUpTo;
+  }
+
+  get text(): string {
+    return `nearly all of ${this.#limit} file descriptors are in use (EMFILE is near)`;
+  }
+}
