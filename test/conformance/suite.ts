@@ -1,0 +1,25 @@
+/**
+ * The conformance suite: what every engine must do, by the contract of `ts/engine/engine.ts`.
+ * It knows no engine. Run it over one by `conformance(name, environment)` in a test file.
+ */
+import { describe } from 'vitest';
+import type { Environment } from './environment.ts';
+import { flow } from './flow.ts';
+import { halfClose } from './half-close.ts';
+import { pairing } from './pairing.ts';
+import { pool } from './pool.ts';
+import { sessions } from './sessions.ts';
+import { visitors } from './visitors.ts';
+import { World } from './world.ts';
+
+export function conformance(name: string, environment: Environment): void {
+  describe(`engine ${name}`, () => {
+    const world = new World(environment);
+    pairing(world);
+    halfClose(world);
+    pool(world);
+    visitors(world);
+    sessions(world);
+    flow(world);
+  });
+}

@@ -1,0 +1,187 @@
+/** What one test has open, and how all of it goes away again. */
+import { afterEach } from 'vitest';
+import type { EngineOptions } from '../../ts/engine/engine.ts';
+import type { ServiceType } from '../../ts/engine/spec.ts';
+import type { Limits } from '../../ts/limits.ts';
+import { UdpPeer } from '../helpers/datagrams.ts';
+import { type Address, Peer, PeerListener } from '../helpers/peer.ts';
+import { until } from '../helpers/until.ts';
+import {
+  ClientSide,
+  type Exposed,
+  publicAddress,
+  type Rig,
+  type ServerServiceOptions,
+  ServerSide,
+  statsOf,
+} from './control-plane.ts';
+import type { Environment } from './environment.ts';
+import { ScriptedClient, ScriptedServer } from './scripted.ts';
+
+export interface WorldOptions {
+  readonly limits?: Partial<Limits>;
+  readonly accessLog?: boolean;
+}
+
+export interface TunnelOptions extends WorldOptions {
+  readonly type?: ServiceType;
+  readonly local?: Address;
+  readonly bind?: Address;
+}
+
+/** A whole tunnel: two engines, one service, a local service whose connections the test takes. */
+export interface Tunnel {
+  readonly server: ServerSide;
+  readonly exposed: Exposed;
+  readonly client: ClientSide;
+  readonly local: PeerListener;
+  /** A visitor, connected. */
+  visit(options?: { paused?: boolean }): Promise<Peer>;
+  /** A visitor and the connection that the local service got for it. */
+  pair(): Promise<{ visitor: Peer; local: Peer }>;
+}
+
+/** An engine's server with a scripted client at the other end. */
+export interface ServerScene {
+  readonly server: ServerSide;
+  readonly exposed: Exposed;
+  readonly client: ScriptedClient;
+  /** Where visitors come in. */
+  readonly address: Address;
+  visit(options?: { paused?: boolean }): Promise<Peer>;
+}
+
+/** An engine's client with a scripted server at the other end. */
+export interface ClientScene {
+  readonly server: ScriptedServer;
+  readonly client: ClientSide;
+}
+
+export class World {
+  readonly #environment: Environment;
+  readonly #undo: (() => unknown)[] = [];
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+    afterEach(() => this.#clean());
+  }
+
+  /** Undone after the test, last first. */
+  defer<T>(thing: T, undo: (thing: T) => unknown): T {
+    this.#undo.push(() => undo(thing));
+    return thing;
+  }
+
+  async engine(options: WorldOptions = {}): Promise<Rig> {
+    const events: Rig['events'] = [];
+    const all: EngineOptions = { ...options, events: (batch) => events.push(...batch) };
+    const engine = await this.#environment.setup(all);
+    this.defer(engine, (it) => this.#environment.teardown(it));
+    return { engine, events };
+  }
+
+  async server(options: WorldOptions = {}): Promise<ServerSide> {
+    return new ServerSide(await this.engine(options)).listen();
+  }
+
+  async listener(options: Parameters<typeof PeerListener.open>[0] = {}): Promise<PeerListener> {
+    return this.defer(await PeerListener.open(options), (it) => it.close());
+  }
+
+  /** Sends back what comes, with back-pressure and half-close. */
+  echo(): Promise<PeerListener> {
+    return this.listener({ serve: ({ socket }) => void socket.pipe(socket) });
+  }
+
+  async connect(to: Address, options: { paused?: boolean } = {}): Promise<Peer> {
+    return this.defer(await Peer.connect(to, options), (peer) => peer.destroy());
+  }
+
+  async udp(options: { host?: string; port?: number } = {}): Promise<UdpPeer> {
+    return this.defer(await UdpPeer.open(options), (peer) => peer.close());
+  }
+
+  async udpEcho(options: { host?: string; port?: number } = {}): Promise<UdpPeer> {
+    return this.defer(await UdpPeer.echo(options), (peer) => peer.close());
+  }
+
+  async scriptedClient(
+    server: ServerSide,
+    options?: Parameters<typeof ScriptedClient.connect>[1],
+  ): Promise<ScriptedClient> {
+    const client = await ScriptedClient.connect(server.address, options);
+    return this.defer(client, ({ control }) => control.destroy());
+  }
+
+  async channels(client: ScriptedClient, count: number): Promise<Peer[]> {
+    return this.defer(await client.channels(count), (peers) => {
+      for (const peer of peers) peer.destroy();
+    });
+  }
+
+  async channel(client: ScriptedClient): Promise<Peer> {
+    const [peer] = await this.channels(client, 1);
+    if (peer === undefined) throw new Error('no channel');
+    return peer;
+  }
+
+  async serverScene(
+    options: WorldOptions & { readonly service?: ServerServiceOptions } = {},
+  ): Promise<ServerScene> {
+    const { service = {}, ...worldOptions } = options;
+    const server = await this.server(worldOptions);
+    const exposed = server.expose(service);
+    const client = await this.scriptedClient(server, { name: exposed.name });
+    const address = await publicAddress(exposed);
+    return { server, exposed, client, address, visit: (how) => this.connect(address, how) };
+  }
+
+  async clientScene(
+    options: WorldOptions & {
+      readonly local: Address;
+      readonly type?: ServiceType;
+      readonly silenceTimeoutMs?: number;
+    },
+  ): Promise<ClientScene> {
+    const { local, type = 'tcp', silenceTimeoutMs = 0, ...worldOptions } = options;
+    const server = this.defer(await ScriptedServer.open(), (it) => it.close());
+    const rig = await this.engine(worldOptions);
+    const client = new ClientSide(rig, { type, local, silenceTimeoutMs });
+    await client.connect(server.address);
+    await until(() => server.controls.length > 0, 'the control channel');
+    return { server, client };
+  }
+
+  async tunnel(options: TunnelOptions = {}): Promise<Tunnel> {
+    const { type = 'tcp', bind, ...worldOptions } = options;
+    const local = await this.listener();
+    const server = await this.server(worldOptions);
+    const exposed = server.expose({ type, ...(bind === undefined ? {} : { bind }) });
+    const rig = await this.engine(worldOptions);
+    const client = new ClientSide(rig, { type, local: options.local ?? local.address });
+    await client.connect(server.address);
+    const visit: Tunnel['visit'] = async (how) => this.connect(await publicAddress(exposed), how);
+    const pair: Tunnel['pair'] = async () => {
+      const visitor = await visit();
+      return { visitor, local: await local.next('the local connection') };
+    };
+    return { server, exposed, client, local, visit, pair };
+  }
+
+  async #clean(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const undo of this.#undo.splice(0).reverse()) {
+      try {
+        await undo();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** Waits until the pool has so many idle channels. */
+export function untilReady(rig: Rig, count: number): Promise<unknown> {
+  return until(() => statsOf(rig.engine).poolReady >= count, `${count} idle channels in the pool`);
+}

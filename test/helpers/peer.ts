@@ -1,0 +1,263 @@
+/**
+ * One end of a TCP connection as tests drive it: exact reads, FIN, RST, and what the other end did.
+ * Knows nothing of warren.
+ */
+import net from 'node:net';
+import { within } from './until.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface PendingRead {
+  readonly length: number;
+  readonly resolve: (bytes: Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Peer {
+  readonly socket: net.Socket;
+  /** The other end's FIN has come. */
+  ended = false;
+  /** The connection is gone. */
+  closed = false;
+  error: NodeJS.ErrnoException | undefined;
+  /** Bytes that came in all. */
+  received = 0;
+  #chunks: Buffer[] = [];
+  #buffered = 0;
+  #read: PendingRead | undefined;
+  readonly #waiters: (() => void)[] = [];
+
+  constructor(socket: net.Socket, options: { paused?: boolean } = {}) {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      this.received += chunk.length;
+      this.#chunks.push(chunk);
+      this.#buffered += chunk.length;
+      this.#changed();
+    });
+    socket.on('end', () => {
+      if (brokenAtEnd(socket)) this.#broken();
+      else this.ended = true;
+      this.#changed();
+    });
+    socket.on('error', (error) => {
+      this.error ??= error;
+    });
+    socket.on('close', () => {
+      this.closed = true;
+      this.#changed();
+    });
+    if (options.paused) socket.pause();
+  }
+
+  static async connect(to: Address, options: { paused?: boolean } = {}): Promise<Peer> {
+    const socket = net.connect({ ...to, allowHalfOpen: true, autoSelectFamily: false });
+    const peer = new Peer(socket, options);
+    await within(
+      new Promise<void>((resolve, reject) => {
+        socket.once('connect', resolve);
+        socket.once('close', () => reject(peer.error ?? new Error('closed while connecting')));
+      }),
+      `connect to ${to.host}:${to.port}`,
+    );
+    return peer;
+  }
+
+  /** The connection ended by RST, as far as this end can tell. */
+  get wasReset(): boolean {
+    const code = this.error?.code;
+    return this.closed && (code === 'ECONNRESET' || code === 'EPIPE');
+  }
+
+  get localPort(): number {
+    return this.socket.localPort ?? 0;
+  }
+
+  /** Exactly so many bytes; rejects when the connection ends first. */
+  read(length: number, what = `${length} bytes`): Promise<Buffer> {
+    return within(
+      new Promise<Buffer>((resolve, reject) => {
+        this.#read = { length, resolve, reject };
+        this.#changed();
+      }),
+      `${what} (${this.#buffered} of ${length} bytes are here)`,
+    );
+  }
+
+  /** All that comes until FIN; rejects on RST. */
+  async rest(): Promise<Buffer> {
+    await this.until(() => this.ended || this.closed, 'FIN');
+    if (!this.ended) throw this.error ?? new Error('closed without FIN');
+    return this.take(this.#buffered);
+  }
+
+  /** Bytes that have come and were not read. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** Resolves when `condition`, looked at whenever something came, is true. */
+  until(condition: () => boolean, what: string): Promise<void> {
+    return within(
+      new Promise<void>((resolve) => {
+        const check = (): void => {
+          if (condition()) resolve();
+          else this.#waiters.push(check);
+        };
+        check();
+      }),
+      what,
+    );
+  }
+
+  async fin(): Promise<void> {
+    await this.until(() => this.ended || this.closed, 'FIN');
+    if (!this.ended) throw this.error ?? new Error('closed without FIN');
+  }
+
+  async gone(): Promise<void> {
+    await this.until(() => this.closed, 'the end of the connection');
+  }
+
+  /** Resolves when the bytes are with the system. */
+  write(bytes: Uint8Array | string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** FIN; resolves when it is sent. */
+  end(): Promise<void> {
+    return new Promise((resolve) => this.socket.end(() => resolve()));
+  }
+
+  /** RST; resolves when it is sent. */
+  async reset(): Promise<void> {
+    if (this.closed) return;
+    this.socket.resetAndDestroy();
+    await this.gone();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  take(length: number): Buffer {
+    const all = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
+    const bytes = all ?? Buffer.alloc(0);
+    const rest = bytes.subarray(length);
+    this.#chunks = rest.length === 0 ? [] : [rest];
+    this.#buffered = rest.length;
+    return bytes.subarray(0, length);
+  }
+
+  #broken(): void {
+    this.error ??= Object.assign(new Error('reset'), { code: 'ECONNRESET' });
+    this.closed = true;
+    this.socket.destroy();
+  }
+
+  #changed(): void {
+    const read = this.#read;
+    if (read !== undefined) {
+      if (this.#buffered >= read.length) {
+        this.#read = undefined;
+        read.resolve(this.take(read.length));
+      } else if (this.ended || this.closed) {
+        this.#read = undefined;
+        const why = this.error?.message ?? (this.ended ? 'FIN' : 'closed');
+        read.reject(new Error(`${why} after ${this.#buffered} of ${read.length} bytes`));
+      }
+    }
+    for (const check of this.#waiters.splice(0)) check();
+  }
+}
+
+/**
+ * libuv reports a RST that came right behind bytes as EOF. As long as this end has not sent FIN, the
+ * system tells the two apart: only a connection that was reset has no peer any more.
+ */
+function brokenAtEnd(socket: net.Socket): boolean {
+  if (socket.writableEnded) return false;
+  const internals = socket as unknown as { _handle?: { getpeername?: (out: object) => number } };
+  return (internals._handle?.getpeername?.({}) ?? 0) !== 0;
+}
+
+/** A listener whose connections are taken one after the other, or served by a callback. */
+export class PeerListener {
+  readonly server: net.Server;
+  readonly peers: Peer[] = [];
+  readonly #queue: Peer[] = [];
+  readonly #takers: ((peer: Peer) => void)[] = [];
+
+  private constructor(server: net.Server) {
+    this.server = server;
+  }
+
+  /** `serve`: what happens to each connection; without it they wait for `next`. */
+  static async open(
+    options: {
+      serve?: (peer: Peer) => void;
+      paused?: boolean;
+      host?: string;
+      port?: number;
+      backlog?: number;
+    } = {},
+  ): Promise<PeerListener> {
+    const { serve, paused = false, host = '127.0.0.1', port = 0, backlog = 4_096 } = options;
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: paused });
+    const listener = new PeerListener(server);
+    server.on('connection', (socket) => {
+      const peer = new Peer(socket, { paused });
+      listener.peers.push(peer);
+      if (serve !== undefined) serve(peer);
+      else listener.#add(peer);
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, backlog }, resolve);
+    });
+    return listener;
+  }
+
+  get address(): Address {
+    const address = this.server.address();
+    if (address === null || typeof address === 'string') throw new Error('not listening');
+    return { host: address.address, port: address.port };
+  }
+
+  /** The next connection. */
+  next(what = 'a connection'): Promise<Peer> {
+    const peer = this.#queue.shift();
+    if (peer !== undefined) return Promise.resolve(peer);
+    return within(new Promise((resolve) => this.#takers.push(resolve)), what);
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const peer of this.peers) peer.destroy();
+    await closed;
+  }
+
+  #add(peer: Peer): void {
+    const taker = this.#takers.shift();
+    if (taker === undefined) this.#queue.push(peer);
+    else taker(peer);
+  }
+}
+
+/** A port that was free a moment ago, for binds that must name one. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const listener = await PeerListener.open({ host });
+  const { port } = listener.address;
+  await listener.close();
+  return port;
+}
