@@ -21,7 +21,8 @@ export function handleFaults(): Faults {
     const stack = error instanceof Error ? error.stack : undefined;
     process.stderr.write(`warren: internal fault, please report it: ${stack ?? String(error)}\n`);
     log?.error({ error: errorText(error), stack }, 'internal fault');
-    await log?.flush(FLUSH_MS);
+    // Nobody reads the log: Node's own exit would wait for the thread that is stuck in that write.
+    if ((await log?.flush(FLUSH_MS)) === false) process.kill(process.pid, 'SIGKILL');
     process.exit(EXIT_INTERNAL);
   };
   process.on('uncaughtException', (error) => void end(error));

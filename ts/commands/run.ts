@@ -11,7 +11,7 @@ import { startHint } from './failure.ts';
 import type { Faults } from './faults.ts';
 import { followConfig, logDiagnostics } from './follow.ts';
 import { chooseRole } from './role.ts';
-import { stopSignal } from './stop.ts';
+import { endBy, stopSignal } from './stop.ts';
 import { packageVersion } from './version.ts';
 
 const STDOUT = 1;
@@ -50,7 +50,7 @@ export async function run(command: RunArguments, faults: Faults): Promise<number
   log.info({ signal, visitors: daemon.visitorsOpen(), drainMs }, 'stopping, visitors may finish');
   await daemon.close({ deadlineMs: drainMs });
   log.info({}, 'warren stopped');
-  await log.flush(FLUSH_MS);
+  if (!(await log.flush(FLUSH_MS))) endBy(signal);
   return EXIT_OK;
 }
 
