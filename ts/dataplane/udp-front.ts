@@ -7,12 +7,7 @@
 import type dgram from 'node:dgram';
 import type { EndReason } from '../engine/reason.ts';
 import type { HostPort, SocketAddress } from '../engine/spec.ts';
-import {
-  encodeFramePrefix,
-  keyOfPrefix,
-  UDP_PAYLOAD_MAX,
-  type UdpFrame,
-} from '../protocol/udp-frame.ts';
+import { UDP_PAYLOAD_MAX, type UdpFrame } from '../protocol/udp-frame.ts';
 import type { DataplaneContext } from './context.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { FrontOptions, ServiceFront } from './front.ts';
@@ -22,19 +17,15 @@ import { Pool } from './pool.ts';
 import { resolveFirst } from './resolve.ts';
 import { UdpChannel } from './udp-channel.ts';
 import { bindUdp, openUdpSocket } from './udp-socket.ts';
-import { type UdpEntry, UdpTable } from './udp-table.ts';
+import { type UdpVisitor, UdpVisitors } from './udp-visitors.ts';
 
 /** Pauses before a channel that died is replaced; `quick`: one that lived shorter died at its start. */
 const REOPEN = { quick: 1_000, firstMs: 50, maxMs: 5_000 } as const;
 
-interface Visitor extends UdpEntry {
-  readonly prefix: Buffer;
-  readonly address: SocketAddress;
-  readonly since: number;
-  channel: UdpChannel | undefined;
-  bytesIn: number;
-  bytesOut: number;
-}
+/** Ends that are our own doing: the channel is not to be replaced. */
+const OWN_ENDS: ReadonlySet<EndReason> = new Set(['session_end', 'drain', 'destroyed']);
+/** What a waiting datagram costs beside its payload. */
+const PENDING_OVERHEAD_BYTES = 64;
 
 export class UdpFront implements ServiceFront {
   readonly #context: DataplaneContext;
@@ -42,9 +33,7 @@ export class UdpFront implements ServiceFront {
   readonly #counters: ServiceCounters;
   readonly #pool: Pool;
   readonly #channels: UdpChannel[] = [];
-  readonly #visitors: UdpTable<Visitor>;
-  /** The key of a sender's text form, so that a datagram costs one map look-up. */
-  readonly #keys = new Map<string, string>();
+  readonly #visitors: UdpVisitors;
   #pending: { key: string; payload: Buffer }[] = [];
   #pendingBytes = 0;
   #socket: dgram.Socket | undefined;
@@ -56,8 +45,14 @@ export class UdpFront implements ServiceFront {
     this.#options = options;
     this.#counters = options.counters;
     const { limits } = context;
-    this.#visitors = new UdpTable(limits.udpSessions, limits.udpIdleMs, (_key, visitor, why) => {
-      this.#visitorEnded(visitor, why);
+    this.#visitors = new UdpVisitors({
+      max: limits.udpSessions,
+      idleMs: limits.udpIdleMs,
+      joined: () => {
+        this.#counters.visitorsTotal += 1;
+        this.#counters.visitorsOpen = this.#visitors.size;
+      },
+      ended: (visitor, reason) => this.#visitorEnded(visitor, reason),
     });
     this.#pool = new Pool({
       // Channels are put to use as they come, so none is kept idle.
@@ -93,7 +88,9 @@ export class UdpFront implements ServiceFront {
       socket.close();
       throw bindError(to, error);
     });
-    socket.on('message', (payload, from) => this.#onDatagram(payload, from));
+    socket.on('message', (payload, from) => {
+      this.#toChannel(this.#visitors.ofSender(from.address, from.port), payload);
+    });
     // A send that failed must not end the service; the datagram is lost as on any network (W30).
     socket.on('error', () => {
       this.#counters.datagramsDropped += 1;
@@ -132,7 +129,7 @@ export class UdpFront implements ServiceFront {
   endWaiting(reason: EndReason): void {
     this.#pending = [];
     this.#pendingBytes = 0;
-    this.#endVisitors(reason);
+    this.#visitors.end(reason);
   }
 
   drained(): Promise<void> {
@@ -140,7 +137,7 @@ export class UdpFront implements ServiceFront {
   }
 
   destroy(reason: EndReason): void {
-    this.#endVisitors(reason);
+    this.#visitors.end(reason);
     for (const channel of [...this.#channels]) channel.destroy(reason);
   }
 
@@ -166,40 +163,16 @@ export class UdpFront implements ServiceFront {
     this.#pending = [];
     this.#pendingBytes = 0;
     for (const { key, payload } of pending) {
-      const visitor = this.#visitors.use(key);
-      if (visitor !== undefined) this.#toChannel(key, visitor, payload);
+      const visitor = this.#visitors.ofKey(key);
+      if (visitor !== undefined) this.#toChannel(visitor, payload);
     }
     this.#refill();
   }
 
-  #onDatagram(payload: Buffer, from: dgram.RemoteInfo): void {
-    const sender = `${from.address} ${from.port}`;
-    let key = this.#keys.get(sender);
-    let visitor = key === undefined ? undefined : this.#visitors.use(key);
-    if (key === undefined || visitor === undefined) {
-      const prefix = encodeFramePrefix(from.address, from.port);
-      key = keyOfPrefix(prefix);
-      visitor = {
-        prefix,
-        address: { host: from.address, port: from.port },
-        since: Date.now(),
-        lastSeen: Date.now(),
-        channel: undefined,
-        bytesIn: 0,
-        bytesOut: 0,
-      };
-      this.#keys.set(sender, key);
-      this.#visitors.add(key, visitor);
-      this.#counters.visitorsTotal += 1;
-      this.#counters.visitorsOpen = this.#visitors.size;
-    }
-    this.#toChannel(key, visitor, payload);
-  }
-
-  #toChannel(key: string, visitor: Visitor, payload: Buffer): void {
-    const channel = visitor.channel ?? this.#pick(key);
+  #toChannel(visitor: UdpVisitor, payload: Buffer): void {
+    const channel = visitor.channel ?? this.#pick(visitor.key);
     if (channel === undefined) {
-      this.#keep(key, payload);
+      this.#keep(visitor.key, payload);
       return;
     }
     visitor.channel = channel;
@@ -220,17 +193,17 @@ export class UdpFront implements ServiceFront {
   }
 
   #keep(key: string, payload: Buffer): void {
-    if (this.#pendingBytes + payload.length > this.#context.limits.udpPendingBytes) {
+    const cost = payload.length + PENDING_OVERHEAD_BYTES;
+    if (this.#pendingBytes + cost > this.#context.limits.udpPendingBytes) {
       this.#counters.datagramsDropped += 1;
       return;
     }
     this.#pending.push({ key, payload });
-    // Empty datagrams cost memory too.
-    this.#pendingBytes += payload.length + 64;
+    this.#pendingBytes += cost;
   }
 
   #onFrame({ key, payload }: UdpFrame): void {
-    const visitor = this.#visitors.use(key);
+    const visitor = this.#visitors.ofKey(key);
     if (visitor === undefined || payload.length > UDP_PAYLOAD_MAX) {
       this.#counters.datagramsDropped += 1;
       return;
@@ -248,10 +221,8 @@ export class UdpFront implements ServiceFront {
   #onChannelClosed(channel: UdpChannel, reason: EndReason, livedMs: number): void {
     const at = this.#channels.indexOf(channel);
     if (at >= 0) this.#channels.splice(at, 1);
-    this.#visitors.each((visitor) => {
-      if (visitor.channel === channel) visitor.channel = undefined;
-    });
-    if (reason === 'session_end' || reason === 'destroyed') return;
+    this.#visitors.leave(channel);
+    if (OWN_ENDS.has(reason)) return;
     this.#channelFailed(reason);
     // A client that drops channels as they start (another service type) is asked more and more slowly.
     const { quick, firstMs, maxMs } = REOPEN;
@@ -262,13 +233,7 @@ export class UdpFront implements ServiceFront {
     }, this.#reopenMs);
   }
 
-  #endVisitors(reason: EndReason): void {
-    for (const visitor of this.#visitors.clear()) this.#visitorEnded(visitor, reason);
-  }
-
-  #visitorEnded(visitor: Visitor, reason: EndReason): void {
-    const { host, port } = visitor.address;
-    this.#keys.delete(`${host} ${port}`);
+  #visitorEnded(visitor: UdpVisitor, reason: EndReason): void {
     this.#counters.visitorsOpen = this.#visitors.size;
     this.#counters.end(reason);
     if (!this.#context.accessLog) return;
