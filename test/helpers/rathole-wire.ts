@@ -3,7 +3,6 @@
  * that play one end by hand. Written from the protocol's description, not with the codec under test.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import net from 'node:net';
 import { type Resources, within } from './process-resources.ts';
 import { listen } from './program-local.ts';
@@ -80,7 +79,11 @@ export class Wire {
     const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
     resources.use(socket);
     const wire = new Wire(socket);
-    await within(once(socket, 'connect'), `a connection to port ${port}`);
+    // A peer that resets at once may be seen before the connection is: that is its end, no error.
+    const settled = new Promise((resolve) =>
+      socket.once('connect', resolve).once('close', resolve),
+    );
+    await within(settled, `a connection to port ${port}`);
     return wire;
   }
 

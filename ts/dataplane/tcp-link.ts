@@ -63,7 +63,7 @@ export class TcpLink implements Link {
 
   /** Takes over a socket that a `net.Server` with `pauseOnConnect` and `allowHalfOpen` accepted. */
   static accepted(socket: net.Socket): TcpLink {
-    const peer = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const peer = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 };
     const internals = socket as unknown as SocketInternals;
     const handle = internals._handle;
     const fd = handle?.fd ?? -1;
@@ -224,4 +224,9 @@ export class TcpLink implements Link {
     this.#sink = NO_SINK;
     this.onDrained = undefined;
   }
+}
+
+/** On a dual-stack listener IPv4 peers look like `::ffff:192.0.2.1`; people know them as 192.0.2.1. */
+function plainHost(address = ''): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
