@@ -3,6 +3,6 @@
 import { main } from './commands/main.ts';
 
 const exitCode = await main(process.argv.slice(2));
-// A command that is done has ended what it started; a timer somewhere must not delay the exit. The
-// callback comes behind everything that was written.
-process.stdout.write('', () => process.exit(exitCode));
+// A command that is done has ended what it started; a timer somewhere must not delay the exit. Each
+// callback comes behind everything that was written there.
+process.stderr.write('', () => process.stdout.write('', () => process.exit(exitCode)));

@@ -9,9 +9,11 @@ import { versionText } from './version.ts';
 export async function main(argv: readonly string[]): Promise<number> {
   const faults = handleFaults();
   // `warren check FILE | head` is no fault; the log has its own destination and its own rule.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
   try {
     return await dispatch(parseArguments(argv), faults);
   } catch (error) {
