@@ -146,6 +146,7 @@ export async function listen(
   resources: Resources,
   onConnection: (socket: net.Socket) => void,
   port = 0,
+  host = '127.0.0.1',
 ): Promise<{ server: net.Server; port: number }> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -154,7 +155,7 @@ export async function listen(
     socket.on('error', () => undefined);
     onConnection(socket);
   });
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   resources.defer(() => {
     for (const socket of sockets) socket.destroy();

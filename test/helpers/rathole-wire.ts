@@ -3,8 +3,9 @@
  * that play one end by hand. Written from the protocol's description, not with the codec under test.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import net from 'node:net';
-import { type Resources, within } from './process-resources.ts';
+import { type Resources, until, within } from './process-resources.ts';
 import { listen } from './program-local.ts';
 
 export const CONTROL = 0;
@@ -228,16 +229,20 @@ export async function handshake(
 /** A server by hand: its connections in the order in which they come. */
 export class WireServer {
   readonly port: number;
+  readonly #listener: net.Server;
+  readonly #host: string;
   readonly #waiting: Wire[] = [];
   /** All that ever came. */
   readonly all: Wire[] = [];
   #wake: (() => void) | undefined;
 
-  private constructor(port: number) {
+  private constructor(listener: net.Server, port: number, host: string) {
+    this.#listener = listener;
     this.port = port;
+    this.#host = host;
   }
 
-  static async open(resources: Resources, port = 0): Promise<WireServer> {
+  static async open(resources: Resources, port = 0, host = '127.0.0.1'): Promise<WireServer> {
     let server: WireServer | undefined;
     const listener = await listen(
       resources,
@@ -245,9 +250,23 @@ export class WireServer {
         server?.take(new Wire(socket));
       },
       port,
+      host,
     );
-    server = new WireServer(listener.port);
+    server = new WireServer(listener.server, listener.port, host);
     return server;
+  }
+
+  /** Refuses new connections; those that are there stay. */
+  async pause(): Promise<void> {
+    this.#listener.close();
+    // `close` waits for the connections, listening ends at once.
+    await until('the listener to close', () => !this.#listener.listening);
+  }
+
+  /** Listens again on the same port. */
+  async unpause(): Promise<void> {
+    this.#listener.listen(this.port, this.#host);
+    await once(this.#listener, 'listening');
   }
 
   private take(wire: Wire): void {

@@ -1,0 +1,129 @@
+/** A Server or a Client of the library with short limits, against a peer that is played by hand. */
+import { Client, type Limits, Server, type ServiceStats } from '../../ts/index.ts';
+import { RecordingLog } from './process-log.ts';
+import { type Resources, until } from './process-resources.ts';
+import { WireClient, WireServer } from './rathole-wire.ts';
+
+export const TOKEN = 'finding';
+
+export interface OpenServerOptions {
+  readonly limits?: Partial<Limits>;
+  /** Names and types; default: one tcp service `web`. */
+  readonly services?: Readonly<Record<string, 'tcp' | 'udp'>>;
+  readonly heartbeatIntervalSecs?: number;
+  readonly accessLog?: boolean;
+}
+
+export class TestServer {
+  readonly server: Server;
+  readonly log: RecordingLog;
+  readonly #resources: Resources;
+
+  private constructor(server: Server, log: RecordingLog, resources: Resources) {
+    this.server = server;
+    this.log = log;
+    this.#resources = resources;
+  }
+
+  static async open(resources: Resources, options: OpenServerOptions = {}): Promise<TestServer> {
+    const { services = { web: 'tcp' }, limits, heartbeatIntervalSecs = 0, accessLog } = options;
+    const log = new RecordingLog();
+    const tables = Object.entries(services).map(
+      ([name, type]) => [name, { type, bindAddr: '127.0.0.1:0' }] as const,
+    );
+    const server = new Server(
+      {
+        bindAddr: '127.0.0.1:0',
+        heartbeatIntervalSecs,
+        defaultToken: TOKEN,
+        services: Object.fromEntries(tables),
+      },
+      {
+        log,
+        ...(limits === undefined ? {} : { limits }),
+        ...(accessLog === undefined ? {} : { accessLog }),
+      },
+    );
+    resources.use(server);
+    await server.start();
+    return new TestServer(server, log, resources);
+  }
+
+  /** Where clients connect. */
+  get port(): number {
+    const { address } = this.server;
+    if (address === undefined) throw new Error('the server does not listen');
+    return address.port;
+  }
+
+  /** Where visitors of a service connect, once it is bound. */
+  async visitorPort(service = 'web'): Promise<number> {
+    const address = await until(`the address of ${service}`, () =>
+      this.server.serviceAddress(service),
+    );
+    return address.port;
+  }
+
+  /** An authenticated client, by hand. */
+  client(service = 'web'): Promise<WireClient> {
+    return WireClient.open({ port: this.port, service, token: TOKEN, resources: this.#resources });
+  }
+
+  stats(service = 'web'): ServiceStats {
+    const stats = this.server.stats().services.find((each) => each.service === service);
+    if (stats === undefined) throw new Error(`no stats of ${service}`);
+    return stats;
+  }
+
+  rejected(reason: keyof ReturnType<Server['stats']>['tunnelRejected']): number {
+    return this.server.stats().tunnelRejected[reason] ?? 0;
+  }
+}
+
+export interface OpenClientOptions {
+  readonly limits?: Partial<Limits>;
+  readonly type?: 'tcp' | 'udp';
+  /** Where the local service is. */
+  readonly local: number;
+  readonly localHost?: string;
+  readonly remoteHost?: string;
+  /** Where the server is; default: a free port of 127.0.0.1. */
+  readonly peerPort?: number;
+  readonly peerHost?: string;
+  readonly heartbeatTimeoutSecs?: number;
+}
+
+export interface TestClient {
+  readonly client: Client;
+  readonly log: RecordingLog;
+  readonly peer: WireServer;
+  stats(): ServiceStats;
+}
+
+/** A started client whose server is played by hand. */
+export async function openClient(
+  resources: Resources,
+  options: OpenClientOptions,
+): Promise<TestClient> {
+  const peer = await WireServer.open(resources, options.peerPort, options.peerHost);
+  const log = new RecordingLog();
+  const { limits, type = 'tcp', local, localHost = '127.0.0.1' } = options;
+  const { heartbeatTimeoutSecs = 0, remoteHost = '127.0.0.1' } = options;
+  const client = new Client(
+    {
+      remoteAddr: `${remoteHost}:${peer.port}`,
+      heartbeatTimeoutSecs,
+      defaultToken: TOKEN,
+      services: { web: { type, localAddr: `${localHost}:${local}` } },
+    },
+    { log, ...(limits === undefined ? {} : { limits }) },
+  );
+  resources.use(client);
+  await client.start();
+  const stats = () => {
+    const [first] = client.stats().services;
+    if (first === undefined) throw new Error('no service');
+    return first;
+  };
+  return { client, log, peer, stats };
+}
