@@ -154,7 +154,7 @@ export function halfClose(world: World): void {
       await channel.read(4);
       channel.socket.write('truncat');
       await channel.reset();
-      await visitor.until(() => visitor.ended || visitor.closed, 'its end');
+      await visitor.over();
       expect(visitor.ended).toBe(false);
       expect(visitor.wasReset).toBe(true);
       expect((await event(server.rig, 'visitor_end')).reason).toBe('channel_reset');

@@ -63,7 +63,7 @@ export function pool(world: World): void {
     it('drops an idle channel that sends before its start, and replaces it', async () => {
       const { client, server, channels, visit } = await filled(world);
       await first(channels).write('?');
-      await first(channels).until(() => first(channels).ended || first(channels).closed, 'its end');
+      await first(channels).over();
       expect(first(channels).received).toBe(0);
       await client.untilCreates(FLOOR + 1);
       expect(endsOf(server.engine, 'early_data')).toBe(1);
@@ -74,7 +74,7 @@ export function pool(world: World): void {
     it('drops a channel that sends more than its hello at once', async () => {
       const { client, server } = await world.serverScene();
       const peer = world.defer(await client.channel(Buffer.from('?')), (it) => it.destroy());
-      await peer.until(() => peer.ended || peer.closed, 'its end');
+      await peer.over();
       expect(peer.received).toBe(0);
       expect(statsOf(server.engine).poolReady).toBe(0);
     });

@@ -61,7 +61,7 @@ export function sessions(world: World): void {
       await sessionEnd(newest(exposed));
       const late = await world.connect(server.address);
       await late.write(encodeDataHello(client.key));
-      await late.until(() => late.ended || late.closed, 'its end');
+      await late.over();
       const rejected = await event(server.rig, 'tunnel_rejected');
       expect(rejected.reason).toBe('unknown_session');
       expect(server.engine.stats().tunnelRejected.unknown_session).toBe(1);
@@ -73,8 +73,8 @@ export function sessions(world: World): void {
       await untilReady(server.rig, 1);
       const next = await world.scriptedClient(server);
       expect(await sessionEnd(record(exposed.sessions))).toBe('replaced');
-      await client.control.until(() => client.control.ended || client.control.closed, 'its end');
-      await idle.until(() => idle.ended || idle.closed, 'the idle channel is closed');
+      await client.control.over();
+      await idle.over();
       expect(exposed.service.address).toEqual(address);
       await next.untilCreates(8);
       expect(newest(exposed).reasons).toEqual([]);
@@ -123,7 +123,7 @@ export function sessions(world: World): void {
       const channels = [await server.channel(), await server.channel()];
       await server.control.end();
       expect(await sessionEnd(record(client.sessions))).toBe('control_eof');
-      for (const peer of channels) await peer.until(() => peer.ended || peer.closed, 'its end');
+      for (const peer of channels) await peer.over();
       await until(() => endsOf(client.engine, 'session_end') === 2, 'session_end');
     });
 

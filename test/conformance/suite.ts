@@ -3,12 +3,14 @@
  * It knows no engine. Run it over one by `conformance(name, environment)` in a test file.
  */
 import { describe } from 'vitest';
+import { control } from './control.ts';
 import type { Environment } from './environment.ts';
 import { flow } from './flow.ts';
 import { halfClose } from './half-close.ts';
 import { pairing } from './pairing.ts';
 import { pool } from './pool.ts';
 import { sessions } from './sessions.ts';
+import { udp } from './udp.ts';
 import { visitors } from './visitors.ts';
 import { World } from './world.ts';
 
@@ -20,6 +22,8 @@ export function conformance(name: string, environment: Environment): void {
     pool(world);
     visitors(world);
     sessions(world);
+    control(world);
+    udp(world);
     flow(world);
   });
 }

@@ -62,8 +62,9 @@ export function visitors(world: World): void {
       await visit();
       await visit();
       await until(() => statsOf(server.engine).visitorsWaiting === 2, 'two wait');
-      const extra = await visit();
+      const extra = world.attempt(scene.address);
       await extra.gone();
+      expect(extra.wasReset).toBe(true);
       expect(endsOf(server.engine, 'visitor_limit')).toBe(1);
       const refused = await event(server.rig, 'visitor_refused');
       expect(refused).toMatchObject({ reason: 'visitor_limit', count: 1 });
@@ -71,14 +72,11 @@ export function visitors(world: World): void {
 
     it('have one visitor_end each, also those beyond the limit', async () => {
       const limits = { visitorsWaiting: 0 };
-      const { server, visit } = await world.serverScene({ limits, accessLog: true });
-      const visitor = await visit();
-      await visitor.gone();
-      const end = await event(server.rig, 'visitor_end');
-      expect(end).toMatchObject({
-        reason: 'visitor_limit',
-        visitor: { host: '127.0.0.1', port: visitor.localPort },
-      });
+      const { server, address } = await world.serverScene({ limits, accessLog: true });
+      await world.attempt(address).gone();
+      await event(server.rig, 'visitor_refused');
+      const [end] = eventsOf(server.rig, 'visitor_end');
+      expect(end).toMatchObject({ reason: 'visitor_limit', bytesIn: 0, bytesOut: 0 });
     });
   });
 
@@ -138,7 +136,7 @@ export function visitors(world: World): void {
       await server.create();
       const channel = await server.channel();
       await channel.write(START_UDP);
-      await channel.until(() => channel.ended || channel.closed, 'its end');
+      await channel.over();
       const failed = await event(client.rig, 'channel_failed');
       expect(failed.reason).toBe('type_mismatch');
       expect(echo.peers).toHaveLength(0);
@@ -150,7 +148,7 @@ export function visitors(world: World): void {
       await server.create();
       const channel = await server.channel();
       await channel.write(Uint8Array.of(2, 0, 0, 0));
-      await channel.until(() => channel.ended || channel.closed, 'its end');
+      await channel.over();
       expect((await event(client.rig, 'channel_failed')).reason).toBe('bad_start');
     });
 

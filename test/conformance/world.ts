@@ -97,6 +97,11 @@ export class World {
     return this.defer(await Peer.connect(to, options), (peer) => peer.destroy());
   }
 
+  /** A connection that may be refused. */
+  attempt(to: Address): Peer {
+    return this.defer(Peer.dial(to), (peer) => peer.destroy());
+  }
+
   async udp(options: { host?: string; port?: number } = {}): Promise<UdpPeer> {
     return this.defer(await UdpPeer.open(options), (peer) => peer.close());
   }

@@ -54,9 +54,15 @@ export class Peer {
     if (options.paused) socket.pause();
   }
 
-  static async connect(to: Address, options: { paused?: boolean } = {}): Promise<Peer> {
+  /** Not connected yet; it may never be. */
+  static dial(to: Address, options: { paused?: boolean } = {}): Peer {
     const socket = net.connect({ ...to, allowHalfOpen: true, autoSelectFamily: false });
-    const peer = new Peer(socket, options);
+    return new Peer(socket, options);
+  }
+
+  static async connect(to: Address, options: { paused?: boolean } = {}): Promise<Peer> {
+    const peer = Peer.dial(to, options);
+    const { socket } = peer;
     await within(
       new Promise<void>((resolve, reject) => {
         socket.once('connect', resolve);
@@ -117,6 +123,11 @@ export class Peer {
   async fin(): Promise<void> {
     await this.until(() => this.ended || this.closed, 'FIN');
     if (!this.ended) throw this.error ?? new Error('closed without FIN');
+  }
+
+  /** It ended, by FIN or RST. */
+  async over(): Promise<void> {
+    await this.until(() => this.ended || this.closed, 'FIN or RST');
   }
 
   async gone(): Promise<void> {
