@@ -3,13 +3,17 @@
  * It knows no engine. Run it over one by `conformance(name, environment)` in a test file.
  */
 import { describe } from 'vitest';
+import { binding } from './binding.ts';
 import { control } from './control.ts';
 import type { Environment } from './environment.ts';
 import { flow } from './flow.ts';
 import { halfClose } from './half-close.ts';
+import { lifecycle } from './lifecycle.ts';
+import { listening } from './listening.ts';
 import { pairing } from './pairing.ts';
 import { pool } from './pool.ts';
 import { sessions } from './sessions.ts';
+import { streams } from './streams.ts';
 import { udp } from './udp.ts';
 import { visitors } from './visitors.ts';
 import { World } from './world.ts';
@@ -24,6 +28,10 @@ export function conformance(name: string, environment: Environment): void {
     sessions(world);
     control(world);
     udp(world);
+    binding(world);
+    listening(world);
+    streams(world);
+    lifecycle(world);
     flow(world);
   });
 }
