@@ -154,7 +154,7 @@ export class Client implements AsyncDisposable {
 /** @throws WARREN_E_UNSUPPORTED */
 function dialSpec(config: ClientConfig): DialSpec {
   const { remoteAddr, preferIpv6, transport } = config;
-  return { remote: remoteAddr, preferIpv6, transport: transportSpec(transport) };
+  return { remote: remoteAddr, preferIpv6, transport: transportSpec('client', transport) };
 }
 
 function isChecked(config: ClientConfig | ClientOptions): config is ClientConfig {

@@ -1,16 +1,37 @@
 /** `warren check CONFIG`: warnings to standard error, what the file means to standard output. */
+import type { Config } from '../config/config.ts';
 import { renderDiagnostics } from '../config/diagnostics.ts';
 import { renderEffective } from '../config/effective.ts';
 import { loadConfig } from '../config/load.ts';
+import { transportSpec } from '../control/routines.ts';
+import { errorText } from '../errors.ts';
 import { EXIT_OK } from './exit-codes.ts';
 
 /** @throws WARREN_E_CONFIG with every problem of the file. */
 export function check(file: string): number {
   const { config, warnings } = loadConfig(file);
+  const notBuilt = transportsNotBuilt(config);
   if (warnings.length > 0) process.stderr.write(`${renderDiagnostics(warnings)}\n\n`);
+  for (const text of notBuilt) process.stderr.write(`${file}: would not start: ${text}\n`);
   process.stdout.write(renderEffective(config));
-  process.stderr.write(`${file}: ok${warningCount(warnings.length)}\n`);
+  const verdict = notBuilt.length > 0 ? 'valid, but would not start' : 'ok';
+  process.stderr.write(`${file}: ${verdict}${warningCount(warnings.length)}\n`);
   return EXIT_OK;
+}
+
+/** Valid for rathole and for us, and still refused by this version's start. */
+function transportsNotBuilt({ server, client }: Config): string[] {
+  const sections = { server, client };
+  return (['server', 'client'] as const).flatMap((role) => {
+    const section = sections[role];
+    if (section === undefined) return [];
+    try {
+      transportSpec(role, section.transport);
+      return [];
+    } catch (error) {
+      return [errorText(error)];
+    }
+  });
 }
 
 function warningCount(count: number): string {

@@ -52,15 +52,21 @@ export function clientRoutine(
   };
 }
 
-/** @throws WARREN_E_UNSUPPORTED for what this version does not have yet. */
-export function transportSpec(transport: TransportConfig): TransportSpec {
+/**
+ * A server ignores `tcp.proxy`, as rathole does.
+ * @throws WARREN_E_UNSUPPORTED for what this version does not have yet.
+ */
+export function transportSpec(
+  role: 'server' | 'client',
+  transport: TransportConfig,
+): TransportSpec {
   if (transport.type !== 'tcp') {
     throw new WarrenError(
       'WARREN_E_UNSUPPORTED',
       `transport.type = "${transport.type}" is not built in this version of warren: use "tcp"`,
     );
   }
-  if (transport.tcp.proxy !== undefined) {
+  if (role === 'client' && transport.tcp.proxy !== undefined) {
     throw new WarrenError(
       'WARREN_E_UNSUPPORTED',
       'transport.tcp.proxy is not built in this version of warren: remove it to connect directly',

@@ -32,6 +32,8 @@ export class Pool {
   #requested: number[] = [];
   #target: number;
   #missed = false;
+  /** As many channels as wanted have been there at once. */
+  #filled = false;
   #expiry: NodeJS.Timeout | undefined;
   #decay: NodeJS.Timeout | undefined;
   #replacing: NodeJS.Timeout | undefined;
@@ -63,6 +65,7 @@ export class Pool {
       return;
     }
     this.#idle.add(link);
+    this.#filled ||= this.#idle.size >= this.#target;
     link.setSink({
       data: () => {
         this.#drop(link, 'early_data');
@@ -86,6 +89,8 @@ export class Pool {
 
   /** A visitor found none ready: aim higher. */
   miss(): void {
+    // While the first channels of a session are on their way, a miss says nothing about demand.
+    if (!this.#filled) return;
     this.#missed = true;
     this.#target = Math.min(this.#target * 2, this.#options.limits.poolCeiling);
     this.#decay ??= setInterval(() => this.#shrink(), DECAY_MS);
@@ -114,6 +119,7 @@ export class Pool {
     this.#decay = undefined;
     this.#options.expect(-this.#requested.length);
     this.#requested = [];
+    this.#filled = false;
     for (const link of [...this.#idle]) {
       this.#idle.delete(link);
       link.destroy();

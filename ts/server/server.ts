@@ -107,7 +107,7 @@ export class Server implements AsyncDisposable {
   ): Promise<TunnelListener> {
     const spec = {
       bind: config.bindAddr,
-      transport: transportSpec(config.transport),
+      transport: transportSpec('server', config.transport),
       hello: HELLO_RULE,
     };
     const { log, sampled } = this.#role;
@@ -131,7 +131,7 @@ export class Server implements AsyncDisposable {
     }
     log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
     try {
-      transportSpec(next.transport);
+      transportSpec('server', next.transport);
     } catch (error) {
       log.error({ error: errorText(error) }, 'configuration not applied');
       return;
@@ -150,7 +150,7 @@ export class Server implements AsyncDisposable {
     const { log } = this.#role;
     const moved = diff.general.some(({ key }) => key === 'bind_addr');
     if (!moved) {
-      running.listener.update(transportSpec(next.transport));
+      running.listener.update(transportSpec('server', next.transport));
       return {};
     }
     const old = running.listener;
@@ -163,7 +163,7 @@ export class Server implements AsyncDisposable {
       return {};
     } catch (error) {
       log.error({ address, error: errorText(error) }, 'listener not moved, the old address stays');
-      old.update(transportSpec(next.transport));
+      old.update(transportSpec('server', next.transport));
       return { bindAddr: this.#config.bindAddr };
     }
   }
