@@ -185,7 +185,7 @@ export function listening(world: World): void {
       await untilReady(server.rig, 8);
       for (const peer of silent) expect(peer.closed).toBe(false);
       await world.attempt(server.address).over();
-      expect((await event(server.rig, 'tunnel_rejected')).reason).toBe('limit_address');
+      expect((await event(server.rig, 'tunnel_rejected')).reason).toMatch(/^limit_/);
     });
 
     it('W38: a refusal arrives although the client has sent more', async () => {

@@ -96,15 +96,23 @@ export function pool(world: World): void {
       expect((await visitor.read(4)).toString()).toBe('late');
     });
 
-    it('grows with demand and asks for a channel per waiting visitor', async () => {
+    it('asks for a channel per waiting visitor', async () => {
       const { client, server, visit } = await world.serverScene();
       await Promise.all(Array.from({ length: 20 }, () => visit()));
       await until(() => statsOf(server.engine).visitorsWaiting === 20, '20 waiting visitors');
-      await until(() => client.creates >= 20 + FLOOR, 'requests for all of them');
-      expect(statsOf(server.engine).poolTarget).toBeGreaterThan(FLOOR);
-      expect(statsOf(server.engine).poolTarget).toBeLessThanOrEqual(64);
+      await client.untilCreates(20 + FLOOR);
       await world.channels(client, 20);
       await until(() => statsOf(server.engine).visitorsWaiting === 0, 'all are paired');
+      expect(statsOf(server.engine)).toMatchObject({ poolHits: 0, poolMisses: 20 });
+    });
+
+    it('grows with demand that emptied it', async () => {
+      const { client, server, visit } = await filled(world);
+      await Promise.all(Array.from({ length: 20 }, () => visit()));
+      await until(() => statsOf(server.engine).visitorsOpen === 20, '20 visitors');
+      await until(() => statsOf(server.engine).poolTarget > FLOOR, 'a higher target');
+      expect(statsOf(server.engine).poolTarget).toBeLessThanOrEqual(64);
+      await client.untilCreates(20 + statsOf(server.engine).poolTarget);
     });
 
     it('W14: holds no more idle channels than it may', async () => {

@@ -12,6 +12,7 @@ import { lifecycle } from './lifecycle.ts';
 import { listening } from './listening.ts';
 import { pairing } from './pairing.ts';
 import { pool } from './pool.ts';
+import { reload } from './reload.ts';
 import { sessions } from './sessions.ts';
 import { streams } from './streams.ts';
 import { udp } from './udp.ts';
@@ -32,6 +33,7 @@ export function conformance(name: string, environment: Environment): void {
     listening(world);
     streams(world);
     lifecycle(world);
+    reload(world);
     flow(world);
   });
 }
