@@ -10,12 +10,14 @@ import type { Limits } from '../limits.ts';
 import { sleep } from '../sleep.ts';
 import { dialTcp } from './dial.ts';
 import type { Link } from './link.ts';
+import type { OpenLinks } from './open-links.ts';
 
 const FIRST_PAUSE_MS = 50;
 const PAUSE_MAX_MS = 1_000;
 
 export interface ChannelDialerOptions {
   readonly limits: Limits;
+  readonly links: OpenLinks;
   readonly dial: DialSpec;
   /** Where the control channel is: the session key is known only there. */
   readonly first: SocketAddress;
@@ -86,10 +88,11 @@ export class ChannelDialer {
   }
 
   #dial(leftMs: number): Promise<Link> {
-    const { limits, dial, first, nodelay } = this.#options;
+    const { limits, links, dial, first, nodelay } = this.#options;
     return dialTcp(
       dial.remote,
       {
+        links,
         timeoutMs: Math.max(1, Math.min(limits.dialTimeoutMs, leftMs)),
         preferIpv6: dial.preferIpv6,
         nodelay: nodelay(),

@@ -61,6 +61,7 @@ export class TypescriptClientService implements ClientService {
     old?.running.end('replaced');
     const dialer = new ChannelDialer({
       limits: this.#context.limits,
+      links: this.#context.links,
       dial: session.dial,
       first: session.control.peer,
       nodelay: () => this.#spec.nodelay ?? session.dial.transport.tcp.nodelay,

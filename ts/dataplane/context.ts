@@ -8,6 +8,7 @@ import { countReason, type ReasonCounts } from './counters.ts';
 import { Descriptors } from './descriptors.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { Link } from './link.ts';
+import { OpenLinks } from './open-links.ts';
 
 /** Takes a data channel that showed its session key; it decides from then on. */
 export type ChannelTaker = (link: Link) => void;
@@ -17,6 +18,7 @@ export class DataplaneContext {
   readonly accessLog: boolean;
   readonly batch: EventBatch;
   readonly admission: Admission;
+  readonly links: OpenLinks = new OpenLinks();
   readonly descriptors: Descriptors = new Descriptors();
   readonly tunnelRejected: ReasonCounts = {};
   /** Live sessions by session key (`keyText`). */

@@ -65,7 +65,7 @@ export class TypescriptControlStream implements ControlStream {
     return this.#link.peer;
   }
 
-  read(length: number): Promise<Uint8Array> {
+  async read(length: number): Promise<Uint8Array> {
     this.#requireHeld();
     if (this.#read !== undefined || length < 1 || length > UNREAD_MAX) {
       throw new WarrenError('WARREN_E_STATE', 'one read of 1 to 4096 bytes at a time');
@@ -76,11 +76,11 @@ export class TypescriptControlStream implements ControlStream {
     });
   }
 
-  write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array): Promise<void> {
     this.#requireHeld();
-    if (this.#end !== undefined) return Promise.reject(this.#closedError());
-    if (this.#link.write(bytes)) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#writes.add({ resolve, reject }));
+    if (this.#end !== undefined) throw this.#closedError();
+    if (this.#link.write(bytes)) return;
+    await new Promise<void>((resolve, reject) => this.#writes.add({ resolve, reject }));
   }
 
   finish(reason: EndReason): void {

@@ -8,11 +8,14 @@ import net from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { HostPort, SocketAddress } from '../engine/spec.ts';
 import { errorText, WarrenError } from '../errors.ts';
+import type { OpenLinks } from './open-links.ts';
 import { TcpLink } from './tcp-link.ts';
 
 const STAGGER_MS = 250;
 
 export interface DialOptions {
+  /** Where the connection is counted. */
+  readonly links: OpenLinks;
   readonly timeoutMs: number;
   readonly preferIpv6?: boolean;
   readonly nodelay: boolean;
@@ -109,8 +112,8 @@ class Race {
       if (this.#running.size === 0) this.#fail(this.#cause);
       return;
     }
-    const { nodelay, keepaliveSecs } = this.#options;
-    const link = TcpLink.dial(address, {
+    const { links, nodelay, keepaliveSecs } = this.#options;
+    const link = TcpLink.dial(links, address, {
       noDelay: nodelay,
       keepAlive: keepaliveSecs > 0,
       keepAliveInitialDelay: keepaliveSecs * 1_000,

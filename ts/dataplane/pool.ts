@@ -87,10 +87,10 @@ export class Pool {
     return undefined;
   }
 
-  /** A visitor found none ready: aim higher. */
-  miss(): void {
-    // While the first channels of a session are on their way, a miss says nothing about demand.
-    if (!this.#filled) return;
+  /** A visitor found none ready, `waiting` of them now: aim higher. */
+  miss(waiting: number): void {
+    // While the first channels of a session are on their way, a few misses say nothing about demand.
+    if (!this.#filled && waiting <= this.#requested.length) return;
     this.#missed = true;
     this.#target = Math.min(this.#target * 2, this.#options.limits.poolCeiling);
     this.#decay ??= setInterval(() => this.#shrink(), DECAY_MS);

@@ -36,7 +36,7 @@ export class TypescriptServerService implements ServerService {
   #expectedFrom: string | undefined;
   /** Counts binds and unbinds, so that one that was overtaken knows it. */
   #bindTurn = 0;
-  #unbinding: Promise<void> = Promise.resolve();
+  #binding: Promise<void> = Promise.resolve();
   #bindRetry: NodeJS.Timeout | undefined;
   #bound = false;
   #closed: Promise<void> | undefined;
@@ -123,7 +123,7 @@ export class TypescriptServerService implements ServerService {
       this.#closed = closeWithin(deadlineMs, this.#front.drained(), () =>
         this.#front.destroy('drain'),
       )
-        .then(() => this.#unbinding)
+        .then(() => this.#binding)
         .finally(this.#removed);
     }
     return this.#closed;
@@ -132,7 +132,7 @@ export class TypescriptServerService implements ServerService {
   destroy(): void {
     this.#endAll('destroyed');
     this.#front.destroy('destroyed');
-    this.#closed ??= this.#unbinding.finally(this.#removed);
+    this.#closed ??= this.#binding.finally(this.#removed);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -171,37 +171,43 @@ export class TypescriptServerService implements ServerService {
     this.#bindTurn += 1;
     const turn = this.#bindTurn;
     const to = this.#bindTo;
-    const service = this.#spec.name;
-    this.#unbinding
-      .then(() => (turn === this.#bindTurn ? this.#front.bind(to) : undefined))
-      .then(() => {
-        if (turn !== this.#bindTurn) {
-          this.#unbinding = this.#unbinding.then(() => this.#front.unbind());
-          return;
-        }
-        const address = this.#front.address;
-        if (address !== undefined) this.#context.event({ type: 'bound', service, address });
-      })
-      .catch((error: unknown) => {
-        if (turn !== this.#bindTurn) return;
-        const address = formatAddress(to);
-        const cause = error instanceof WarrenError ? error.cause : error;
-        this.#context.event({
-          type: 'bind_failed',
-          service,
-          address,
-          error: errorText(cause),
-          attempt,
-        });
-        const { bindRetryMs } = this.#context.limits;
-        this.#bindRetry = setTimeout(() => this.#bind(attempt + 1), bindRetryMs);
-      });
+    this.#enqueue(async () => {
+      if (turn !== this.#bindTurn) return;
+      try {
+        await this.#front.bind(to);
+      } catch (error) {
+        if (turn === this.#bindTurn) this.#bindFailed(to, attempt, error);
+        return;
+      }
+      const { address } = this.#front;
+      if (turn !== this.#bindTurn) await this.#front.unbind();
+      else if (address !== undefined) {
+        this.#context.event({ type: 'bound', service: this.#spec.name, address });
+      }
+    });
+  }
+
+  #bindFailed(to: HostPort, attempt: number, error: unknown): void {
+    const cause = error instanceof WarrenError ? error.cause : error;
+    this.#context.event({
+      type: 'bind_failed',
+      service: this.#spec.name,
+      address: formatAddress(to),
+      error: errorText(cause),
+      attempt,
+    });
+    this.#bindRetry = setTimeout(() => this.#bind(attempt + 1), this.#context.limits.bindRetryMs);
   }
 
   #unbind(): void {
     clearTimeout(this.#bindRetry);
     this.#bound = false;
     this.#bindTurn += 1;
-    this.#unbinding = this.#unbinding.then(() => this.#front.unbind());
+    this.#enqueue(() => this.#front.unbind());
+  }
+
+  /** Binds and unbinds one after the other: an address must be free before it is taken again. */
+  #enqueue(work: () => Promise<void>): void {
+    this.#binding = this.#binding.then(work);
   }
 }

@@ -55,7 +55,7 @@ export class RunningServerSession {
 
   setRoutine(routine: ServerRoutine): void {
     this.#routine = routine;
-    this.#armHeartbeat();
+    if (this.#state === 'running') this.#armHeartbeat();
   }
 
   resume(routine: ServerRoutine): void {

@@ -19,13 +19,18 @@ import { WaitingVisitor } from './waiting-visitor.ts';
 
 const VISITOR_KEEPALIVE_SECS = 60;
 
+interface VisitorFacts {
+  readonly visitor: SocketAddress;
+  readonly since: number;
+}
+
 export class TcpFront implements ServiceFront {
   readonly #context: DataplaneContext;
   readonly #options: FrontOptions;
   readonly #counters: ServiceCounters;
   readonly #pool: Pool;
   readonly #waiting = new Set<WaitingVisitor>();
-  readonly #relays = new Map<Relay, { visitor: SocketAddress; since: number }>();
+  readonly #relays = new Map<Relay, VisitorFacts>();
   #server: net.Server | undefined;
   #pairing: NodeJS.Immediate | undefined;
   #onEmpty: (() => void) | undefined;
@@ -98,19 +103,19 @@ export class TcpFront implements ServiceFront {
   }
 
   #accept(socket: net.Socket): void {
-    const link = TcpLink.accepted(socket);
+    const link = TcpLink.accepted(this.#context.links, socket);
     const { visitorsPerService, visitorsWaiting } = this.#context.limits;
     this.#counters.visitorsTotal += 1;
     const open = this.#relays.size + this.#waiting.size;
     if (open >= visitorsPerService || this.#waiting.size >= visitorsWaiting) {
       link.abort();
-      this.#visitorRefused('visitor_limit');
+      this.#visitorRefused(link.peer, Date.now(), 'visitor_limit');
       return;
     }
     const { descriptors } = this.#context;
     if (descriptors.isShort(link.descriptor)) {
       link.abort();
-      this.#visitorRefused('descriptors', descriptors.text);
+      this.#visitorRefused(link.peer, Date.now(), 'descriptors', descriptors.text);
       return;
     }
     link.setNoDelay(true);
@@ -122,7 +127,7 @@ export class TcpFront implements ServiceFront {
       this.#counters.poolHits += 1;
     } else {
       this.#counters.poolMisses += 1;
-      this.#pool.miss();
+      this.#pool.miss(this.#waiting.size + 1);
     }
     this.#waiting.add(visitor);
     this.#countVisitors();
@@ -176,18 +181,8 @@ export class TcpFront implements ServiceFront {
     const facts = this.#relays.get(relay);
     this.#relays.delete(relay);
     this.#countVisitors();
-    this.#counters.end(relay.reason);
-    if (this.#context.accessLog && facts !== undefined) {
-      this.#context.event({
-        type: 'visitor_end',
-        service: this.#options.service,
-        protocol: 'tcp',
-        visitor: facts.visitor,
-        bytesIn: relay.bytesIn,
-        bytesOut: relay.bytesOut,
-        durationMs: Date.now() - facts.since,
-        reason: relay.reason,
-      });
+    if (facts !== undefined) {
+      this.#visitorEnded(facts, relay.reason, relay.bytesIn, relay.bytesOut);
     }
     if (this.#relays.size === 0) this.#onEmpty?.();
   }
@@ -197,25 +192,30 @@ export class TcpFront implements ServiceFront {
     this.#countVisitors();
     visitor.takeStash();
     visitor.link.abort();
-    this.#visitorRefused(reason);
-    if (this.#context.accessLog) {
-      this.#context.event({
-        type: 'visitor_end',
-        service: this.#options.service,
-        protocol: 'tcp',
-        visitor: visitor.link.peer,
-        bytesIn: 0,
-        bytesOut: 0,
-        durationMs: Date.now() - visitor.since,
-        reason,
-      });
-    }
+    this.#visitorRefused(visitor.link.peer, visitor.since, reason);
   }
 
-  #visitorRefused(reason: EndReason, error?: string): void {
-    this.#counters.end(reason);
+  #visitorRefused(visitor: SocketAddress, since: number, reason: EndReason, error?: string): void {
     const { service } = this.#options;
     this.#context.event({ type: 'visitor_refused', service, reason, error, count: 1 });
+    this.#visitorEnded({ visitor, since }, reason, 0, 0);
+  }
+
+  #visitorEnded(facts: VisitorFacts, reason: EndReason, bytesIn: number, bytesOut: number): void {
+    this.#counters.end(reason);
+    if (!this.#context.accessLog) return;
+    const { visitor, since } = facts;
+    const { service } = this.#options;
+    const durationMs = Date.now() - since;
+    const counts = { bytesIn, bytesOut, durationMs };
+    this.#context.event({
+      type: 'visitor_end',
+      service,
+      protocol: 'tcp',
+      visitor,
+      ...counts,
+      reason,
+    });
   }
 
   #channelFailed(reason: EndReason): void {

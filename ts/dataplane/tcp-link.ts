@@ -8,6 +8,7 @@
 import net from 'node:net';
 import type { SocketAddress } from '../engine/spec.ts';
 import type { Link, LinkSink } from './link.ts';
+import type { OpenLinks } from './open-links.ts';
 import { ReadBuffer } from './read-buffer.ts';
 
 interface OnRead {
@@ -25,12 +26,14 @@ type HandleOptions = net.SocketConstructorOpts & {
   manualStart: true;
 };
 
+const NOTHING = new Uint8Array(0);
 const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
 
 export class TcpLink implements Link {
   readonly #socket: net.Socket;
   readonly #buffer: ReadBuffer;
   readonly #peer: SocketAddress;
+  readonly #links: OpenLinks;
   /** Its number when it was accepted; -1 where that is not known. */
   readonly descriptor: number;
   #sink: LinkSink = NO_SINK;
@@ -42,8 +45,14 @@ export class TcpLink implements Link {
   #resumed = false;
   onDrained: (() => void) | undefined;
 
-  private constructor(open: (onread: OnRead) => net.Socket, peer: SocketAddress, fd = -1) {
+  private constructor(
+    links: OpenLinks,
+    open: (onread: OnRead) => net.Socket,
+    peer: SocketAddress,
+    fd = -1,
+  ) {
     this.descriptor = fd;
+    this.#links = links;
     const buffer = new ReadBuffer();
     this.#buffer = buffer;
     this.#peer = peer;
@@ -51,24 +60,25 @@ export class TcpLink implements Link {
       buffer: () => buffer.current,
       callback: (length) => this.#onRead(length),
     });
-    this.#socket.on('end', () => {
-      this.#ended = true;
-      this.#sink.end();
-    });
+    this.#socket.on('end', () => this.#onEof());
     this.#socket.on('error', (error) => {
       this.#error ??= error;
     });
     this.#socket.on('close', () => this.#onClose());
+    links.add(this);
   }
 
   /** Takes over a socket that a `net.Server` with `pauseOnConnect` and `allowHalfOpen` accepted. */
-  static accepted(socket: net.Socket): TcpLink {
+  static accepted(links: OpenLinks, socket: net.Socket): TcpLink {
     const peer = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 };
     const internals = socket as unknown as SocketInternals;
     const handle = internals._handle;
     const fd = handle?.fd ?? -1;
-    if (handle === undefined || handle === null) return TcpLink.#onDataEvents(socket, peer);
+    if (handle === undefined || handle === null) {
+      return TcpLink.#onDataEvents(links, socket, peer);
+    }
     return new TcpLink(
+      links,
       (onread) => {
         internals._handle = null;
         socket.destroy();
@@ -81,8 +91,9 @@ export class TcpLink implements Link {
   }
 
   /** Dials. The link is usable at once; `established` tells when it is up or failed. */
-  static dial(to: SocketAddress, options: net.SocketConstructorOpts): TcpLink {
+  static dial(links: OpenLinks, to: SocketAddress, options: net.SocketConstructorOpts): TcpLink {
     return new TcpLink(
+      links,
       (onread) =>
         net.connect({
           ...options,
@@ -97,8 +108,8 @@ export class TcpLink implements Link {
     );
   }
 
-  static #onDataEvents(socket: net.Socket, peer: SocketAddress): TcpLink {
-    const link = new TcpLink(() => socket, peer);
+  static #onDataEvents(links: OpenLinks, socket: net.Socket, peer: SocketAddress): TcpLink {
+    const link = new TcpLink(links, () => socket, peer);
     socket.on('data', (chunk: Buffer) => {
       link.#resumed = false;
       if (!link.#sink.data(chunk) && !link.#resumed) socket.pause();
@@ -216,9 +227,26 @@ export class TcpLink implements Link {
     this.onDrained?.();
   };
 
+  /**
+   * libuv reports a RST that comes right behind bytes as the end of the stream. An empty write tells
+   * them apart: it fails on a connection that was reset, and 'close' with the error follows.
+   */
+  #onEof(): void {
+    const socket = this.#socket;
+    const deliver = (error?: Error | null): void => {
+      if (error || this.#ended) return;
+      this.#ended = true;
+      this.#sink.end();
+    };
+    // Behind bytes that wait it would wait too; an end that is known late is worse than a vague one.
+    if (socket.writableEnded || socket.writableLength > 0) deliver();
+    else socket.write(NOTHING, deliver);
+  }
+
   #onClose(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#links.delete(this);
     this.#buffer.release();
     this.#sink.closed(this.#error);
     this.#sink = NO_SINK;

@@ -75,6 +75,7 @@ export class TcpLocals implements LocalCarrier {
       return await dialTcp(
         local,
         {
+          links: context.links,
           timeoutMs: context.limits.localConnectTimeoutMs,
           preferIpv6,
           nodelay: true,

@@ -80,7 +80,7 @@ export class TypescriptTunnelListener implements TunnelListener {
   }
 
   #accept(socket: net.Socket): void {
-    const link = TcpLink.accepted(socket);
+    const link = TcpLink.accepted(this.#context.links, socket);
     const { tcp } = this.#transport;
     const { peer } = link;
     const { admission, limits } = this.#context;

@@ -38,6 +38,7 @@ export class TypescriptEngine implements Engine {
   readonly #listeners = new Set<TypescriptTunnelListener>();
   readonly #services = new Set<TypescriptServerService | TypescriptClientService>();
   readonly #held = new Set<TypescriptControlStream>();
+  readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
   constructor(options: EngineOptions = {}) {
@@ -50,6 +51,10 @@ export class TypescriptEngine implements Engine {
     this.#requireOpen();
     requireTcp(spec.transport);
     const listener = await TypescriptTunnelListener.open(this.#context, spec, handler);
+    if (this.#closed !== undefined) {
+      listener.destroy();
+      this.#requireOpen();
+    }
     this.#listeners.add(listener);
     return listener;
   }
@@ -60,12 +65,13 @@ export class TypescriptEngine implements Engine {
     const link = await dialTcp(
       spec.remote,
       {
+        links: this.#context.links,
         timeoutMs: this.#context.limits.dialTimeoutMs,
         preferIpv6: spec.preferIpv6,
         nodelay: true,
         keepaliveSecs: spec.transport.tcp.keepaliveSecs,
       },
-      signal,
+      AbortSignal.any([signal, this.#closing.signal]),
     );
     const stream: TypescriptControlStream = new TypescriptControlStream(link, {
       lingerMs: this.#context.limits.lingerMs,
@@ -118,12 +124,14 @@ export class TypescriptEngine implements Engine {
   }
 
   async #end(reason: EndReason, options: CloseOptions): Promise<void> {
+    this.#closing.abort();
     const ends: Promise<void>[] = [];
     // Services first: their sessions end as theirs, then the listeners take what is still unknown.
     for (const service of [...this.#services]) ends.push(service.closeWith(reason, options));
     for (const listener of this.#listeners) ends.push(listener.closeWith(reason));
     for (const stream of [...this.#held]) stream.destroy(reason);
     await Promise.all(ends);
+    await this.#context.links.destroyAll();
     this.#context.batch.flush();
   }
 
