@@ -1,10 +1,11 @@
 /** The real rathole 0.5.0, where there is one: `WARREN_RATHOLE`, else on PATH. */
 import { spawnSync } from 'node:child_process';
+import { RATHOLE_PROGRAM } from './rathole-tunnel.ts';
 
 const VERSION = '0.5.0';
 
 function find(): string | undefined {
-  const program = process.env['WARREN_RATHOLE'] ?? 'rathole';
+  const program = RATHOLE_PROGRAM;
   const { stdout, status } = spawnSync(program, ['--version'], { encoding: 'utf8' });
   if (status !== 0) {
     process.stderr.write(`skipped: no rathole binary (${program}; set WARREN_RATHOLE)\n`);

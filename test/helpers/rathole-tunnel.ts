@@ -9,7 +9,6 @@ import { Daemon, logLine, startWarren } from './process-daemon.ts';
 import { freePort } from './process-ports.ts';
 import { Recorder } from './process-recorder.ts';
 import { type Resources, within } from './process-resources.ts';
-import { RATHOLE } from './rathole-binary.ts';
 
 export type Program = 'warren' | 'rathole';
 
@@ -35,9 +34,14 @@ export interface TunnelOptions {
   readonly clientKeys?: string;
   /** The client dials through a recorder. */
   readonly recorded?: boolean;
+  /** More of warren's command line. */
+  readonly flags?: readonly string[];
   /** Which services come up; default: all. */
   readonly awaited?: readonly string[];
 }
+
+/** The binary, whether it is there or not: see rathole-binary.ts. */
+export const RATHOLE_PROGRAM: string = process.env['WARREN_RATHOLE'] ?? 'rathole';
 
 const STARTS = 3;
 const TOKEN = 'interop';
@@ -158,16 +162,18 @@ export class Tunnel {
     const program = this.#options[role];
     const name = `${program} ${role}`;
     if (program === 'warren') {
-      return startWarren(this.#resources, name, file, { level: 'debug' });
+      return startWarren(this.#resources, name, file, {
+        level: 'debug',
+        ...(this.#options.flags === undefined ? {} : { flags: this.#options.flags }),
+      });
     }
     return startRathole(this.#resources, name, file);
   }
 }
 
 export function startRathole(resources: Resources, name: string, file: string): Daemon {
-  if (RATHOLE === undefined) throw new Error('there is no rathole');
   const env = { ...process.env, RUST_LOG: 'info', RUST_BACKTRACE: '0' };
-  return Daemon.start(resources, name, [RATHOLE, file], { env });
+  return Daemon.start(resources, name, [RATHOLE_PROGRAM, file], { env });
 }
 
 function serverToml(

@@ -1,0 +1,59 @@
+/** iperf3 through the tunnel: a program with a control connection and several data connections. */
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Daemon } from '../helpers/process-daemon.ts';
+import { freePort } from '../helpers/process-ports.ts';
+import { Resources } from '../helpers/process-resources.ts';
+import { Tunnel } from '../helpers/rathole-tunnel.ts';
+
+const BYTES = 33_554_432;
+const hasIperf = spawnSync('iperf3', ['--version']).error === undefined;
+if (!hasIperf) process.stderr.write('skipped: no iperf3\n');
+
+/** What iperf3 says it has carried. */
+interface Report {
+  readonly end: {
+    readonly sum_sent: { readonly bytes: number };
+    readonly sum_received: { readonly bytes: number };
+  };
+}
+
+describe.skipIf(!hasIperf)('iperf3', () => {
+  const resources = new Resources();
+  let port = 0;
+
+  beforeAll(async () => {
+    const local = await freePort();
+    const server = Daemon.start(resources, 'iperf3', [
+      'iperf3',
+      '--server',
+      '--forceflush',
+      '--bind',
+      '127.0.0.1',
+      '--port',
+      `${local}`,
+    ]);
+    await server.waitFor('listening', (line) => line.includes('Server listening'));
+    const tunnel = await Tunnel.open(resources, {
+      server: 'warren',
+      client: 'warren',
+      services: { iperf: { local } },
+    });
+    port = tunnel.port('iperf');
+  });
+  afterAll(() => resources.close());
+
+  test.each([
+    ['towards the local service', []],
+    ['towards the visitor', ['--reverse']],
+    ['in four streams', ['--parallel', '4']],
+  ])('works %s', async (_what, flags) => {
+    const args = ['--client', '127.0.0.1', '--port', `${port}`, '--bytes', `${BYTES}`, '--json'];
+    const { stdout } = await promisify(execFile)('iperf3', [...args, ...flags]);
+    const { end } = JSON.parse(stdout) as Report;
+    expect(end.sum_sent.bytes).toBeGreaterThanOrEqual(BYTES);
+    // iperf3 tells the end on its control connection: what is still in buffers then is not counted.
+    expect(end.sum_received.bytes).toBeGreaterThan(BYTES / 4);
+  });
+});
