@@ -9,8 +9,6 @@ import type { SocketAddress } from './engine/spec.ts';
 import type { Logger } from './log.ts';
 import type { LogSampler } from './log-sampler.ts';
 
-export { formatAddress };
-
 function formatPeer(address: SocketAddress | undefined): string | undefined {
   return address === undefined ? undefined : formatAddress(address);
 }

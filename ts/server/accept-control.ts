@@ -1,9 +1,10 @@
 /** One client's control channel on the server: handshake, then over to the engine. */
+import { formatAddress } from '../config/address.ts';
 import { serverHandshake } from '../control/handshake.ts';
 import type { ControlStream } from '../engine/engine.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { formatAddress } from '../log-events.ts';
+
 import type { RegisteredService, ServiceRegistry } from './service-registry.ts';
 
 export interface IncomingControl {
