@@ -1,4 +1,7 @@
-/** A link without a socket: what was written to it, and a peer that a test plays. */
+/**
+ * A link without a socket: what was written to it, and a peer that a test plays. As a socket, it tells
+ * of its end after the call that caused it.
+ */
 import type { Link, LinkSink } from '../../ts/dataplane/link.ts';
 
 export class FakeLink implements Link {
@@ -51,12 +54,12 @@ export class FakeLink implements Link {
 
   abort(): void {
     this.calls.push('abort');
-    this.#close(undefined);
+    queueMicrotask(() => this.#close(undefined));
   }
 
   destroy(): void {
     this.calls.push('destroy');
-    this.#close(undefined);
+    queueMicrotask(() => this.#close(undefined));
   }
 
   setNoDelay(on: boolean): void {
