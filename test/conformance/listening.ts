@@ -188,6 +188,17 @@ export function listening(world: World): void {
       expect((await event(server.rig, 'tunnel_rejected')).reason).toMatch(/^limit_/);
     });
 
+    it('W14: what was asked of a session that has ended is exempt no longer', async () => {
+      const limits = { unauthenticatedPerAddress: 2 };
+      const { server, exposed, client } = await world.serverScene({ limits });
+      await client.untilCreates(8);
+      await client.control.end();
+      await until(() => exposed.sessions[0]?.reasons.length === 1, 'the end of the session');
+      for (let index = 0; index < 3; index++) world.attempt(server.address);
+      await until(() => server.engine.stats().tunnelRejected.limit_address === 1, 'the cap holds');
+      expect(server.engine.stats().unauthenticated).toBe(2);
+    });
+
     it('W38: a refusal arrives although the client has sent more', async () => {
       const server = await world.server();
       const peer = await world.connect(server.address);

@@ -4,6 +4,7 @@
  */
 import { describe } from 'vitest';
 import { binding } from './binding.ts';
+import { callbacks } from './callbacks.ts';
 import { control } from './control.ts';
 import type { Environment } from './environment.ts';
 import { flow } from './flow.ts';
@@ -32,6 +33,7 @@ export function conformance(name: string, environment: Environment): void {
     binding(world);
     listening(world);
     streams(world);
+    callbacks(world);
     lifecycle(world);
     reload(world);
     flow(world);
