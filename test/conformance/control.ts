@@ -228,8 +228,9 @@ export function control(world: World): void {
       const { server, client } = await world.clientScene({ local: echo.address, limits });
       await server.create(100);
       await until(() => endsOf(client.engine, 'dial_limit') > 0, 'dial_limit');
-      await until(() => statsOf(client.engine).poolReady >= 3, 'channels');
-      expect(endsOf(client.engine, 'dial_limit') + server.channels.length).toBe(100);
+      const answered = (): number => endsOf(client.engine, 'dial_limit') + server.channels.length;
+      await until(() => answered() === 100, 'each command is dialled or refused');
+      expect(server.channels.length).toBeGreaterThanOrEqual(3);
     });
   });
 }

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { Client } from '../../ts/client/client.ts';
 import type { ClientOptions, ServerOptions } from '../../ts/config/options.ts';
 import { Server } from '../../ts/server/server.ts';
-import { type Address, freePort, type Peer, type PeerListener } from '../helpers/peer.ts';
+import type { Address, Peer } from '../helpers/peer.ts';
+import { freePort, type PeerListener } from '../helpers/peer-listener.ts';
 import { until } from '../helpers/until.ts';
 import type { World } from './world.ts';
 

@@ -16,7 +16,8 @@ import {
   serviceDigest,
   sessionKey,
 } from '../../ts/protocol/wire.ts';
-import { type Address, Peer, PeerListener } from '../helpers/peer.ts';
+import { type Address, Peer } from '../helpers/peer.ts';
+import { PeerListener } from '../helpers/peer-listener.ts';
 import { until } from '../helpers/until.ts';
 import { NAME, TOKEN } from './control-plane.ts';
 

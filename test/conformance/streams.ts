@@ -1,7 +1,8 @@
 /** Dialling, and control streams as ordered bytes. */
 import { describe, expect, it } from 'vitest';
 import type { ControlStream, Engine } from '../../ts/engine/engine.ts';
-import { type Address, freePort, type Peer, type PeerListener } from '../helpers/peer.ts';
+import type { Address, Peer } from '../helpers/peer.ts';
+import { freePort, type PeerListener } from '../helpers/peer-listener.ts';
 import { openSockets, untilSockets } from '../helpers/sockets.ts';
 import { StuckListener } from '../helpers/stuck-listener.ts';
 import { until, within } from '../helpers/until.ts';

@@ -17,6 +17,7 @@ import { reload } from './reload.ts';
 import { sessions } from './sessions.ts';
 import { streams } from './streams.ts';
 import { udp } from './udp.ts';
+import { udpFailures } from './udp-failures.ts';
 import { visitors } from './visitors.ts';
 import { World } from './world.ts';
 
@@ -30,6 +31,7 @@ export function conformance(name: string, environment: Environment): void {
     sessions(world);
     control(world);
     udp(world);
+    udpFailures(world);
     binding(world);
     listening(world);
     streams(world);

@@ -1,7 +1,7 @@
 /** Visitors that wait, leave, are too many, or whose local service does not answer: exact reasons. */
 import { describe, expect, it } from 'vitest';
 import { START_TCP, START_UDP } from '../../ts/protocol/wire.ts';
-import { freePort } from '../helpers/peer.ts';
+import { freePort } from '../helpers/peer-listener.ts';
 import { StuckListener } from '../helpers/stuck-listener.ts';
 import { until } from '../helpers/until.ts';
 import { endsOf, event, eventsOf, statsOf } from './control-plane.ts';

@@ -4,7 +4,8 @@ import type { EngineOptions } from '../../ts/engine/engine.ts';
 import type { ServiceType } from '../../ts/engine/spec.ts';
 import type { Limits } from '../../ts/limits.ts';
 import { UdpPeer } from '../helpers/datagrams.ts';
-import { type Address, Peer, PeerListener } from '../helpers/peer.ts';
+import { type Address, Peer } from '../helpers/peer.ts';
+import { PeerListener } from '../helpers/peer-listener.ts';
 import { until } from '../helpers/until.ts';
 import {
   ClientSide,

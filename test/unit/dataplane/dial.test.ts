@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { dialTcp } from '../../../ts/dataplane/dial.ts';
 import { OpenLinks } from '../../../ts/dataplane/open-links.ts';
 import type { TcpLink } from '../../../ts/dataplane/tcp-link.ts';
-import { freePort, PeerListener } from '../../helpers/peer.ts';
+import { freePort, PeerListener } from '../../helpers/peer-listener.ts';
 import { openSockets, untilSockets } from '../../helpers/sockets.ts';
 import { StuckListener } from '../../helpers/stuck-listener.ts';
 import { turn, within } from '../../helpers/until.ts';
