@@ -132,6 +132,7 @@ test('W20: an unknown service and a wrong token look the same', async () => {
     wire.write(sha256('not the token', digest));
     expect(await wire.readU32('an ack')).toBe(ACK_BAD_TOKEN);
     await wire.end();
+    await wire.close();
     expect(wire.wasReset).toBe(false);
   }
   await server.log.waitFor('client refused', { reason: 'unknown_service' });
@@ -153,20 +154,25 @@ test('W26: digests are compared in constant time, right, wrong and of unknown se
 });
 
 test('W38: a refusal can be read even when more was sent than it needs', async () => {
-  const server = await TestServer.open(resources);
+  const server = await TestServer.open(resources, { limits: { lingerMs: 600_000 } });
   const wires = await Promise.all(
     Array.from({ length: 20 }, () => Wire.connect(resources, server.port)),
   );
   for (const wire of wires) {
     // Auth before the nonce was known, and bytes behind it: unread bytes turn a close into a reset.
-    wire.write(
-      Buffer.concat([hello(CONTROL, sha256('web')), Buffer.alloc(32), Buffer.alloc(3_000)]),
-    );
+    const early = [hello(CONTROL, sha256('web')), Buffer.alloc(32), Buffer.alloc(200_000)];
+    wire.write(Buffer.concat(early));
   }
   for (const wire of wires) {
     await wire.readHello();
     expect(await wire.readU32('an ack')).toBe(ACK_BAD_TOKEN);
     await wire.end();
+  }
+  // Until we close, what we still send is taken and not answered by a reset either.
+  for (const wire of wires) wire.write(Buffer.alloc(1_000));
+  await server.client();
+  for (const wire of wires) {
+    await wire.close();
     expect(wire.wasReset).toBe(false);
   }
 });

@@ -149,6 +149,7 @@ test('W29: a local service that was down serves the visitors of before again', a
   const answers = (async () => {
     while (answered !== 'after') answered = (await channel.readFrame()).payload.toString();
   })();
+  answers.catch(() => undefined);
   await until('an answer', () => {
     if (answered !== 'after') ask('after');
     return answered === 'after';

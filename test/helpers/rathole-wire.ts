@@ -146,6 +146,14 @@ export class Wire {
     await within(ended, what);
   }
 
+  /** Sends FIN and resolves when the connection is gone; `wasReset` is final then. */
+  async close(): Promise<void> {
+    if (this.socket.closed) return;
+    const closed = new Promise((resolve) => this.socket.once('close', resolve));
+    this.socket.end();
+    await within(closed, 'the close of a connection');
+  }
+
   destroy(): void {
     this.socket.destroy();
   }
