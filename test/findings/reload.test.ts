@@ -51,6 +51,8 @@ describe('W39: a change', () => {
 
   test('of a public address keeps the control channel, the pool and running visitors', async () => {
     const { server, port, visitor } = await running();
+    const poolIsFull = (): boolean => server.stats().poolReady === server.stats().poolTarget;
+    await until('a full pool', poolIsFull);
     const before = server.stats();
     await server.server.reload(serverOptions({ bindAddr: '127.0.0.2:0' }));
     const address = await until('the new address', () => {

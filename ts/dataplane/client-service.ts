@@ -18,6 +18,7 @@ import type { DataplaneContext } from './context.ts';
 import { ServiceCounters } from './counters.ts';
 import { closeWithin } from './deadline.ts';
 import type { Link } from './link.ts';
+import { refuseSession } from './own-stream.ts';
 import { type LocalCarrier, TcpLocals } from './tcp-locals.ts';
 import { UdpCarrier } from './udp-carrier.ts';
 import { WaitingChannel } from './waiting-channel.ts';
@@ -53,7 +54,7 @@ export class TypescriptClientService implements ClientService {
 
   attach(session: ClientSession): void {
     if (this.#closed !== undefined) {
-      session.control.destroy('service_closed');
+      refuseSession(session);
       return;
     }
     const old = this.#attached;

@@ -28,16 +28,12 @@ export interface DialOptions {
  * @throws WARREN_E_CONNECT naming what was tried, the last system error as cause;
  * WARREN_E_ABORTED when the signal fires.
  */
-export async function dialTcp(
+export function dialTcp(
   to: HostPort,
   options: DialOptions,
   signal?: AbortSignal,
 ): Promise<TcpLink> {
-  const started = Date.now();
-  const addresses = await resolve(to, options);
-  if (signal?.aborted) throw new WarrenError('WARREN_E_ABORTED', 'dialling was cancelled');
-  const leftMs = Math.max(1, options.timeoutMs - (Date.now() - started));
-  return new Race(to, addresses, { ...options, timeoutMs: leftMs }, signal).winner;
+  return new Race(to, options, signal).winner;
 }
 
 async function resolve(to: HostPort, options: DialOptions): Promise<SocketAddress[]> {
@@ -52,9 +48,7 @@ async function resolve(to: HostPort, options: DialOptions): Promise<SocketAddres
       found = answers.map(({ address }) => ({ host: address, port }));
     } catch (error) {
       if (options.first !== undefined) return [options.first];
-      throw new WarrenError('WARREN_E_CONNECT', `cannot resolve ${host}: ${errorText(error)}`, {
-        cause: error,
-      });
+      throw error;
     }
   }
   const { first } = options;
@@ -72,7 +66,7 @@ class Race {
   readonly winner: Promise<TcpLink>;
   readonly #to: HostPort;
   readonly #options: DialOptions;
-  readonly #waiting: SocketAddress[];
+  #waiting: SocketAddress[] = [];
   readonly #running = new Set<TcpLink>();
   readonly #failures: string[] = [];
   #cause: unknown;
@@ -81,15 +75,9 @@ class Race {
   readonly #timeout: NodeJS.Timeout;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(
-    to: HostPort,
-    addresses: SocketAddress[],
-    options: DialOptions,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(to: HostPort, options: DialOptions, signal: AbortSignal | undefined) {
     this.#to = to;
     this.#options = options;
-    this.#waiting = addresses;
     this.#signal = signal;
     this.winner = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -99,11 +87,24 @@ class Race {
       this.#fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
     }, options.timeoutMs);
     signal?.addEventListener('abort', this.#onAbort);
-    this.#next();
+    if (signal?.aborted) this.#onAbort();
+    else void this.#start();
   }
 
   readonly #onAbort = (): void =>
     this.#end()?.reject(new WarrenError('WARREN_E_ABORTED', 'dialling was cancelled'));
+
+  /** The resolver cannot be cancelled; its answer may come when nobody waits for it any more. */
+  async #start(): Promise<void> {
+    try {
+      this.#waiting = await resolve(this.#to, this.#options);
+      if (this.#settle !== undefined) this.#next();
+    } catch (error) {
+      const { host } = this.#to;
+      const message = `cannot resolve ${host}: ${errorText(error)}`;
+      this.#end()?.reject(new WarrenError('WARREN_E_CONNECT', message, { cause: error }));
+    }
+  }
 
   #next(): void {
     clearTimeout(this.#stagger);

@@ -1,5 +1,5 @@
 /** Narrows a contract's ControlStream to the one that this engine made. */
-import type { ControlStream } from '../engine/engine.ts';
+import type { ClientSession, ControlStream, ServerSession } from '../engine/engine.ts';
 import { WarrenError } from '../errors.ts';
 import { TypescriptControlStream } from './control-stream.ts';
 
@@ -7,4 +7,10 @@ import { TypescriptControlStream } from './control-stream.ts';
 export function requireOwnStream(stream: ControlStream): TypescriptControlStream {
   if (stream instanceof TypescriptControlStream) return stream;
   throw new WarrenError('WARREN_E_STATE', 'this control stream belongs to another engine');
+}
+
+/** A session that came too late, for a service that has ended: its one `ended` still comes. */
+export function refuseSession({ control, handler }: ServerSession | ClientSession): void {
+  control.destroy('service_closed');
+  queueMicrotask(() => handler.ended('service_closed'));
 }

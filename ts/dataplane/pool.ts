@@ -117,6 +117,7 @@ export class Pool {
     this.#replacing = undefined;
     clearInterval(this.#decay);
     this.#decay = undefined;
+    this.#target = this.#options.limits.poolFloor;
     this.#options.expect(-this.#requested.length);
     this.#requested = [];
     this.#filled = false;

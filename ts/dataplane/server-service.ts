@@ -17,6 +17,7 @@ import type { DataplaneContext } from './context.ts';
 import { ServiceCounters } from './counters.ts';
 import { closeWithin } from './deadline.ts';
 import type { FrontOptions, ServiceFront } from './front.ts';
+import { refuseSession } from './own-stream.ts';
 import { RunningServerSession } from './server-session.ts';
 import { TcpFront } from './tcp-front.ts';
 import { UdpFront } from './udp-front.ts';
@@ -65,7 +66,7 @@ export class TypescriptServerService implements ServerService {
 
   attach(session: ServerSession): void {
     if (this.#closed !== undefined) {
-      session.control.destroy('service_closed');
+      refuseSession(session);
       return;
     }
     const old = this.#session;

@@ -62,6 +62,7 @@ export class RunningServerSession {
     this.#state = 'running';
     this.#routine = routine;
     this.#attach();
+    this.#sendTimer ??= setImmediate(() => this.#sendCreates());
   }
 
   /** Sends that many create commands, all of one turn in one write. False: cannot be sent now. */
@@ -99,11 +100,12 @@ export class RunningServerSession {
 
   #sendCreates(): void {
     this.#sendTimer = undefined;
+    // Suspended: they are sent when it is resumed.
+    if (this.#state !== 'running' || this.#creates === 0) return;
     const { create } = this.#routine;
     const bytes = Buffer.alloc(create.length * this.#creates);
     for (let at = 0; at < bytes.length; at += create.length) bytes.set(create, at);
     this.#creates = 0;
-    if (this.#state !== 'running') return;
     this.#control.send(bytes);
     this.#heartbeat?.refresh();
   }
