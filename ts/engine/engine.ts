@@ -12,14 +12,17 @@
  *
  * Threads. Every method is called on, and every callback comes on, the JavaScript thread. No callback
  * comes inside the call of a method, and none after the object's `close` has resolved. `destroy`
- * returns at once; the `ended` of its sessions and the last event batch follow right after.
+ * returns at once; the `ended` of its sessions and the last event batch MUST still follow, before the
+ * promise of a later `close` resolves.
  *
- * Errors. Methods that return a promise reject with a `WarrenError`; the codes are named at each.
- * Calling a method of an object that has ended is allowed and does nothing, except where a state error
- * (`WARREN_E_STATE`) is named. A fault inside the engine ends the connection that it happened on with
+ * Errors. Methods that return a promise reject with a `WarrenError` and never throw; the codes are
+ * named at each. Calling a method of an object that has ended is allowed and does nothing, except where
+ * a state error (`WARREN_E_STATE`) is named; `attach` on one ends the stream and the session
+ * (`service_closed`). A fault inside the engine ends the connection that it happened on with
  * `internal_error`, never the process.
  *
- * Ends. Every connection ends with exactly one `EndReason`. `close` is polite: nothing new is taken,
+ * Ends. Every connection ends with exactly one `EndReason`. FIN is passed on as FIN, RST as RST; bytes
+ * that came before either are delivered before it as far as the other side takes them. `close` is polite: nothing new is taken,
  * what runs may finish, at `deadlineMs` the rest is aborted (RST) with `drain`; it resolves when no
  * socket is left. `deadlineMs: Infinity` waits as long as it takes. `destroy` aborts now. Both are
  * idempotent, and `destroy` during a `close` makes that `close` resolve.
@@ -116,7 +119,8 @@ export interface TunnelHandler {
  * does; `ended`. `attach` moves held -> attached, surplus bytes move attached -> held, and the end
  * comes from anywhere, once, and settles every pending read and write.
  *
- * At most 4 KiB of unread bytes are kept; beyond, the peer is not read.
+ * When 4 KiB or more are unread, the peer is not read until some have been taken; what one read of the
+ * system brings may exceed that once.
  */
 export interface ControlStream {
   readonly peer: SocketAddress;
@@ -144,7 +148,9 @@ export interface SessionHandler {
   /**
    * Bytes came that the routine does not know. The routine is suspended and the stream is held again,
    * those bytes unread in it; the data channels that exist go on. The control plane answers by
-   * `resume` with a new routine, or by ending the stream.
+   * `resume` with a new routine, or by ending the stream. `resume` gives the routine what is still
+   * unread first, so the same routine over the same bytes is suspended again. A routine that `update`
+   * brings meanwhile is kept, not started; creates that were due are sent after `resume`.
    */
   surplus(stream: ControlStream): void;
   /** The session is over: by the peer, by a timeout, by `replaced`, or by our own call. */
@@ -174,9 +180,15 @@ export interface ServerSession {
  * the first of them where they are at hand. Idle channels follow demand between `poolFloor` and
  * `poolCeiling`; requested channels that do not come within `createTimeoutMs` are requested again.
  *
- * udp: datagrams of one visitor stay on one data channel, chosen by a hash of its address. Only
- * visitors that were seen within `udpIdleMs` are sent anything (W24). What cannot be queued within
- * the limits is dropped and counted.
+ * The pool's target grows when visitors empty a pool that had been full, and shrinks slowly; how is the
+ * engine's affair.
+ *
+ * udp: datagrams of one visitor stay on one data channel as long as that lives; new visitors are spread
+ * over those that are up by a hash of their address. Only visitors that were seen within `udpIdleMs`
+ * are sent anything (W24). What cannot be queued within the limits is dropped and counted. A udp
+ * visitor has no connection that could survive: the end of the session without a newer one ends it
+ * (`session_end`); at `replaced` it stays and moves to the new session's channels, the old ones are
+ * closed at once.
  */
 export interface ServerService extends Closable {
   /** Undefined while not bound. */
@@ -217,7 +229,8 @@ export interface ClientSession {
  * session replaces the older (`replaced`). When a session ends, channels that wait for a start are
  * closed after `orphanGraceMs`; those in use go on.
  *
- * udp: one connected local socket per visitor and channel, idle `udpIdleMs`, at most `udpSessions`.
+ * udp: one connected local socket per visitor and channel, idle `udpIdleMs`, at most `udpSessions` per
+ * channel. Running udp channels end with the server's end of them, not with the session.
  */
 export interface ClientService extends Closable {
   attach(session: ClientSession): void;

@@ -35,7 +35,10 @@ export type EngineEvent =
       readonly error: string;
       readonly attempt: number;
     }
-  /** Tunnel connections that were ended before they were known to be ours. */
+  /**
+   * Tunnel connections that were ended before they were known to be ours. Not those that the control
+   * plane itself refused (`refused_auth`): these only count in the stats.
+   */
   | {
       readonly type: 'tunnel_rejected';
       readonly reason: EndReason;
