@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The `warren` program. What it can do: `commands/`; what it says about itself: `commands/usage.ts`. */
+/**
+ * The `warren` program. What it can do: `commands/`; what it says about itself:
+ * `commands/usage.ts`.
+ */
 import { main } from './commands/main.ts';
 
 const exitCode = await main(process.argv.slice(2));

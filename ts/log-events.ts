@@ -1,6 +1,6 @@
 /**
- * Engine events as log lines. Two sinks: `engineEventLog` for what went wrong or changed, always on and
- * sampled; `accessLogger` for one line per visitor connection, only when it was asked for.
+ * Engine events as log lines. Two sinks: `engineEventLog` for what went wrong or changed, always on
+ * and sampled; `accessLogger` for one line per visitor connection, only when it was asked for.
  */
 import { formatAddress } from './config/address.ts';
 import type { EngineEvent, EventSink, VisitorEnd } from './engine/events.ts';

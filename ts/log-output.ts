@@ -1,10 +1,10 @@
 /**
  * Where log lines go: one file descriptor, written asynchronously, one write at a time.
  *
- * A reader that stalls must not stop the relay, so nothing here blocks the thread; a reader that never
- * reads must not eat the memory, so the queue is bounded and what does not fit is counted and told
- * later; a reader that is gone (EPIPE) must not end the daemon, so lines are then dropped. pino's own
- * destination does the first only, and its synchronous flush never returns after EPIPE.
+ * A reader that stalls must not stop the relay, so nothing here blocks the thread; a reader that
+ * never reads must not eat the memory, so the queue is bounded and what does not fit is counted and
+ * told later; a reader that is gone (EPIPE) must not end the daemon, so lines are then dropped.
+ * pino's own destination does the first only, and its synchronous flush never returns after EPIPE.
  */
 import { write } from 'node:fs';
 

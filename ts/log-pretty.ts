@@ -1,9 +1,9 @@
 /**
  * Log lines for people: one line per record, `time LEVEL message key=value …`.
  *
- * Names and error texts come from peers. Everything that could end a line, move the cursor, change the
- * colour or reverse the reading direction is shown as an escape, so that nobody can forge a line or
- * hide one. The same holds for JSON lines, which people read with `cat` as well.
+ * Names and error texts come from peers. Everything that could end a line, move the cursor, change
+ * the colour or reverse the reading direction is shown as an escape, so that nobody can forge a
+ * line or hide one. The same holds for JSON lines, which people read with `cat` as well.
  */
 
 // Control, format (bidirectional marks among them), line and paragraph separators, lone surrogates.

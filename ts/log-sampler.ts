@@ -1,9 +1,10 @@
 /**
- * Keeps a scanner from flooding the log: of the same (message, reason) only the first few of a window
- * are written; the rest is counted and told in one line when the window ends.
+ * Keeps a scanner from flooding the log: of the same (message, reason) only the first few of a
+ * window are written; the rest is counted and told in one line when the window ends.
  *
  * Messages are constants and reasons come from one table, so keys are few; the bound on them is for
- * the mistake of putting data into either. Counts of events that stand for many (`count`) are added up.
+ * the mistake of putting data into either. Counts of events that stand for many (`count`) are added
+ * up.
  */
 import type { Logger, LogLevel } from './log.ts';
 

@@ -190,7 +190,9 @@ async function streamPair(
   return { stream, peer: await listener.next(), listener };
 }
 
-/** The rejection of a call that returns a promise; a call that throws instead breaks the contract. */
+/**
+ * The rejection of a call that returns a promise; a call that throws instead breaks the contract.
+ */
 async function rejection(call: () => Promise<unknown>): Promise<unknown> {
   let promise: Promise<unknown>;
   try {

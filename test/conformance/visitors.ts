@@ -1,4 +1,6 @@
-/** Visitors that wait, leave, are too many, or whose local service does not answer: exact reasons. */
+/**
+ * Visitors that wait, leave, are too many, or whose local service does not answer: exact reasons.
+ */
 import { describe, expect, it } from 'vitest';
 import { START_TCP, START_UDP } from '../../ts/protocol/wire.ts';
 import { freePort } from '../helpers/peer-listener.ts';

@@ -1,4 +1,7 @@
-/** A DNS-like exchange through the tunnel: questions with ids, many at once, a responder that restarts. */
+/**
+ * A DNS-like exchange through the tunnel: questions with ids, many at once, a responder that
+ * restarts.
+ */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';

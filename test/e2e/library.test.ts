@@ -1,4 +1,6 @@
-/** The built library in a process of its own: several roles side by side, and nothing left behind. */
+/**
+ * The built library in a process of its own: several roles side by side, and nothing left behind.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

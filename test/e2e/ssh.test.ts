@@ -1,4 +1,7 @@
-/** OpenSSH through the tunnel: its server started by the current user on loopback, with its own keys. */
+/**
+ * OpenSSH through the tunnel: its server started by the current user on loopback, with its own
+ * keys.
+ */
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

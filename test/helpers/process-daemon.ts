@@ -84,7 +84,9 @@ export class Daemon {
     return this.lines.length;
   }
 
-  /** The first result that `match` has for a line at or behind `from`. @throws when it ends first. */
+  /**
+   * The first result that `match` has for a line at or behind `from`. @throws when it ends first.
+   */
   waitFor<T>(what: string, match: (line: string) => T | undefined | false, from = 0): Promise<T> {
     const found = new Promise<T>((resolve, reject) => {
       const probe = (line: string): boolean => {

@@ -78,7 +78,9 @@ export class Tunnel {
     this.client = this.#spawn('client');
   }
 
-  /** Resolves when the awaited services can be visited. A port that was taken meanwhile: once more. */
+  /**
+   * Resolves when the awaited services can be visited. A port that was taken meanwhile: once more.
+   */
   static async open(resources: Resources, options: TunnelOptions): Promise<Tunnel> {
     for (let start = 1; ; start++) {
       const ports = new Map<string, number>();

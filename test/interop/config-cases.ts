@@ -1,4 +1,7 @@
-/** Configuration files, valid and invalid in many ways, and where warren means to differ from rathole. */
+/**
+ * Configuration files, valid and invalid in many ways, and where warren means to differ from
+ * rathole.
+ */
 
 /** `same`: both accept or both refuse. Otherwise who differs, and why. */
 export type Expectation = 'same' | { readonly stricter: string } | { readonly milder: string };

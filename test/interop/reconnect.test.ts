@@ -1,4 +1,6 @@
-/** Either end killed and started again, a second client, and warren's hot reload, beside rathole. */
+/**
+ * Either end killed and started again, a second client, and warren's hot reload, beside rathole.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { logLine, logRecords } from '../helpers/process-daemon.ts';

@@ -7,7 +7,9 @@ import { RATHOLE } from '../helpers/rathole-binary.ts';
 import { Tunnel } from '../helpers/rathole-tunnel.ts';
 import { sha256 } from '../helpers/rathole-wire.ts';
 
-/** What rathole's own receive buffers hold: longer datagrams that it reads from a socket are cut. */
+/**
+ * What rathole's own receive buffers hold: longer datagrams that it reads from a socket are cut.
+ */
 const RATHOLE_CUT = 2_048;
 const LARGEST = 65_507;
 const SIZES = [0, 1, 2, 512, 1_400, 2_047, 2_048];

@@ -102,8 +102,8 @@ function checkOptions(cli: CAC): void {
 }
 
 /**
- * The arguments that are not options. cac turns `007` into 7 and leaves out what follows `--`: a file
- * name is what was typed.
+ * The arguments that are not options. cac turns `007` into 7 and leaves out what follows `--`: a
+ * file name is what was typed.
  */
 function positionals(cli: CAC, argv: readonly string[], options: Options): string[] {
   const typed = (value: unknown): string =>

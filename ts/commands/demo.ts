@@ -1,5 +1,6 @@
 /**
- * `warren demo`: a whole tunnel on this machine, of real processes, used and measured, then taken down.
+ * `warren demo`: a whole tunnel on this machine, of real processes, used and measured, then taken
+ * down.
  *
  *     visitor (this process) -> warren server -> warren client -> local service
  */

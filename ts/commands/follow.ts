@@ -1,6 +1,6 @@
 /**
- * Hot reload of a daemon: the file's changes, on their own or on SIGHUP, become `reload` calls, one at a
- * time. Whatever is wrong with a new file, the daemon keeps what it has and says so.
+ * Hot reload of a daemon: the file's changes, on their own or on SIGHUP, become `reload` calls, one
+ * at a time. Whatever is wrong with a new file, the daemon keeps what it has and says so.
  */
 import type { Config } from '../config/config.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';

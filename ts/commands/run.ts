@@ -1,4 +1,6 @@
-/** `warren CONFIG`: load, announce, start, follow the file, drain. Reads as the life of the daemon. */
+/**
+ * `warren CONFIG`: load, announce, start, follow the file, drain. Reads as the life of the daemon.
+ */
 import { isatty } from 'node:tty';
 import { loadConfig } from '../config/load.ts';
 import type { ConfigWatch } from '../config/watch.ts';

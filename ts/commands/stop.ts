@@ -9,7 +9,9 @@ const FLUSH_MS = 200;
 
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Resolves with the first stop signal. From now on signals no longer end the process by themselves. */
+/**
+ * Resolves with the first stop signal. From now on signals no longer end the process by themselves.
+ */
 export function stopSignal(log: Log): Promise<StopSignal> {
   return new Promise((resolve) => {
     let isStopping = false;
@@ -32,8 +34,8 @@ async function endNow(log: Log, signal: StopSignal): Promise<void> {
 }
 
 /**
- * Ends this process as the signal would have. For when nobody reads the log: Node's own exit waits for
- * the thread that is stuck in that write. systemd takes the end by SIGTERM for a clean one.
+ * Ends this process as the signal would have. For when nobody reads the log: Node's own exit waits
+ * for the thread that is stuck in that write. systemd takes the end by SIGTERM for a clean one.
  */
 export function endBy(signal: StopSignal): void {
   for (const each of STOP_SIGNALS) process.removeAllListeners(each);

@@ -1,6 +1,6 @@
 /**
- * `host:port` texts: read as rathole reads them (Rust's `ToSocketAddrs` for strings), written back, and
- * compared numerically. No name is resolved here; that is done by whoever binds or dials.
+ * `host:port` texts: read as rathole reads them (Rust's `ToSocketAddrs` for strings), written back,
+ * and compared numerically. No name is resolved here; that is done by whoever binds or dials.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { HostPort } from './config.ts';
@@ -14,7 +14,8 @@ export type AddressResult =
 /**
  * Splits `host:port` at its last colon.
  *
- * `[::1]:80` and the unbracketed `::1:80` both mean host `::1`; a port may have leading zeros and a `+`.
+ * `[::1]:80` and the unbracketed `::1:80` both mean host `::1`; a port may have leading zeros and a
+ * `+`.
  */
 export function parseAddress(text: string): AddressResult {
   const colon = text.lastIndexOf(':');
@@ -63,7 +64,10 @@ export function formatAddress(address: HostPort): string {
 /** How two addresses relate when both are to be bound. */
 export type Overlap = 'same' | 'wildcard' | 'none';
 
-/** Whether two addresses are one numerically, or one is a wildcard on the other's port. Port 0 never. */
+/**
+ * Whether two addresses are one numerically, or one is a wildcard on the other's port. Port 0
+ * never.
+ */
 export function overlap(left: HostPort, right: HostPort): Overlap {
   if (left.port !== right.port || left.port === 0) return 'none';
   const a = canonicalHost(left.host);
@@ -78,7 +82,9 @@ export function overlap(left: HostPort, right: HostPort): Overlap {
   return 'wildcard';
 }
 
-/** One spelling per host: `127.1` is 127.0.0.1, `::ffff:1.2.3.4` is 1.2.3.4, names in lower case. */
+/**
+ * One spelling per host: `127.1` is 127.0.0.1, `::ffff:1.2.3.4` is 1.2.3.4, names in lower case.
+ */
 export function canonicalHost(host: string): string {
   const bare = host.toLowerCase();
   if (isIPv4(bare)) return bare;
@@ -91,7 +97,9 @@ export function canonicalHost(host: string): string {
   return zone === undefined ? text : `${text}%${zone}`;
 }
 
-/** WHATWG host parsing knows `inet_aton`'s short forms and compresses IPv6, all but byte for byte. */
+/**
+ * WHATWG host parsing knows `inet_aton`'s short forms and compresses IPv6, all but byte for byte.
+ */
 function parseUrlHost(host: string): string | undefined {
   try {
     return new URL(`http://${host}/`).hostname;

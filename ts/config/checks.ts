@@ -1,8 +1,8 @@
 /**
  * The rules between keys. Errors are what can never work; warnings what runs but nobody can mean.
  *
- * They look at the raw tables, not at the schema's result, so that one wrong type elsewhere in the file
- * does not hide them.
+ * They look at the raw tables, not at the schema's result, so that one wrong type elsewhere in the
+ * file does not hide them.
  */
 import { checkClientAddresses, checkServerAddresses } from './address-checks.ts';
 import type { KeyPath } from './key-path.ts';

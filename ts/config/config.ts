@@ -1,9 +1,9 @@
 /**
  * The checked configuration: what the control plane works with after load.
  *
- * Everything here is final: defaults are filled in, tokens are resolved, addresses are split, seconds
- * are milliseconds. Nothing here knows TOML; `load.ts` makes it from a file, `options.ts` from a
- * caller's object. Keys and defaults: wire-v1 section 5.1, rathole 0.5.0.
+ * Everything here is final: defaults are filled in, tokens are resolved, addresses are split,
+ * seconds are milliseconds. Nothing here knows TOML; `load.ts` makes it from a file, `options.ts`
+ * from a caller's object. Keys and defaults: wire-v1 section 5.1, rathole 0.5.0.
  */
 import type { Secret } from './secret.ts';
 

@@ -1,8 +1,9 @@
 /**
  * What is wrong with a configuration, and how it is said.
  *
- * A `Problem` is found by a check and knows only a key path; a `Diagnostic` is the same thing placed in a
- * file (or in a caller's options) and ready to print. Neither ever holds a secret's text.
+ * A `Problem` is found by a check and knows only a key path; a `Diagnostic` is the same thing
+ * placed in a file (or in a caller's options) and ready to print. Neither ever holds a secret's
+ * text.
  */
 import { WarrenError } from '../errors.ts';
 import { formatPath, isSecretPath, type KeyPath, quote } from './key-path.ts';

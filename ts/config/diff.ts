@@ -1,4 +1,6 @@
-/** What a reload changes: a plan that says which services come, go and change, and in which keys. */
+/**
+ * What a reload changes: a plan that says which services come, go and change, and in which keys.
+ */
 import type { ClientConfig, ServerConfig } from './config.ts';
 import { clientFacts, type Fact, type SectionFacts, serverFacts } from './facts.ts';
 import { formatKey } from './key-path.ts';
@@ -16,7 +18,9 @@ export interface ServiceChange {
   readonly changes: readonly Change[];
 }
 
-/** The way from one configuration to another. Default tokens show up in the services that use them. */
+/**
+ * The way from one configuration to another. Default tokens show up in the services that use them.
+ */
 export interface ConfigDiff {
   /** Keys outside services, dotted from the section on: `transport.tcp.nodelay`. */
   readonly general: readonly Change[];

@@ -1,8 +1,8 @@
 /**
  * The source line under a message, with a caret, and with nothing in it that may be a secret.
  *
- * Only values of keys that the schema knows and that hold no secret are shown. The value of a misspelled
- * `tokn` is masked as well, and comments are cut: an old token is often kept in one.
+ * Only values of keys that the schema knows and that hold no secret are shown. The value of a
+ * misspelled `tokn` is masked as well, and comments are cut: an old token is often kept in one.
  */
 import { isSecretPath } from './key-path.ts';
 import { type Locations, positionIn } from './locate.ts';
@@ -45,7 +45,8 @@ function hiddenSpans(locations: Locations): Cut[] {
 
 /**
  * The line of a syntax error. The text could not be parsed, so nothing is known of what is a value:
- * shown are headers and `key =` of plain keys; of all other lines, only what stands before the value.
+ * shown are headers and `key =` of plain keys; of all other lines, only what stands before the
+ * value.
  */
 export function brokenExcerptOf(text: string, offset: number): string {
   const span = lineAt(text, offset);

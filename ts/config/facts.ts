@@ -1,6 +1,6 @@
 /**
- * A checked configuration as flat lines in the file's own key names and units. `effective.ts` prints them,
- * `diff.ts` compares them, so neither can forget a key.
+ * A checked configuration as flat lines in the file's own key names and units. `effective.ts`
+ * prints them, `diff.ts` compares them, so neither can forget a key.
  */
 import { formatAddress } from './address.ts';
 import type {

@@ -1,4 +1,6 @@
-/** The one way from raw tables to a checked configuration, for files and for callers' options alike. */
+/**
+ * The one way from raw tables to a checked configuration, for files and for callers' options alike.
+ */
 import { buildConfig } from './build.ts';
 import { checkMeaning } from './checks.ts';
 import type { Config } from './config.ts';

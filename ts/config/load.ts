@@ -1,4 +1,6 @@
-/** Loads a configuration file: read, parse, check, all problems at once. The entry for the commands. */
+/**
+ * Loads a configuration file: read, parse, check, all problems at once. The entry for the commands.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -1,8 +1,9 @@
 /**
- * Where each key of a TOML text stands, for messages that name a line (smol-toml gives no positions).
+ * Where each key of a TOML text stands, for messages that name a line (smol-toml gives no
+ * positions).
  *
- * Works on any text without throwing; the answers are right for every text that smol-toml accepts. It
- * knows nothing of which keys mean what.
+ * Works on any text without throwing; the answers are right for every text that smol-toml accepts.
+ * It knows nothing of which keys mean what.
  */
 import type { KeyPath } from './key-path.ts';
 import {
@@ -137,7 +138,9 @@ function walkAncestors(walk: Walk, base: KeyPath, parts: KeyPart[], value: Span)
   return path;
 }
 
-/** Remembers a place; the first one counts, but a table's own header beats a mention in another's. */
+/**
+ * Remembers a place; the first one counts, but a table's own header beats a mention in another's.
+ */
 function note(walk: Walk, path: KeyPath, place: Place, implied: boolean): void {
   const name = JSON.stringify(path);
   const known = walk.places.get(name);
@@ -177,7 +180,8 @@ function walkValue(walk: Walk, path: KeyPath): void {
 function walkContainer(walk: Walk, path: KeyPath, close: string): void {
   const { cursor } = walk;
   cursor.at += 1;
-  // smol-toml refuses deeper nesting; this only keeps a text that is no TOML from using up the stack.
+  // smol-toml refuses deeper nesting; this only keeps a text that is no TOML from using up the
+  // stack.
   if (path.length > 1100) return;
   for (let index = 0; ; index += 1) {
     skipVoid(cursor);

@@ -58,7 +58,10 @@ function optionKeys(node: Extract<Node, { kind: 'table' }>): Map<string, string>
   return new Map(keys.map((key) => [optionName(key), key]));
 }
 
-/** A path as the caller wrote it: without the section, and every key but a service's name translated. */
+/**
+ * A path as the caller wrote it: without the section, and every key but a service's name
+ * translated.
+ */
 export function optionPath(path: KeyPath): string {
   const [, ...rest] = path;
   return formatPath(

@@ -1,6 +1,6 @@
 /**
- * Configuration from a caller's object instead of a file: the same keys in camelCase, the same defaults
- * and the same checks, by mapping onto the file's tables.
+ * Configuration from a caller's object instead of a file: the same keys in camelCase, the same
+ * defaults and the same checks, by mapping onto the file's tables.
  */
 import type { ClientConfig, ServerConfig, ServiceType, TransportType } from './config.ts';
 import { ConfigError, type Problem, unplaced } from './diagnostics.ts';

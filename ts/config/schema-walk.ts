@@ -1,6 +1,6 @@
 /**
- * Walks the schema as data: which keys a table has, what is allowed at a key, and how options' camelCase
- * names map to the file's. It is the only file that looks into valibot's schema objects.
+ * Walks the schema as data: which keys a table has, what is allowed at a key, and how options'
+ * camelCase names map to the file's. It is the only file that looks into valibot's schema objects.
  */
 import type * as v from 'valibot';
 import type { KeyPath } from './key-path.ts';

@@ -1,8 +1,9 @@
 /**
- * The shape of a configuration file: every key, its type and its default, as rathole 0.5.0 has them.
+ * The shape of a configuration file: every key, its type and its default, as rathole 0.5.0 has
+ * them.
  *
- * Shape only. What the values mean together is `checks.ts` and `transport-checks.ts`; unknown keys are
- * `unknown-keys.ts`, which walks these schemas. Each leaf's message says what is allowed there.
+ * Shape only. What the values mean together is `checks.ts` and `transport-checks.ts`; unknown keys
+ * are `unknown-keys.ts`, which walks these schemas. Each leaf's message says what is allowed there.
  */
 import * as v from 'valibot';
 import type { ServiceType, TransportType } from './config.ts';

@@ -1,8 +1,8 @@
 /**
  * A string that must not be printed by accident: tokens, passwords, private keys.
  *
- * Every way Node prints a value (template, JSON, inspect, console) shows the mask; only `reveal()`, which
- * is easy to search for, gives the text. The mask has one length so that it tells nothing.
+ * Every way Node prints a value (template, JSON, inspect, console) shows the mask; only `reveal()`,
+ * which is easy to search for, gives the text. The mask has one length so that it tells nothing.
  */
 import { inspect } from 'node:util';
 

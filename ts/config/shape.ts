@@ -1,4 +1,7 @@
-/** Checks the shape of a parsed file against the schema: wrong types, missing and unknown keys, all of them. */
+/**
+ * Checks the shape of a parsed file against the schema: wrong types, missing and unknown keys, all
+ * of them.
+ */
 import * as v from 'valibot';
 import { describe, kindOf } from './diagnostics.ts';
 import { formatKey, formatPath, type KeyPath } from './key-path.ts';
@@ -59,7 +62,10 @@ function leafRemedy(issue: v.BaseIssue<unknown>): string {
   return 'write one of the allowed values';
 }
 
-/** Every key that the schema does not know, in every table; what is inside such a key is not looked at. */
+/**
+ * Every key that the schema does not know, in every table; what is inside such a key is not looked
+ * at.
+ */
 function refuseUnknownKeys(node: Node, value: unknown, path: KeyPath, report: Report): void {
   if (node.kind === 'leaf' || !isTable(value)) return;
   for (const [key, inner] of Object.entries(value)) {

@@ -1,6 +1,6 @@
 /**
- * Where a service's token comes from: written out, from the environment, or from a file; its own or the
- * section's default. Beyond rathole are only `"${NAME}"` and the `_file` keys.
+ * Where a service's token comes from: written out, from the environment, or from a file; its own or
+ * the section's default. Beyond rathole are only `"${NAME}"` and the `_file` keys.
  */
 import { dirname, resolve } from 'node:path';
 import type { KeyPath } from './key-path.ts';
@@ -8,7 +8,9 @@ import { ownValue, type RawTable, type Report, servicesOf, tableOf, textOf } fro
 import { Secret } from './secret.ts';
 import type { Role } from './transport-checks.ts';
 
-/** What tokens may be read from. A caller's options have no sources: there a token is what it says. */
+/**
+ * What tokens may be read from. A caller's options have no sources: there a token is what it says.
+ */
 export interface TokenSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The configuration file; token files are relative to its directory. */

@@ -1,8 +1,10 @@
 /**
- * Reads the shape of a TOML text without its meaning: where keys, values and comments start and end.
+ * Reads the shape of a TOML text without its meaning: where keys, values and comments start and
+ * end.
  *
  * smol-toml judges and decodes; this only finds places, so it takes whatever it is given and never
- * throws. On a text that is no TOML its answers are merely useless. It knows nothing of configuration.
+ * throws. On a text that is no TOML its answers are merely useless. It knows nothing of
+ * configuration.
  */
 
 /** Where something stands: offsets into the text, the end exclusive. */

@@ -22,7 +22,8 @@ export function parseToml(text: string, file: string): TomlResult {
 }
 
 function syntaxError(text: string, file: string, error: TomlError): Diagnostic {
-  // smol-toml's message ends with a code block, which may show a token: only its first line is kept.
+  // smol-toml's message ends with a code block, which may show a token: only its first line is
+  // kept.
   const reason = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '');
   return {
     severity: 'error',

@@ -1,7 +1,7 @@
 /**
- * Tells that something about a few files may have changed. It watches directories, not files: an editor
- * replaces a file by rename, and a watch on the file would stay with the old one. What changed, if
- * anything, is for `watch.ts` to find out.
+ * Tells that something about a few files may have changed. It watches directories, not files: an
+ * editor replaces a file by rename, and a watch on the file would stay with the old one. What
+ * changed, if anything, is for `watch.ts` to find out.
  */
 import { watch } from 'node:fs';
 import { basename } from 'node:path';

@@ -6,9 +6,10 @@ import { dirname, join, parse, resolve, sep } from 'node:path';
 const MAX_LINKS = 40;
 
 /**
- * The directories whose entries decide what a path leads to, each with the names that matter in it: the
- * file's own, and that of every symbolic link on the way. Kubernetes swaps `..data` in the middle of `config.toml -> ..data/config.toml`.
- * Where the way ends early, the last directory that exists is the one to watch.
+ * The directories whose entries decide what a path leads to, each with the names that matter in it:
+ * the file's own, and that of every symbolic link on the way. Kubernetes swaps `..data` in the
+ * middle of `config.toml -> ..data/config.toml`. Where the way ends early, the last directory that
+ * exists is the one to watch.
  */
 export function directoriesOf(path: string): ReadonlyMap<string, ReadonlySet<string>> {
   const found = new Map<string, Set<string>>();

@@ -1,9 +1,10 @@
 /**
- * Follows a configuration file and its token files, and tells when their content has become another.
+ * Follows a configuration file and its token files, and tells when their content has become
+ * another.
  *
- * The content's hash decides, so a save that changes nothing calls nothing. A file is believed when two
- * reads one debounce apart agree; one that then does not parse is given another wait, because a program
- * that writes slowly looks just like that.
+ * The content's hash decides, so a save that changes nothing calls nothing. A file is believed when
+ * two reads one debounce apart agree; one that then does not parse is given another wait, because a
+ * program that writes slowly looks just like that.
  */
 import { resolve } from 'node:path';
 import { ConfigError, wholeFile } from './diagnostics.ts';
@@ -64,7 +65,9 @@ export function watchConfig(path: string, options: WatchOptions): ConfigWatch {
     else report(sightings < 3);
   };
 
-  /** Tells of the content; an unusable one may be half written, so a patient call waits once more. */
+  /**
+   * Tells of the content; an unusable one may be half written, so a patient call waits once more.
+   */
   const report = (isPatient: boolean) => {
     const result = tryLoad(path, env, files);
     if (result.hash !== seen && isPatient) return settle();
@@ -113,8 +116,8 @@ function tryLoad(path: string, env: Env, files: readonly string[]): LoadedConfig
     return loadConfig(path, { env });
   } catch (error) {
     if (error instanceof ConfigError) return error;
-    // A fault of ours must not take down a daemon that runs well with what it has. Only the kind of the
-    // error is shown: its text may quote the file.
+    // A fault of ours must not take down a daemon that runs well with what it has. Only the kind of
+    // the error is shown: its text may quote the file.
     const kind = error instanceof Error ? error.name : typeof error;
     const diagnostic = wholeFile(path, `the file could not be checked: ${kind}`, 'report a bug');
     return new ConfigError([diagnostic], { files, hash: currentHash(files), cause: error });

@@ -1,6 +1,6 @@
 /**
- * How long a client waits before it dials again. No clock and no timer: the caller says what happened
- * and for how long a session lived.
+ * How long a client waits before it dials again. No clock and no timer: the caller says what
+ * happened and for how long a session lived.
  *
  * Three schedules, each with 20 % jitter so that clients of one server do not come in step:
  * - failed: 0.5 s, three times as long each time, at most `retry_interval` (wire-v1 3.5);

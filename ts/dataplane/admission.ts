@@ -1,6 +1,6 @@
 /**
- * Caps on tunnel connections that have not shown who they are, in total and per address (wire-v1 W1,
- * W2, W14). Channels that we asked a client for do not count against its address, or a burst of
+ * Caps on tunnel connections that have not shown who they are, in total and per address (wire-v1
+ * W1, W2, W14). Channels that we asked a client for do not count against its address, or a burst of
  * visitors would be refused as an attack.
  */
 import type { Limits } from '../limits.ts';

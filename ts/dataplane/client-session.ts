@@ -1,6 +1,6 @@
 /**
- * Runs a client's control channel after the handshake: opens channels, watches for silence, hands up
- * what it does not know. See ClientRoutine.
+ * Runs a client's control channel after the handshake: opens channels, watches for silence, hands
+ * up what it does not know. See ClientRoutine.
  */
 import type { ClientSession } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';

@@ -4,8 +4,8 @@
 const TIMER_MAX_MS = 0x7fff_ffff;
 
 /**
- * Resolves when `drained` does; calls `abort` once if that takes longer than `deadlineMs`, and goes on
- * waiting. Infinity never aborts.
+ * Resolves when `drained` does; calls `abort` once if that takes longer than `deadlineMs`, and goes
+ * on waiting. Infinity never aborts.
  */
 export async function closeWithin(
   deadlineMs: number,

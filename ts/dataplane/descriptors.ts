@@ -1,10 +1,10 @@
 /**
- * Watches how many file descriptors are left. libuv answers EMFILE by accepting and closing at once,
- * without a word; to be neither silent nor locked out, visitors are refused a little earlier, with a
- * reason, and the rest is kept for control and data channels and for files.
+ * Watches how many file descriptors are left. libuv answers EMFILE by accepting and closing at
+ * once, without a word; to be neither silent nor locked out, visitors are refused a little earlier,
+ * with a reason, and the rest is kept for control and data channels and for files.
  *
- * The system hands out the lowest free number, so the number of a fresh descriptor tells how many are
- * in use. Linux only; elsewhere nothing is refused.
+ * The system hands out the lowest free number, so the number of a fresh descriptor tells how many
+ * are in use. Linux only; elsewhere nothing is refused.
  */
 import { readFileSync } from 'node:fs';
 

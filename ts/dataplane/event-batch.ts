@@ -1,4 +1,6 @@
-/** Collects engine events and hands them up once a turn; equal facts of a batch become one event. */
+/**
+ * Collects engine events and hands them up once a turn; equal facts of a batch become one event.
+ */
 import { type EngineEvent, EVENT_BATCH_MAX, type EventSink } from '../engine/events.ts';
 
 const FLUSH_MS = 10;

@@ -1,15 +1,15 @@
 /**
- * One end of a byte path: what the relay, the control stream and the UDP framing see of a connection,
- * whatever transport carries it. A link knows nothing of services and sessions.
+ * One end of a byte path: what the relay, the control stream and the UDP framing see of a
+ * connection, whatever transport carries it. A link knows nothing of services and sessions.
  */
 import type { SocketAddress } from '../engine/spec.ts';
 
 /** Who reads a link. Exactly one sink at a time; `closed` comes once, last. */
 export interface LinkSink {
   /**
-   * Bytes came. They stay valid until `true` is returned, or, after `false`, until `resume` is called
-   * on the link. `false` stops reading: that is the back-pressure. (A `resume` inside the call wins:
-   * that is how a sink hands over to another.)
+   * Bytes came. They stay valid until `true` is returned, or, after `false`, until `resume` is
+   * called on the link. `false` stops reading: that is the back-pressure. (A `resume` inside the
+   * call wins: that is how a sink hands over to another.)
    */
   data(chunk: Uint8Array): boolean;
   /** The peer's FIN: no more data. */
@@ -49,8 +49,8 @@ export interface Link {
   destroy(): void;
   setNoDelay(on: boolean): void;
   /**
-   * Promises that the sink keeps the lifetime rule of `data` exactly, so that bulk may be read into a
-   * buffer that is used again. Off, every chunk is memory of its own.
+   * Promises that the sink keeps the lifetime rule of `data` exactly, so that bulk may be read into
+   * a buffer that is used again. Off, every chunk is memory of its own.
    */
   reuseBuffers(): void;
 }

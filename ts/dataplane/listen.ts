@@ -1,4 +1,7 @@
-/** Binds TCP listeners: many accepts per wake-up, a backlog for bursts, errors after the bind reported. */
+/**
+ * Binds TCP listeners: many accepts per wake-up, a backlog for bursts, errors after the bind
+ * reported.
+ */
 import net from 'node:net';
 import { formatAddress } from '../config/address.ts';
 import type { HostPort, SocketAddress } from '../engine/spec.ts';

@@ -1,6 +1,6 @@
 /**
- * Every open connection of an engine, so that `close` can mean what it says: resolved when no socket is
- * left, also none that lingers or that nobody owns yet.
+ * Every open connection of an engine, so that `close` can mean what it says: resolved when no
+ * socket is left, also none that lingers or that nobody owns yet.
  */
 
 /** What is counted: a connection from its first descriptor to its last. */

@@ -89,7 +89,8 @@ export class Pool {
 
   /** A visitor found none ready, `waiting` of them now: aim higher. */
   miss(waiting: number): void {
-    // While the first channels of a session are on their way, a few misses say nothing about demand.
+    // While the first channels of a session are on their way, a few misses say nothing about
+    // demand.
     if (!this.#filled && waiting <= this.#requested.length) return;
     this.#missed = true;
     this.#target = Math.min(this.#target * 2, this.#options.limits.poolCeiling);

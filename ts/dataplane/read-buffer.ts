@@ -1,9 +1,9 @@
 /**
  * Where sockets read to. A quiet connection owns no buffer: all of a thread read into one shared
  * 64 KiB buffer, and the few bytes are copied out. A direction that is in bulk borrows a 64 KiB
- * buffer of its own and reads without a copy until it is quiet again (data-plane section 0.5 has the
- * same idea for native engines). Measured on two hops: 1.25x the throughput of stream chunks and half
- * the resident memory.
+ * buffer of its own and reads without a copy until it is quiet again (data-plane section 0.5 has
+ * the same idea for native engines). Measured on two hops: 1.25x the throughput of stream chunks
+ * and half the resident memory.
  */
 
 const BUFFER_LENGTH = 65_536;

@@ -1,9 +1,9 @@
 /**
  * Moves bytes both ways between two links until both directions have ended, or one link breaks.
  *
- * `near` is the visitor's side, `far` the local service's. Each direction reads only while the other
- * link takes what was read: that is the back-pressure, and it bounds memory at one read per direction.
- * FIN is passed on as FIN, RST as RST. See engine.ts for the contract.
+ * `near` is the visitor's side, `far` the local service's. Each direction reads only while the
+ * other link takes what was read: that is the back-pressure, and it bounds memory at one read per
+ * direction. FIN is passed on as FIN, RST as RST. See engine.ts for the contract.
  */
 import type { EndReason } from '../engine/reason.ts';
 import type { ServiceCounters } from './counters.ts';

@@ -1,8 +1,8 @@
 /**
  * The public side of a tcp service: accepts visitors, pairs each with a data channel, relays.
  *
- * Pairing is put off to the end of the turn in which a visitor or channel came, so that a FIN that the
- * same turn brought for an idle channel is seen first, and a burst is paired in one go.
+ * Pairing is put off to the end of the turn in which a visitor or channel came, so that a FIN that
+ * the same turn brought for an idle channel is seen first, and a burst is paired in one go.
  */
 import type net from 'node:net';
 import type { EndReason } from '../engine/reason.ts';

@@ -228,8 +228,8 @@ export class TcpLink implements Link {
   };
 
   /**
-   * libuv reports a RST that comes right behind bytes as the end of the stream. An empty write tells
-   * them apart: it fails on a connection that was reset, and 'close' with the error follows.
+   * libuv reports a RST that comes right behind bytes as the end of the stream. An empty write
+   * tells them apart: it fails on a connection that was reset, and 'close' with the error follows.
    */
   #onEof(): void {
     const socket = this.#socket;
@@ -238,7 +238,8 @@ export class TcpLink implements Link {
       this.#ended = true;
       this.#sink.end();
     };
-    // Behind bytes that wait it would wait too; an end that is known late is worse than a vague one.
+    // Behind bytes that wait it would wait too; an end that is known late is worse than a vague
+    // one.
     if (socket.writableEnded || socket.writableLength > 0) deliver();
     else socket.write(NOTHING, deliver);
   }
@@ -254,7 +255,9 @@ export class TcpLink implements Link {
   }
 }
 
-/** On a dual-stack listener IPv4 peers look like `::ffff:192.0.2.1`; people know them as 192.0.2.1. */
+/**
+ * On a dual-stack listener IPv4 peers look like `::ffff:192.0.2.1`; people know them as 192.0.2.1.
+ */
 function plainHost(address = ''): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

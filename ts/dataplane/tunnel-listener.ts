@@ -1,6 +1,6 @@
 /**
- * Accepts tunnel connections and tells them apart by their hello. Each connection is on its own from
- * accept on: a silent one costs a slot for 5 seconds and delays nobody (wire-v1 W1, W2).
+ * Accepts tunnel connections and tells them apart by their hello. Each connection is on its own
+ * from accept on: a silent one costs a slot for 5 seconds and delays nobody (wire-v1 W1, W2).
  */
 import type net from 'node:net';
 import type { CloseOptions, TunnelHandler, TunnelListener } from '../engine/engine.ts';

@@ -1,6 +1,6 @@
 /**
- * A data channel that carries datagrams: frames in both directions on a link. What the peer does not
- * take in time is dropped and counted, never waited for (wire-v1 W32).
+ * A data channel that carries datagrams: frames in both directions on a link. What the peer does
+ * not take in time is dropped and counted, never waited for (wire-v1 W32).
  */
 import type { EndReason } from '../engine/reason.ts';
 import { encodeFrame, type UdpFrame, UdpFrameDecoder } from '../protocol/udp-frame.ts';

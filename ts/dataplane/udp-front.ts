@@ -1,8 +1,8 @@
 /**
- * The public side of a udp service: one socket for all visitors, frames on a few data channels.
- * A visitor stays on one channel while that lives. Only visitors that have sent something lately are
- * sent anything, so that nobody can use this socket as a reflector (wire-v1 W24); no single datagram
- * or channel ends the service (W30).
+ * The public side of a udp service: one socket for all visitors, frames on a few data channels. A
+ * visitor stays on one channel while that lives. Only visitors that have sent something lately are
+ * sent anything, so that nobody can use this socket as a reflector (wire-v1 W24); no single
+ * datagram or channel ends the service (W30).
  */
 import type dgram from 'node:dgram';
 import type { EndReason } from '../engine/reason.ts';
@@ -19,7 +19,9 @@ import { UdpChannel } from './udp-channel.ts';
 import { bindUdp, openUdpSocket } from './udp-socket.ts';
 import { type UdpVisitor, UdpVisitors } from './udp-visitors.ts';
 
-/** Pauses before a channel that died is replaced; `quick`: one that lived shorter died at its start. */
+/**
+ * Pauses before a channel that died is replaced; `quick`: one that lived shorter died at its start.
+ */
 const REOPEN = { quick: 1_000, firstMs: 50, maxMs: 5_000 } as const;
 
 /** Ends that are our own doing: the channel is not to be replaced. */
@@ -224,7 +226,8 @@ export class UdpFront implements ServiceFront {
     this.#visitors.leave(channel);
     if (OWN_ENDS.has(reason)) return;
     this.#channelFailed(reason);
-    // A client that drops channels as they start (another service type) is asked more and more slowly.
+    // A client that drops channels as they start (another service type) is asked more and more
+    // slowly.
     const { quick, firstMs, maxMs } = REOPEN;
     this.#reopenMs = livedMs > quick ? firstMs : Math.min(this.#reopenMs * 2, maxMs);
     this.#reopen ??= setTimeout(() => {

@@ -1,4 +1,7 @@
-/** Opens UDP sockets for both ends: 64 KiB datagrams whole, room for bursts, no name look-up per send. */
+/**
+ * Opens UDP sockets for both ends: 64 KiB datagrams whole, room for bursts, no name look-up per
+ * send.
+ */
 import dgram from 'node:dgram';
 import net from 'node:net';
 

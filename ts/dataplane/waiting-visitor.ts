@@ -1,6 +1,7 @@
 /**
- * A visitor that waits for a data channel. It is read meanwhile, into a stash of at most one read, so
- * that one that leaves is noticed (wire-v1 W13) and the first bytes go out with the start command.
+ * A visitor that waits for a data channel. It is read meanwhile, into a stash of at most one read,
+ * so that one that leaves is noticed (wire-v1 W13) and the first bytes go out with the start
+ * command.
  */
 import type { EndReason } from '../engine/reason.ts';
 import type { Limits } from '../limits.ts';
@@ -53,8 +54,8 @@ export class WaitingVisitor {
   }
 
   #onEnd(): void {
-    // FIN behind a request is a half-close and may wait. FIN alone is most likely somebody who left,
-    // but need not be: it gets a short while more.
+    // FIN behind a request is a half-close and may wait. FIN alone is most likely somebody who
+    // left, but need not be: it gets a short while more.
     if (this.#stashed > 0) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#leave('visitor_left'), this.#limits.leaveGraceMs);

@@ -1,7 +1,7 @@
 /**
  * The demo's big file: bytes that both ends can make, never repeat and look random, so that lost,
- * doubled, swapped or changed bytes all show in the digest. AES in counter mode over zeros is such a
- * sequence, and quick. Nothing is ever held but one block.
+ * doubled, swapped or changed bytes all show in the digest. AES in counter mode over zeros is such
+ * a sequence, and quick. Nothing is ever held but one block.
  */
 import { createCipheriv, createHash } from 'node:crypto';
 

@@ -1,6 +1,6 @@
 /**
- * A real process of the demo: its output by lines, waiting for one of them, and an end that is certain.
- * Only the last lines are kept.
+ * A real process of the demo: its output by lines, waiting for one of them, and an end that is
+ * certain. Only the last lines are kept.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -90,7 +90,9 @@ export class Child {
     }
   }
 
-  /** Asks it to end (SIGTERM, or end of input), insists after a while, and waits until it is gone. */
+  /**
+   * Asks it to end (SIGTERM, or end of input), insists after a while, and waits until it is gone.
+   */
   async stop(how: 'signal' | 'input'): Promise<Ending> {
     if (how === 'input') this.#process.stdin?.end();
     else this.#process.kill('SIGTERM');

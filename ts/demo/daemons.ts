@@ -15,7 +15,9 @@ export interface LocalPorts {
   readonly udpPort: number;
 }
 
-/** Starts a daemon on a configuration that is written for it; its log is JSON lines at level info. */
+/**
+ * Starts a daemon on a configuration that is written for it; its log is JSON lines at level info.
+ */
 export function startDaemon(name: string, toml: string, folder: string): Child {
   const file = join(folder, `${name.replaceAll(' ', '-')}.toml`);
   writeFileSync(file, toml, { mode: 0o600 });

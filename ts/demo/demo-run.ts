@@ -1,6 +1,6 @@
 /**
- * One demo from first to last: its processes, its steps, its summary. Every wait is for an event (a log
- * line, a response, an exit) under a deadline; whatever happens, nothing is left behind.
+ * One demo from first to last: its processes, its steps, its summary. Every wait is for an event (a
+ * log line, a response, an exit) under a deadline; whatever happens, nothing is left behind.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
 /**
- * A program of its own: the service behind the NAT that the demo exposes. It knows nothing of warren.
+ * A program of its own: the service behind the NAT that the demo exposes. It knows nothing of
+ * warren.
  *
  * HTTP: `/` is a page, `/blob?bytes=N` the first N bytes of the demo's sequence. UDP: an echo. Its
  * first output line is JSON with both ports. It ends with its standard input, hence with the demo.

@@ -1,4 +1,6 @@
-/** How the demo talks: one aligned line per step, rewritten while it runs where a person is looking. */
+/**
+ * How the demo talks: one aligned line per step, rewritten while it runs where a person is looking.
+ */
 
 const NAME_WIDTH = 16;
 const TIME_WIDTH = 9;

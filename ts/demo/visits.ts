@@ -1,4 +1,7 @@
-/** What the demo does as a visitor: a page, a big transfer, datagrams. Each throws when it is not right. */
+/**
+ * What the demo does as a visitor: a page, a big transfer, datagrams. Each throws when it is not
+ * right.
+ */
 import { createHash } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';

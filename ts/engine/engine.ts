@@ -2,30 +2,32 @@
  * The contract between the control plane and any engine.
  *
  * An engine owns every socket. It accepts, dials, reads hellos, keeps pools, pairs visitors, relays
- * and ends connections. It knows no configuration file, no token and no handshake: the control plane
- * tells it what to serve (`spec.ts`) and, after each handshake, which bytes it may send and act on by
- * itself (the routines). In steady state nothing wakes the control plane: no visitor, no datagram, no
- * heartbeat, no create command. One suite, `test/conformance`, is run over every implementation.
+ * and ends connections. It knows no configuration file, no token and no handshake: the control
+ * plane tells it what to serve (`spec.ts`) and, after each handshake, which bytes it may send and
+ * act on by itself (the routines). In steady state nothing wakes the control plane: no visitor, no
+ * datagram, no heartbeat, no create command. One suite, `test/conformance`, is run over every
+ * implementation.
  *
  * Words. MUST and MAY as in RFC 2119. Directions: *in* is towards the local service, *out* towards
  * the visitor. Units: milliseconds, bytes. Addresses: hosts without brackets.
  *
- * Threads. Every method is called on, and every callback comes on, the JavaScript thread. No callback
- * comes inside the call of a method, and none after the object's `close` has resolved. `destroy`
- * returns at once; the `ended` of its sessions and the last event batch MUST still follow, before the
- * promise of a later `close` resolves.
+ * Threads. Every method is called on, and every callback comes on, the JavaScript thread. No
+ * callback comes inside the call of a method, and none after the object's `close` has resolved.
+ * `destroy` returns at once; the `ended` of its sessions and the last event batch MUST still
+ * follow, before the promise of a later `close` resolves.
  *
  * Errors. Methods that return a promise reject with a `WarrenError` and never throw; the codes are
- * named at each. Calling a method of an object that has ended is allowed and does nothing, except where
- * a state error (`WARREN_E_STATE`) is named; `attach` on one ends the stream and the session
+ * named at each. Calling a method of an object that has ended is allowed and does nothing, except
+ * where a state error (`WARREN_E_STATE`) is named; `attach` on one ends the stream and the session
  * (`service_closed`). A fault inside the engine ends the connection that it happened on with
  * `internal_error`, never the process.
  *
- * Ends. Every connection ends with exactly one `EndReason`. FIN is passed on as FIN, RST as RST; bytes
- * that came before either are delivered before it as far as the other side takes them. `close` is polite: nothing new is taken,
- * what runs may finish, at `deadlineMs` the rest is aborted (RST) with `drain`; it resolves when no
- * socket is left. `deadlineMs: Infinity` waits as long as it takes. `destroy` aborts now. Both are
- * idempotent, and `destroy` during a `close` makes that `close` resolve.
+ * Ends. Every connection ends with exactly one `EndReason`. FIN is passed on as FIN, RST as RST;
+ * bytes that came before either are delivered before it as far as the other side takes them.
+ * `close` is polite: nothing new is taken, what runs may finish, at `deadlineMs` the rest is
+ * aborted (RST) with `drain`; it resolves when no socket is left. `deadlineMs: Infinity` waits as
+ * long as it takes. `destroy` aborts now. Both are idempotent, and `destroy` during a `close` makes
+ * that `close` resolve.
  */
 import type { Limits } from '../limits.ts';
 import type { EventSink } from './events.ts';
@@ -92,8 +94,9 @@ export interface Engine extends Closable {
 /**
  * Accepts tunnel connections. On each it does the transport handshake and reads the hello, under
  * `handshakeTimeoutMs` since accept and the caps on unauthenticated connections; no connection ever
- * waits for another. A data hello is matched to the session of that key, at whichever listener of the
- * engine it arrives; a control hello goes to `TunnelHandler.control`, with the deadline still running.
+ * waits for another. A data hello is matched to the session of that key, at whichever listener of
+ * the engine it arrives; a control hello goes to `TunnelHandler.control`, with the deadline still
+ * running.
  */
 export interface TunnelListener extends Closable {
   readonly address: SocketAddress;
@@ -101,8 +104,8 @@ export interface TunnelListener extends Closable {
   update(transport: TransportSpec): void;
   /**
    * Stops accepting and ends the sessions whose control channel came in here (`tunnel_closed`; when
-   * the whole engine closes, `drain`). Visitors that are being served are not touched: they belong to
-   * their services. Resolves when the port is free.
+   * the whole engine closes, `drain`). Visitors that are being served are not touched: they belong
+   * to their services. Resolves when the port is free.
    */
   close(options: CloseOptions): Promise<void>;
 }
@@ -115,12 +118,12 @@ export interface TunnelHandler {
 /**
  * A control channel as ordered bytes, whatever carries it.
  *
- * States: `held` by the control plane, which reads and writes; `attached` to a service, whose routine
- * does; `ended`. `attach` moves held -> attached, surplus bytes move attached -> held, and the end
- * comes from anywhere, once, and settles every pending read and write.
+ * States: `held` by the control plane, which reads and writes; `attached` to a service, whose
+ * routine does; `ended`. `attach` moves held -> attached, surplus bytes move attached -> held, and
+ * the end comes from anywhere, once, and settles every pending read and write.
  *
- * When 4 KiB or more are unread, the peer is not read until some have been taken; what one read of the
- * system brings may exceed that once.
+ * When 4 KiB or more are unread, the peer is not read until some have been taken; what one read of
+ * the system brings may exceed that once.
  */
 export interface ControlStream {
   readonly peer: SocketAddress;
@@ -135,8 +138,8 @@ export interface ControlStream {
    */
   write(bytes: Uint8Array): Promise<void>;
   /**
-   * Ends it politely: what was written is flushed, FIN is sent, what still arrives is discarded until
-   * the peer's FIN or `lingerMs`, so that the last bytes are not lost to a RST (wire-v1 W38).
+   * Ends it politely: what was written is flushed, FIN is sent, what still arrives is discarded
+   * until the peer's FIN or `lingerMs`, so that the last bytes are not lost to a RST (wire-v1 W38).
    */
   finish(reason: EndReason): void;
   /** Ends it now. */
@@ -146,11 +149,11 @@ export interface ControlStream {
 /** Callbacks of one session. Exactly one `ended` comes, last. */
 export interface SessionHandler {
   /**
-   * Bytes came that the routine does not know. The routine is suspended and the stream is held again,
-   * those bytes unread in it; the data channels that exist go on. The control plane answers by
-   * `resume` with a new routine, or by ending the stream. `resume` gives the routine what is still
-   * unread first, so the same routine over the same bytes is suspended again. A routine that `update`
-   * brings meanwhile is kept, not started; creates that were due are sent after `resume`.
+   * Bytes came that the routine does not know. The routine is suspended and the stream is held
+   * again, those bytes unread in it; the data channels that exist go on. The control plane answers
+   * by `resume` with a new routine, or by ending the stream. `resume` gives the routine what is
+   * still unread first, so the same routine over the same bytes is suspended again. A routine that
+   * `update` brings meanwhile is kept, not started; creates that were due are sent after `resume`.
    */
   surplus(stream: ControlStream): void;
   /** The session is over: by the peer, by a timeout, by `replaced`, or by our own call. */
@@ -169,10 +172,10 @@ export interface ServerSession {
  * A public address and the visitors that come in at it.
  *
  * It is bound while a session is attached (wire-v1 W9); a bind that fails is reported and retried.
- * A newer session takes over at once: the old one ends with `replaced`, its idle channels are closed,
- * the address stays bound, waiting visitors wait on for the new session's channels. When the session
- * ends without a newer one, the address is closed and waiting visitors end with `session_end`.
- * Visitors that are being served survive all of this.
+ * A newer session takes over at once: the old one ends with `replaced`, its idle channels are
+ * closed, the address stays bound, waiting visitors wait on for the new session's channels. When
+ * the session ends without a newer one, the address is closed and waiting visitors end with
+ * `session_end`. Visitors that are being served survive all of this.
  *
  * tcp: one visitor per data channel. A visitor is paired with the longest idle channel; if there is
  * none it waits up to `poolWaitMs`. Channels that get FIN, RST or bytes while idle are dropped and
@@ -180,15 +183,15 @@ export interface ServerSession {
  * the first of them where they are at hand. Idle channels follow demand between `poolFloor` and
  * `poolCeiling`; requested channels that do not come within `createTimeoutMs` are requested again.
  *
- * The pool's target grows when visitors empty a pool that had been full, and shrinks slowly; how is the
- * engine's affair.
+ * The pool's target grows when visitors empty a pool that had been full, and shrinks slowly; how is
+ * the engine's affair.
  *
- * udp: datagrams of one visitor stay on one data channel as long as that lives; new visitors are spread
- * over those that are up by a hash of their address. Only visitors that were seen within `udpIdleMs`
- * are sent anything (W24). What cannot be queued within the limits is dropped and counted. A udp
- * visitor has no connection that could survive: the end of the session without a newer one ends it
- * (`session_end`); at `replaced` it stays and moves to the new session's channels, the old ones are
- * closed at once.
+ * udp: datagrams of one visitor stay on one data channel as long as that lives; new visitors are
+ * spread over those that are up by a hash of their address. Only visitors that were seen within
+ * `udpIdleMs` are sent anything (W24). What cannot be queued within the limits is dropped and
+ * counted. A udp visitor has no connection that could survive: the end of the session without a
+ * newer one ends it (`session_end`); at `replaced` it stays and moves to the new session's
+ * channels, the old ones are closed at once.
  */
 export interface ServerService extends Closable {
   /** Undefined while not bound. */
@@ -198,8 +201,8 @@ export interface ServerService extends Closable {
   /** After `surplus`: takes the stream back. @throws WARREN_E_STATE without a suspended session. */
   resume(routine: ServerRoutine): void;
   /**
-   * Changes in place: the routine of the attached session, the address (the old listener closes, its
-   * visitors stay), nodelay (of channels put to use from now on).
+   * Changes in place: the routine of the attached session, the address (the old listener closes,
+   * its visitors stay), nodelay (of channels put to use from now on).
    */
   update(change: ServerServiceChange): void;
   /** Ends the attached session, if any, with this reason; the service stays. */
@@ -224,13 +227,13 @@ export interface ClientSession {
  * A local service and the data channels that carry visitors to it.
  *
  * For each create command one data channel is dialled, `dialsAtOnce` at a time, retried until
- * `dialRetryMs`; it shows its hello and waits for its start without a time limit. After the start the
- * local service is connected within `localConnectTimeoutMs`; a failure resets the channel. A newer
- * session replaces the older (`replaced`). When a session ends, channels that wait for a start are
- * closed after `orphanGraceMs`; those in use go on.
+ * `dialRetryMs`; it shows its hello and waits for its start without a time limit. After the start
+ * the local service is connected within `localConnectTimeoutMs`; a failure resets the channel. A
+ * newer session replaces the older (`replaced`). When a session ends, channels that wait for a
+ * start are closed after `orphanGraceMs`; those in use go on.
  *
- * udp: one connected local socket per visitor and channel, idle `udpIdleMs`, at most `udpSessions` per
- * channel. Running udp channels end with the server's end of them, not with the session.
+ * udp: one connected local socket per visitor and channel, idle `udpIdleMs`, at most `udpSessions`
+ * per channel. Running udp channels end with the server's end of them, not with the session.
  */
 export interface ClientService extends Closable {
   attach(session: ClientSession): void;

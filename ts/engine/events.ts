@@ -1,9 +1,9 @@
 /**
  * What an engine reports without being asked: rare facts for the log, and access records when they
  * were asked for. Events come in batches, at most one call per turn and at least every 100 ms while
- * there are any; within a service they are in the order in which things happened. An engine may merge
- * equal facts of one batch into one event with a `count`. A batch is bounded (`EVENT_BATCH_MAX`): what
- * does not fit is dropped and counted by an `events_lost` event.
+ * there are any; within a service they are in the order in which things happened. An engine may
+ * merge equal facts of one batch into one event with a `count`. A batch is bounded
+ * (`EVENT_BATCH_MAX`): what does not fit is dropped and counted by an `events_lost` event.
  */
 import type { EndReason } from './reason.ts';
 import type { SocketAddress } from './spec.ts';
@@ -36,8 +36,8 @@ export type EngineEvent =
       readonly attempt: number;
     }
   /**
-   * Tunnel connections that were ended before they were known to be ours. Not those that the control
-   * plane itself refused (`refused_auth`): these only count in the stats.
+   * Tunnel connections that were ended before they were known to be ours. Not those that the
+   * control plane itself refused (`refused_auth`): these only count in the stats.
    */
   | {
       readonly type: 'tunnel_rejected';

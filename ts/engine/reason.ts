@@ -1,10 +1,11 @@
 /**
- * The one table of end reasons: every connection ends with exactly one of these codes, the same code
- * in log, events, stats and docs. A test checks that `docs/reasons.md` names the same codes, both ways.
+ * The one table of end reasons: every connection ends with exactly one of these codes, the same
+ * code in log, events, stats and docs. A test checks that `docs/reasons.md` names the same codes,
+ * both ways.
  *
- * `of` says what ended: a `visitor` (its connection or UDP session), a `channel` (a data channel that
- * carried no visitor), a `tunnel` connection before it was known to be ours, or a `session` (a control
- * channel); `any` of them.
+ * `of` says what ended: a `visitor` (its connection or UDP session), a `channel` (a data channel
+ * that carried no visitor), a `tunnel` connection before it was known to be ours, or a `session` (a
+ * control channel); `any` of them.
  */
 
 /** `ok`: the end is what the parties wanted. */

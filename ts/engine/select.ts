@@ -1,6 +1,6 @@
 /**
- * Chooses the engine. `WARREN_ENGINE` forces one and then fails rather than take another; `auto`, the
- * default, takes the first that can be had. Why the others were not taken is kept and told.
+ * Chooses the engine. `WARREN_ENGINE` forces one and then fails rather than take another; `auto`,
+ * the default, takes the first that can be had. Why the others were not taken is kept and told.
  */
 import { WarrenError } from '../errors.ts';
 import type { Engine, EngineName, EngineOptions } from './engine.ts';

@@ -1,6 +1,6 @@
 /**
- * What the control plane tells an engine: plain data, no functions, so that it can cross into native
- * code as it is. Durations are milliseconds, lengths are bytes.
+ * What the control plane tells an engine: plain data, no functions, so that it can cross into
+ * native code as it is. Durations are milliseconds, lengths are bytes.
  */
 import type { HostPort, ServiceType, TcpConfig } from '../config/config.ts';
 
@@ -58,9 +58,9 @@ export interface ClientServiceSpec {
 }
 
 /**
- * What a server's engine does by itself on a control channel after the handshake. It writes `create`
- * whenever the pool wants a channel, any number of them in one write, and `heartbeat` after
- * `heartbeatIntervalMs` in which it wrote nothing (0: never). Nothing that arrives is its to
+ * What a server's engine does by itself on a control channel after the handshake. It writes
+ * `create` whenever the pool wants a channel, any number of them in one write, and `heartbeat`
+ * after `heartbeatIntervalMs` in which it wrote nothing (0: never). Nothing that arrives is its to
  * interpret: bytes suspend the routine and go to `SessionHandler.surplus`.
  */
 export interface ServerRoutine {

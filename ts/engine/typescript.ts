@@ -1,6 +1,6 @@
 /**
- * The engine in TypeScript: `ts/dataplane` on node:net and node:dgram. It runs wherever Node does and
- * keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive interval,
+ * The engine in TypeScript: `ts/dataplane` on node:net and node:dgram. It runs wherever Node does
+ * and keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive interval,
  * TCP_USER_TIMEOUT, congestion control) is left to the native engines.
  */
 import { TypescriptClientService } from '../dataplane/client-service.ts';

@@ -1,8 +1,8 @@
 /**
- * UDP frames on a data channel (wire-v1 1.7): `u8 H`, header of H bytes, payload of N bytes.
- * The header holds the visitor's address, its port and N, all little-endian but the address.
- * No I/O. Addresses stay bytes as long as they can: `key` is the address and port as they are on the
- * wire, so that nothing is parsed per datagram.
+ * UDP frames on a data channel (wire-v1 1.7): `u8 H`, header of H bytes, payload of N bytes. The
+ * header holds the visitor's address, its port and N, all little-endian but the address. No I/O.
+ * Addresses stay bytes as long as they can: `key` is the address and port as they are on the wire,
+ * so that nothing is parsed per datagram.
  */
 import net from 'node:net';
 

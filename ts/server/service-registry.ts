@@ -1,4 +1,6 @@
-/** The services of a server, by name and by the digest that clients show; applies reloads to them. */
+/**
+ * The services of a server, by name and by the digest that clients show; applies reloads to them.
+ */
 import type { ServerConfig, ServerServiceConfig } from '../config/config.ts';
 import type { ConfigDiff } from '../config/diff.ts';
 import { serverRoutine } from '../control/routines.ts';
