@@ -17,7 +17,8 @@ export class TypescriptTunnelListener implements TunnelListener {
   readonly #handler: TunnelHandler;
   readonly #server: net.Server;
   #transport: TransportSpec;
-  #closing: Promise<void> | undefined;
+  readonly #closed: Promise<void>;
+  #closing = false;
   /** Connections whose hello or handshake is not complete: how to end each. */
   readonly #pending = new Set<(reason: EndReason) => void>();
   readonly #controls = new Set<TypescriptControlStream>();
@@ -33,6 +34,7 @@ export class TypescriptTunnelListener implements TunnelListener {
     this.#handler = handler;
     this.#transport = spec.transport;
     this.#server = server;
+    this.#closed = new Promise((resolve) => server.once('close', resolve));
     server.on('connection', (socket) => this.#accept(socket));
   }
 
@@ -45,6 +47,11 @@ export class TypescriptTunnelListener implements TunnelListener {
       context.event({ type: 'accept_failed', address, error }),
     );
     return new TypescriptTunnelListener(context, spec, handler, server);
+  }
+
+  /** Resolves when it has ended, whoever ended it. */
+  get closed(): Promise<void> {
+    return this.#closed;
   }
 
   get address(): SocketAddress {
@@ -73,10 +80,11 @@ export class TypescriptTunnelListener implements TunnelListener {
   }
 
   #end(reason: EndReason): Promise<void> {
-    this.#closing ??= new Promise((resolve) => this.#server.close(() => resolve()));
+    if (!this.#closing) this.#server.close();
+    this.#closing = true;
     for (const end of [...this.#pending]) end(reason);
     for (const control of [...this.#controls]) control.destroy(reason);
-    return this.#closing;
+    return this.#closed;
   }
 
   #accept(socket: net.Socket): void {

@@ -166,7 +166,8 @@ export class UdpFront implements ServiceFront {
     this.#pendingBytes = 0;
     for (const { key, payload } of pending) {
       const visitor = this.#visitors.ofKey(key);
-      if (visitor !== undefined) this.#toChannel(visitor, payload);
+      if (visitor === undefined) this.#counters.datagramsDropped += 1;
+      else this.#toChannel(visitor, payload);
     }
     this.#refill();
   }

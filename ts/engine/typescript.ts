@@ -56,6 +56,7 @@ export class TypescriptEngine implements Engine {
       this.#requireOpen();
     }
     this.#listeners.add(listener);
+    void listener.closed.then(() => this.#listeners.delete(listener));
     return listener;
   }
 
