@@ -1,6 +1,7 @@
 /** How an error that ends a command is told on standard error. */
+
+import { bindHint } from '../control/log-events.ts';
 import { errorText, WarrenError } from '../errors.ts';
-import { bindHint } from '../log-events.ts';
 
 /** What standard error says about an error that ended a command. */
 export function failureText(error: unknown): string {

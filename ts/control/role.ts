@@ -4,8 +4,8 @@ import type { EngineEvent } from '../engine/events.ts';
 import { type RejectedEngine, selectEngine } from '../engine/select.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { type Logger, SILENT_LOGGER } from '../log.ts';
-import { accessLogger, engineEventLog } from '../log-events.ts';
 import { LogSampler } from '../log-sampler.ts';
+import { accessLogger, engineEventLog } from './log-events.ts';
 
 export interface RoleOptions {
   /** Silent by default. */

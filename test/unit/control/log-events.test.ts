@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineEvent } from '../../ts/engine/events.ts';
-import type { Logger } from '../../ts/log.ts';
-import { accessLogger, bindHint, engineEventLog } from '../../ts/log-events.ts';
-import { LogSampler } from '../../ts/log-sampler.ts';
+import { accessLogger, bindHint, engineEventLog } from '../../../ts/control/log-events.ts';
+import type { EngineEvent } from '../../../ts/engine/events.ts';
+import type { Logger } from '../../../ts/log.ts';
+import { LogSampler } from '../../../ts/log-sampler.ts';
 
 type Line = readonly [level: string, message: string, fields: object];
 

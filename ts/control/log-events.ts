@@ -2,12 +2,12 @@
  * Engine events as log lines. Two sinks: `engineEventLog` for what went wrong or changed, always on
  * and sampled; `accessLogger` for one line per visitor connection, only when it was asked for.
  */
-import { formatAddress } from './config/address.ts';
-import type { EngineEvent, EventSink, VisitorEnd } from './engine/events.ts';
-import { type EndReason, REASONS } from './engine/reason.ts';
-import type { SocketAddress } from './engine/spec.ts';
-import type { Logger } from './log.ts';
-import type { LogSampler } from './log-sampler.ts';
+import { formatAddress } from '../config/address.ts';
+import type { EngineEvent, EventSink, VisitorEnd } from '../engine/events.ts';
+import { type EndReason, REASONS } from '../engine/reason.ts';
+import type { SocketAddress } from '../engine/spec.ts';
+import type { Logger } from '../log.ts';
+import type { LogSampler } from '../log-sampler.ts';
 
 function formatPeer(address: SocketAddress | undefined): string | undefined {
   return address === undefined ? undefined : formatAddress(address);
