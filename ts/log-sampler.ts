@@ -1,17 +1,21 @@
 /**
- * Keeps a scanner from flooding the log: of the same (message, reason) only the first few of a
- * window are written; the rest is counted and told in one line when the window ends.
+ * Keeps a scanner from flooding the log: of lines that tell the same (message, reason, service,
+ * place of a fault) only the first few of a window are written; the rest is counted and told in one
+ * line when the window ends.
  *
- * Messages are constants and reasons come from one table, so keys are few; the bound on them is for
- * the mistake of putting data into either. Counts of events that stand for many (`count`) are added
- * up.
+ * Messages are constants, reasons come from one table and services from the configuration, so no
+ * stranger can make keys; the bound on them is for very long configurations, and for the mistake of
+ * putting data into a key. Counts of events that stand for many (`count`) are added up.
  */
 import type { Logger, LogLevel } from './log.ts';
 
 const PASS_PER_WINDOW = 5;
 const WINDOW_MS = 10_000;
-const KEYS_MAX = 256;
+/** Some hundred services, each with a few reasons. */
+const KEYS_MAX = 1_024;
 const OVERFLOW_KEY = 'other';
+/** Fields that tell lines with the same message apart. */
+const KEY_FIELDS = ['service', 'reason', 'where'] as const;
 
 /** Calls `run` once after `ms`; the result cancels it. */
 export type Schedule = (ms: number, run: () => void) => () => void;
@@ -27,7 +31,8 @@ export interface LogSamplerOptions {
 interface Seen {
   readonly level: LogLevel;
   readonly message: string;
-  readonly reason: string | undefined;
+  /** Those of `KEY_FIELDS` that its lines have. */
+  readonly fields: Readonly<Record<string, string>>;
   passed: number;
   held: number;
 }
@@ -38,9 +43,13 @@ function scheduleTimer(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-function textField(fields: object, key: string): string | undefined {
-  const value: unknown = Reflect.get(fields, key);
-  return typeof value === 'string' ? value : undefined;
+function keyFieldsOf(fields: object): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of KEY_FIELDS) {
+    const value: unknown = Reflect.get(fields, name);
+    if (typeof value === 'string') found[name] = value;
+  }
+  return found;
 }
 
 function countOf(fields: object): number {
@@ -105,16 +114,16 @@ export class LogSampler implements Logger {
   }
 
   #lookUp(level: LogLevel, fields: object, message: string): Seen {
-    const reason = textField(fields, 'reason');
-    const key = `${level} ${message} ${reason ?? ''}`;
+    const keyFields = keyFieldsOf(fields);
+    const key = JSON.stringify([level, message, keyFields]);
     const known = this.#seen.get(key);
     if (known !== undefined) return known;
     if (this.#seen.size < this.#keysMax) {
-      return this.#add(key, { level, message, reason, passed: 0, held: 0 });
+      return this.#add(key, { level, message, fields: keyFields, passed: 0, held: 0 });
     }
     const overflow = this.#seen.get(OVERFLOW_KEY);
     if (overflow !== undefined) return overflow;
-    const none = { level, message: OVERFLOW_KEY, reason: undefined, passed: 0, held: 0 };
+    const none = { level, message: OVERFLOW_KEY, fields: {}, passed: 0, held: 0 };
     return this.#add(OVERFLOW_KEY, none);
   }
 
@@ -127,9 +136,9 @@ export class LogSampler implements Logger {
     this.#cancel?.();
     this.#cancel = undefined;
     const windowSeconds = this.#windowMs / 1_000;
-    for (const { level, message, reason, held } of this.#seen.values()) {
+    for (const { level, message, fields, held } of this.#seen.values()) {
       if (held === 0) continue;
-      this.#log[level]({ of: message, reason, count: held, windowSeconds }, 'more of the same');
+      this.#log[level]({ of: message, ...fields, count: held, windowSeconds }, 'more of the same');
     }
     this.#seen.clear();
   }

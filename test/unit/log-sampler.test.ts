@@ -60,6 +60,24 @@ describe('log sampler', () => {
     expect(lines).toHaveLength(15);
   });
 
+  it('keeps services and places of faults apart, and tells of which it counted', () => {
+    const { lines, sampler, endWindow } = setUp();
+    for (let i = 0; i < 7; i += 1) {
+      for (const service of ['ssh', 'web']) sampler.warn({ service, reason: 'idle' }, 'refused');
+      sampler.error({ where: 'relay' }, 'fault');
+      sampler.error({ where: 'front' }, 'fault');
+    }
+    expect(lines).toHaveLength(20);
+    endWindow();
+    const window = { count: 2, windowSeconds: 10 };
+    expect(lines.slice(20).map(({ fields }) => fields)).toEqual([
+      { of: 'refused', service: 'ssh', reason: 'idle', ...window },
+      { of: 'refused', service: 'web', reason: 'idle', ...window },
+      { of: 'fault', where: 'relay', ...window },
+      { of: 'fault', where: 'front', ...window },
+    ]);
+  });
+
   it('adds up events that stand for many', () => {
     const { lines, sampler, endWindow } = setUp();
     for (let i = 0; i < 5; i += 1) sampler.warn({ count: 1 }, 'rejected');

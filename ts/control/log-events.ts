@@ -45,7 +45,10 @@ function logEvent(log: Logger, sampler: LogSampler, event: EngineEvent): void {
       log.info({ service: event.service, address: formatAddress(event.address) }, 'service bound');
       return;
     case 'bind_failed':
-      sampler.warn(bindFailedFields(event), 'service cannot bind, will retry');
+      // No stranger causes it, and every service must be named: thinned out, not sampled.
+      if (isPowerOfTwo(event.attempt)) {
+        log.warn(bindFailedFields(event), 'service cannot bind, will retry');
+      }
       return;
     case 'tunnel_rejected': {
       const { reason, count } = event;
@@ -87,6 +90,11 @@ function channelLevelOf(reason: EndReason): 'debug' | 'warn' {
 function bindFailedFields(event: Extract<EngineEvent, { type: 'bind_failed' }>): object {
   const { service, address, error, attempt } = event;
   return { service, address, error, attempt, hint: bindHint(error) };
+}
+
+/** Attempts 1, 2, 4, 8, …: soon at first, and never silent for good. */
+function isPowerOfTwo(attempt: number): boolean {
+  return (attempt & (attempt - 1)) === 0;
 }
 
 /** What to do about a failed bind, from the system's error text; also used for the tunnel's own. */

@@ -97,6 +97,20 @@ describe('event log', () => {
     expect(bindHint('something else')).toBeUndefined();
   });
 
+  it('names every service that cannot bind, at attempts 1, 2, 4, 8 and so on', () => {
+    const { log, lines } = recorder();
+    const sink = engineEventLog(log, new LogSampler(log));
+    const failed = { type: 'bind_failed', address: '0.0.0.0:22', error: 'EADDRINUSE' } as const;
+    const services = Array.from({ length: 40 }, (_, index) => `s${index}`);
+    for (let attempt = 1; attempt <= 20; attempt += 1) {
+      sink(services.map((service) => ({ ...failed, service, attempt })));
+    }
+    for (const service of services) {
+      const own = lines.filter(([, , fields]) => Reflect.get(fields, 'service') === service);
+      expect(own.map(([, , fields]) => Reflect.get(fields, 'attempt'))).toEqual([1, 2, 4, 8, 16]);
+    }
+  });
+
   it('explains rejected tunnel connections and unserved visitors', () => {
     expect(
       logged({ type: 'tunnel_rejected', reason: 'bad_hello', peer: undefined, count: 3 }),
