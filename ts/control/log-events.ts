@@ -73,6 +73,11 @@ function logEvent(log: Logger, sampler: LogSampler, event: EngineEvent): void {
       sampler.error({ address, error, hint: acceptHint(error) }, 'accept failed, will retry');
       return;
     }
+    case 'fault': {
+      const { where, error, stack } = event;
+      sampler.error({ where, error, stack }, 'fault in the engine, please report it');
+      return;
+    }
     case 'events_lost':
       sampler.warn({ count: event.count }, 'engine events lost');
   }

@@ -143,6 +143,22 @@ describe('event log', () => {
     ]);
   });
 
+  it('reports a fault with its place and stack, sampled by place', () => {
+    const fault = { type: 'fault', where: 'relay', error: 'boom', stack: 'Error: boom' } as const;
+    const { log, lines } = recorder();
+    const sampler = new LogSampler(log);
+    const sink = engineEventLog(log, sampler);
+    for (let i = 0; i < 100; i += 1) sink([fault, { ...fault, where: 'front' }]);
+    expect(lines[0]).toEqual([
+      'error',
+      'fault in the engine, please report it',
+      { where: 'relay', error: 'boom', stack: 'Error: boom' },
+    ]);
+    expect(lines).toHaveLength(10);
+    sampler.close();
+    expect(lines).toHaveLength(12);
+  });
+
   it('samples what strangers can cause', () => {
     const { log, lines } = recorder();
     const sampler = new LogSampler(log);
