@@ -12,7 +12,7 @@ import { ROWS, type Stage } from './rows.ts';
 import { shuffled } from './stats.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
 
-/** Fresh processes finish starting (lazy loading, warren's page trim) before memory is read. */
+/** Fresh processes finish starting (lazy loading) before memory is read. */
 const SETTLE_MS = 2000;
 
 export interface RowResult {

@@ -5,8 +5,9 @@
  * @throws WARREN_E_USAGE
  */
 import { type CAC, cac } from 'cac';
+import type { Role } from '../config/config.ts';
 import { WarrenError } from '../errors.ts';
-import type { Role } from './role.ts';
+import { TIMER_MAX_MS } from '../timers.ts';
 import { helpSections } from './usage.ts';
 import { packageVersion } from './version.ts';
 
@@ -31,8 +32,7 @@ export type Arguments =
   | { readonly verb: 'help'; readonly print: () => void };
 
 const DEFAULT_DRAIN_SECONDS = 10;
-/** The longest delay of a Node timer. */
-const MAX_DRAIN_SECONDS = 2_147_483;
+const MAX_DRAIN_SECONDS = Math.floor(TIMER_MAX_MS / 1_000);
 const DEFAULT_DEMO_MIB = 256;
 const MAX_DEMO_MIB = 1_048_576;
 

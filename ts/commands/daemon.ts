@@ -1,11 +1,10 @@
 /** A server or a client as the `run` command sees it: whichever section of the file is in use. */
 import { Client } from '../client/client.ts';
 import { formatAddress } from '../config/address.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, Role } from '../config/config.ts';
 import type { RoleOptions } from '../control/role.ts';
 import { WarrenError } from '../errors.ts';
 import { Server } from '../server/server.ts';
-import type { Role } from './role.ts';
 
 export interface Daemon {
   /** @throws WARREN_E_BIND, WARREN_E_UNSUPPORTED, WARREN_E_ENGINE */

@@ -2,9 +2,9 @@
 import { type ErrorCode, WarrenError } from '../errors.ts';
 
 export const EXIT_OK = 0;
-export const EXIT_CONFIG = 1;
-export const EXIT_USAGE = 2;
-export const EXIT_START = 3;
+const EXIT_CONFIG = 1;
+const EXIT_USAGE = 2;
+const EXIT_START = 3;
 /** EX_SOFTWARE of sysexits.h. */
 export const EXIT_INTERNAL = 70;
 /** A shell's convention: 128 and the signal's number. */
@@ -26,7 +26,6 @@ const BY_ERROR: Readonly<Partial<Record<ErrorCode, number>>> = {
   WARREN_E_UNSUPPORTED: EXIT_START,
   WARREN_E_ENGINE: EXIT_START,
   WARREN_E_BIND: EXIT_START,
-  WARREN_E_CONNECT: EXIT_START,
 };
 
 /** The exit code for whatever ended a command; what nobody foresaw is an internal fault. */

@@ -2,14 +2,13 @@
  * Hot reload of a daemon: the file's changes, on their own or on SIGHUP, become `reload` calls, one
  * at a time. Whatever is wrong with a new file, the daemon keeps what it has and says so.
  */
-import type { Config } from '../config/config.ts';
+import type { Config, Role } from '../config/config.ts';
 import type { Diagnostic } from '../config/diagnostics.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
 import { errorText } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Daemon } from './daemon.ts';
-import type { Role } from './role.ts';
 
 export interface FollowOptions {
   readonly file: string;

@@ -1,9 +1,6 @@
 /** Which role a process has: the section of the file that it runs. */
-import type { Config } from '../config/config.ts';
-import type { Role } from '../config/transport-checks.ts';
+import type { Config, Role } from '../config/config.ts';
 import { WarrenError } from '../errors.ts';
-
-export type { Role };
 
 /**
  * The role to run. A flag decides; without one the file must have only one section.

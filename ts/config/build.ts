@@ -6,6 +6,7 @@ import type {
   ClientServiceConfig,
   Config,
   HostPort,
+  Role,
   ServerConfig,
   ServerServiceConfig,
   TransportConfig,
@@ -14,7 +15,6 @@ import { parseProxy } from './proxy.ts';
 import type { ClientTable, FileTable, ServerTable, TransportTable } from './schema.ts';
 import { Secret } from './secret.ts';
 import type { ResolvedTokens } from './tokens.ts';
-import type { Role } from './transport-checks.ts';
 
 /** The configuration of a checked file. */
 export function buildConfig(file: FileTable, tokens: ResolvedTokens): Config {

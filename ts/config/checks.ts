@@ -4,13 +4,15 @@
  * They look at the raw tables, not at the schema's result, so that one wrong type elsewhere in the
  * file does not hide them.
  */
+import { TIMER_MAX_MS } from '../timers.ts';
 import { checkClientAddresses, checkServerAddresses } from './address-checks.ts';
+import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
 import { integerOf, ownValue, type RawTable, type Report, servicesOf, tableOf } from './report.ts';
-import { checkTransport, type Role } from './transport-checks.ts';
+import { checkTransport } from './transport-checks.ts';
 
-/** The longest delay a Node timer can wait, in seconds: 2^31-1 ms. */
-export const MAX_TIMER_SECS = 2_147_483n;
+/** The longest delay of a timer, in whole seconds. */
+export const MAX_TIMER_SECS: bigint = BigInt(Math.floor(TIMER_MAX_MS / 1_000));
 /** The highest TCP_KEEPIDLE and TCP_KEEPINTVL of Linux. */
 export const MAX_KEEPALIVE_SECS = 32_767n;
 

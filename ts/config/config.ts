@@ -7,6 +7,9 @@
  */
 import type { Secret } from './secret.ts';
 
+/** Which end of the tunnel a process is; also the name of its section of the file. */
+export type Role = 'server' | 'client';
+
 /** A host (name or literal without brackets) and a port, 0..65535. */
 export interface HostPort {
   readonly host: string;

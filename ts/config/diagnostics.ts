@@ -66,7 +66,7 @@ export class ConfigError extends WarrenError {
 }
 
 /** One block for a person: where and what, the source line, then what was found and what to do. */
-export function renderDiagnostic(diagnostic: Diagnostic): string {
+function renderDiagnostic(diagnostic: Diagnostic): string {
   const { file, line, column, severity, key } = diagnostic;
   const place = line > 0 ? `${file}:${line}:${column}` : file;
   const subject = key === '' ? '' : `${key}: `;

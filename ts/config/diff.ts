@@ -45,7 +45,7 @@ export function isEmptyDiff(diff: ConfigDiff): boolean {
   return [general, added, removed, changed].every((list) => list.length === 0);
 }
 
-/** One line per change, for the log and `warren reload`. */
+/** One line per change, for the log. */
 export function renderDiff(diff: ConfigDiff): string[] {
   const line = (key: string, { before, after }: Change) => `changed: ${key} ${before} -> ${after}`;
   return [

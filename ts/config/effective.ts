@@ -1,5 +1,5 @@
 /** The effective configuration as TOML: defaults filled in, secrets masked, in one stable order. */
-import type { Config } from './config.ts';
+import type { Config, Role } from './config.ts';
 import { clientFacts, type Fact, type SectionFacts, serverFacts } from './facts.ts';
 import { formatPath } from './key-path.ts';
 
@@ -13,7 +13,7 @@ export function renderEffective(config: Config): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
-function sectionBlocks(role: 'server' | 'client', facts: SectionFacts): string[] {
+function sectionBlocks(role: Role, facts: SectionFacts): string[] {
   const tables = new Map<string, string[]>([[role, []]]);
   for (const fact of facts.general) addLine(tables, role, fact);
   const blocks = [...tables].map(([name, lines]) => [`[${name}]`, ...lines].join('\n'));

@@ -10,11 +10,9 @@ import { checkShape } from './shape.ts';
 import { resolveTokens, type TokenSources } from './tokens.ts';
 
 /** What came of it: a configuration unless a problem is an error. */
-export interface Interpretation {
+interface Interpretation {
   readonly config: Config | undefined;
   readonly problems: readonly Problem[];
-  /** Token files that have a say. */
-  readonly files: readonly string[];
 }
 
 /** Checks everything, so that every problem is told at once, and builds if nothing is wrong. */
@@ -22,8 +20,8 @@ export function interpret(raw: RawTable, sources: TokenSources | undefined): Int
   const report = newReport();
   const file = checkShape(raw, report);
   checkMeaning(raw, report);
-  const { tokens, files } = resolveTokens(raw, sources, report);
+  const tokens = resolveTokens(raw, sources, report);
   const isUsable = report.problems.every(({ severity }) => severity === 'warning');
   const config = file !== undefined && isUsable ? buildConfig(file, tokens) : undefined;
-  return { config, problems: report.problems, files };
+  return { config, problems: report.problems };
 }

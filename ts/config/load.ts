@@ -14,8 +14,6 @@ import { parseToml, placeProblems } from './toml-text.ts';
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly Diagnostic[];
-  /** The configuration file's text; it holds secrets. */
-  readonly text: string;
   /** Over the content of `files`. */
   readonly hash: string;
   /** The configuration file and every token file, absolute. */
@@ -85,13 +83,7 @@ export function parseConfig(text: string, options: ParseOptions): LoadedConfig {
   const diagnostics = sortDiagnostics(placeProblems(result.problems, text, file));
   if (result.config === undefined) throw failure(diagnostics, contents);
   const files = [...contents.keys()];
-  return {
-    config: result.config,
-    warnings: diagnostics,
-    text,
-    hash: hashContents(contents),
-    files,
-  };
+  return { config: result.config, warnings: diagnostics, hash: hashContents(contents), files };
 }
 
 function failure(

@@ -21,7 +21,7 @@ const NAMED_APART: Readonly<Record<string, string>> = {
 const FILE_ONLY: ReadonlySet<string> = new Set(['token_file', 'default_token_file']);
 
 /** The option's name of a file's key. */
-export function optionName(key: string): string {
+function optionName(key: string): string {
   return NAMED_APART[key] ?? key.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 

@@ -2,13 +2,12 @@
  * Configuration from a caller's object instead of a file: the same keys in camelCase, the same
  * defaults and the same checks, by mapping onto the file's tables.
  */
-import type { ClientConfig, ServerConfig, ServiceType, TransportType } from './config.ts';
+import type { ClientConfig, Role, ServerConfig, ServiceType, TransportType } from './config.ts';
 import { ConfigError, type Problem, unplaced } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
 import { optionPath, speakOptions, toRaw } from './option-names.ts';
 import { newReport } from './report.ts';
 import { nodeAt } from './schema-walk.ts';
-import type { Role } from './transport-checks.ts';
 
 export interface TransportOptions {
   type: TransportType;

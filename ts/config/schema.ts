@@ -3,7 +3,7 @@
  * them.
  *
  * Shape only. What the values mean together is `checks.ts` and `transport-checks.ts`; unknown keys
- * are `unknown-keys.ts`, which walks these schemas. Each leaf's message says what is allowed there.
+ * are `shape.ts`, which walks these schemas. Each leaf's message says what is allowed there.
  */
 import * as v from 'valibot';
 import type { ServiceType, TransportType } from './config.ts';
@@ -18,11 +18,11 @@ interface ServiceTable {
   readonly nodelay?: Maybe<boolean>;
 }
 
-export interface ServerServiceTable extends ServiceTable {
+interface ServerServiceTable extends ServiceTable {
   readonly bind_addr: string;
 }
 
-export interface ClientServiceTable extends ServiceTable {
+interface ClientServiceTable extends ServiceTable {
   readonly local_addr: string;
   readonly retry_interval?: Maybe<bigint>;
   readonly prefer_ipv6?: Maybe<boolean>;

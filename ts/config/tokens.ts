@@ -3,10 +3,10 @@
  * the section's default. Beyond rathole are only `"${NAME}"` and the `_file` keys.
  */
 import { dirname, resolve } from 'node:path';
+import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
 import { ownValue, type RawTable, type Report, servicesOf, tableOf, textOf } from './report.ts';
 import { Secret } from './secret.ts';
-import type { Role } from './transport-checks.ts';
 
 /**
  * What tokens may be read from. A caller's options have no sources: there a token is what it says.
@@ -25,8 +25,6 @@ export type ResolvedTokens = Readonly<Record<Role, ReadonlyMap<string, Secret>>>
 interface Context {
   readonly sources: TokenSources | undefined;
   readonly report: Report;
-  /** Every token file that was named, whether or not it could be read. */
-  readonly files: Set<string>;
 }
 
 /** Resolves every token; reports services that have none. */
@@ -34,13 +32,12 @@ export function resolveTokens(
   raw: RawTable,
   sources: TokenSources | undefined,
   report: Report,
-): { tokens: ResolvedTokens; files: string[] } {
-  const context: Context = { sources, report, files: new Set() };
-  const tokens = {
+): ResolvedTokens {
+  const context: Context = { sources, report };
+  return {
     server: sectionTokens(raw, 'server', context),
     client: sectionTokens(raw, 'client', context),
   };
-  return { tokens, files: [...context.files] };
 }
 
 function sectionTokens(raw: RawTable, role: Role, context: Context): Map<string, Secret> {
@@ -123,7 +120,6 @@ function fromFile(text: string | undefined, path: KeyPath, context: Context): st
   // Of another type than string: reported with the shape.
   if (text === undefined || sources === undefined) return undefined;
   const file = resolve(dirname(sources.file), text);
-  context.files.add(file);
   try {
     return sources.readFile(file).replace(/\r?\n$/, '');
   } catch (error) {

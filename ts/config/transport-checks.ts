@@ -1,11 +1,10 @@
 /** What the `transport` table must hold for the transport it selects to work at all. */
+import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
 import { isNoiseKey, NOISE_PATTERN_ALLOWED, parseNoisePattern } from './noise-pattern.ts';
 import { maskProxyText, parseProxy } from './proxy.ts';
 import { ownValue, type RawTable, type Report, tableOf, textOf } from './report.ts';
 import { DEFAULT_NOISE_PATTERN } from './schema.ts';
-
-export type Role = 'server' | 'client';
 
 /** Checks one section's transport. Tables of transports that are not selected mean nothing. */
 export function checkTransport(role: Role, section: RawTable, report: Report): void {

@@ -5,7 +5,7 @@
  */
 import { createCipheriv, createHash } from 'node:crypto';
 
-export const BLOB_BLOCK_BYTES = 262_144;
+const BLOB_BLOCK_BYTES = 262_144;
 
 const KEY = Buffer.alloc(16, 'warren');
 const START = Buffer.alloc(16);
