@@ -5,7 +5,7 @@
  */
 import { watch } from 'node:fs';
 import { basename } from 'node:path';
-import { directoriesOf, directoryIdentity, statText } from './watch-links.ts';
+import { directoriesOf, directoryIdentity, MISSING, statText } from './watch-links.ts';
 
 /** A watch that can be closed. */
 export interface DirectoryWatch {
@@ -43,75 +43,85 @@ const watchWithNode: WatchDirectory = (directory, onEvent, onError) => {
 
 /** Watches the directories of all files and of the links on their way. */
 export function watchFiles(options: FileWatchOptions): FileWatch {
-  const { onEvent, pollMs, watchDirectory = watchWithNode } = options;
-  let files = options.files;
-  let isClosed = false;
-  let poll: NodeJS.Timeout | undefined;
-  let polled = '';
-  const watches = new Map<string, DirectoryWatch>();
-  // A log written into the same directory must not wake anybody.
-  let names: ReadonlySet<string> = new Set();
-  const onName = (name: string | null) => {
-    if (name === null || names.has(name)) onEvent();
-  };
+  return new DirectoriesWatch(options);
+}
 
-  const stats = () => files.map(statText).join('\n');
+class DirectoriesWatch implements FileWatch {
+  readonly #options: FileWatchOptions;
+  readonly #watchDirectory: WatchDirectory;
+  /** By the directory's identity: another one under the same name is another watch. */
+  readonly #watches = new Map<string, DirectoryWatch>();
+  #files: readonly string[];
+  /** A log written into the same directory must not wake anybody. */
+  #names: ReadonlySet<string> = new Set();
+  #poll: NodeJS.Timeout | undefined;
+  #polled = '';
+  #isClosed = false;
 
-  // EMFILE, ENOSPC (the inotify limit), or a file system without events: look now and then instead.
-  const startPolling = () => {
-    if (isClosed || poll !== undefined) return;
-    polled = stats();
-    poll = setInterval(() => {
-      const now = stats();
-      if (now === polled) return;
-      polled = now;
-      onEvent();
-    }, pollMs);
-  };
+  constructor(options: FileWatchOptions) {
+    this.#options = options;
+    this.#watchDirectory = options.watchDirectory ?? watchWithNode;
+    this.#files = options.files;
+    this.refresh();
+  }
 
-  const addWatch = (directory: string, identity: string) => {
-    try {
-      const onError = () => {
-        watches.get(identity)?.close();
-        watches.delete(identity);
-        startPolling();
-      };
-      watches.set(identity, watchDirectory(directory, onName, onError));
-    } catch {
-      startPolling();
-    }
-  };
-
-  const refresh = (newFiles: readonly string[] = files) => {
-    if (isClosed) return;
-    files = newFiles;
+  refresh(files: readonly string[] = this.#files): void {
+    if (this.#isClosed) return;
+    this.#files = files;
     const entries = files.flatMap((file) => [...directoriesOf(file)]);
     // A directory that is itself moved or deleted gives its own name.
-    names = new Set(entries.flatMap(([directory, inner]) => [basename(directory), ...inner]));
+    this.#names = new Set(entries.flatMap(([directory, inner]) => [basename(directory), ...inner]));
     const wanted = new Map(entries.map(([path]) => [directoryIdentity(path), path]));
-    for (const [identity, watcher] of watches) {
-      if (wanted.has(identity)) continue;
-      watcher.close();
-      watches.delete(identity);
+    for (const identity of this.#watches.keys()) {
+      if (!wanted.has(identity)) this.#dropWatch(identity);
     }
-    let added = false;
+    const before = this.#watches.size;
     for (const [identity, directory] of wanted) {
-      if (identity === 'missing' || watches.has(identity)) continue;
-      addWatch(directory, identity);
-      added ||= watches.has(identity);
+      if (identity !== MISSING && !this.#watches.has(identity)) this.#addWatch(directory, identity);
     }
     // Between the change and the new watch something may have happened that no watch saw.
-    if (added) onEvent();
-  };
+    if (this.#watches.size > before) this.#options.onEvent();
+  }
 
-  refresh();
-  return {
-    refresh,
-    close() {
-      isClosed = true;
-      clearInterval(poll);
-      for (const watcher of watches.values()) watcher.close();
-      watches.clear();
-    },
-  };
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#poll);
+    for (const identity of this.#watches.keys()) this.#dropWatch(identity);
+  }
+
+  #addWatch(directory: string, identity: string): void {
+    const onName = (name: string | null): void => {
+      if (name === null || this.#names.has(name)) this.#options.onEvent();
+    };
+    const onError = (): void => {
+      this.#dropWatch(identity);
+      this.#startPolling();
+    };
+    try {
+      this.#watches.set(identity, this.#watchDirectory(directory, onName, onError));
+    } catch {
+      this.#startPolling();
+    }
+  }
+
+  #dropWatch(identity: string): void {
+    this.#watches.get(identity)?.close();
+    this.#watches.delete(identity);
+  }
+
+  /** EMFILE, ENOSPC (the inotify limit), or a file system without events: look now and then. */
+  #startPolling(): void {
+    if (this.#isClosed || this.#poll !== undefined) return;
+    this.#polled = this.#stats();
+    this.#poll = setInterval(() => {
+      const now = this.#stats();
+      if (now === this.#polled) return;
+      this.#polled = now;
+      this.#options.onEvent();
+    }, this.#options.pollMs);
+  }
+
+  #stats(): string {
+    return this.#files.map(statText).join('\n');
+  }
 }

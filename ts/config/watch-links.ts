@@ -5,6 +5,9 @@ import { dirname, join, parse, resolve, sep } from 'node:path';
 /** Links followed before the chain is taken for a circle; Linux gives up at 40. */
 const MAX_LINKS = 40;
 
+/** What stands for a file or directory that is not there. */
+export const MISSING = 'missing';
+
 /**
  * The directories whose entries decide what a path leads to, each with the names that matter in it:
  * the file's own, and that of every symbolic link on the way. Kubernetes swaps `..data` in the
@@ -68,7 +71,7 @@ export function statText(path: string): string {
     const kind = stat.isDirectory() ? 'd' : 'f';
     return `${kind} ${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
   } catch {
-    return 'missing';
+    return MISSING;
   }
 }
 
@@ -78,6 +81,6 @@ export function directoryIdentity(path: string): string {
     const stat = statSync(path, { bigint: true });
     return `${dirname(path)} ${path} ${stat.dev} ${stat.ino}`;
   } catch {
-    return 'missing';
+    return MISSING;
   }
 }

@@ -9,7 +9,7 @@
 import { resolve } from 'node:path';
 import { ConfigError, wholeFile } from './diagnostics.ts';
 import { type Env, hashContents, type LoadedConfig, loadConfig, readTextFile } from './load.ts';
-import { type WatchDirectory, watchFiles } from './watch-files.ts';
+import { type FileWatch, type WatchDirectory, watchFiles } from './watch-files.ts';
 
 export interface WatchOptions {
   /** `LoadedConfig.files` of the configuration in use. */
@@ -40,75 +40,94 @@ const DEFAULT_DEBOUNCE_MS = 200;
 
 /** Watches a configuration file. Never throws: what cannot be read is told as a `ConfigError`. */
 export function watchConfig(path: string, options: WatchOptions): ConfigWatch {
-  const { debounceMs = DEFAULT_DEBOUNCE_MS, env = process.env, onChange, onError } = options;
-  let files = [...new Set([resolve(path), ...options.files])];
-  // What was told last, or is in use.
-  let known = options.hash ?? currentHash(files);
-  // What the last look saw, and in how many looks it was the same.
-  let seen = known;
-  let sightings = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
+  return new SettlingWatch(path, options);
+}
 
-  const settle = () => {
-    timer ??= isClosed ? undefined : setTimeout(look, debounceMs);
-  };
+class SettlingWatch implements ConfigWatch {
+  readonly #path: string;
+  readonly #options: WatchOptions;
+  readonly #debounceMs: number;
+  readonly #watcher: FileWatch;
+  #files: readonly string[];
+  /** Hash of what was told last, or is in use. */
+  #known: string;
+  /** Hash of what the last look saw, and in how many looks it was the same. */
+  #seen: string;
+  #sightings = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
-  const look = () => {
-    timer = undefined;
-    watcher.refresh();
-    const now = currentHash(files);
-    sightings = now === seen ? sightings + 1 : 1;
-    seen = now;
-    if (now === known) return;
-    if (sightings < 2) settle();
-    else report(sightings < 3);
-  };
+  constructor(path: string, options: WatchOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.#debounceMs = options.debounceMs ?? DEFAULT_DEBOUNCE_MS;
+    this.#files = [...new Set([resolve(path), ...options.files])];
+    this.#known = options.hash ?? currentHash(this.#files);
+    this.#seen = this.#known;
+    this.#watcher = watchFiles({
+      files: this.#files,
+      onEvent: () => this.#settle(),
+      pollMs: Math.max(this.#debounceMs, Math.min(POLL_MS, this.#debounceMs * 5)),
+      watchDirectory: options.watchDirectory,
+    });
+    // Something may have changed between loading and now.
+    this.#settle();
+  }
+
+  poke(): void {
+    if (this.#isClosed) return;
+    this.#watcher.refresh();
+    this.#seen = currentHash(this.#files);
+    if (this.#seen !== this.#known) this.#report(false);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#watcher.close();
+  }
+
+  /** Looks when the content had time to stay the same. */
+  #settle(): void {
+    if (this.#isClosed) return;
+    this.#timer ??= setTimeout(() => this.#look(), this.#debounceMs);
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    this.#watcher.refresh();
+    const now = currentHash(this.#files);
+    this.#sightings = now === this.#seen ? this.#sightings + 1 : 1;
+    this.#seen = now;
+    if (now === this.#known) return;
+    if (this.#sightings < 2) this.#settle();
+    else this.#report(this.#sightings < 3);
+  }
 
   /**
    * Tells of the content; an unusable one may be half written, so a patient call waits once more.
    */
-  const report = (isPatient: boolean) => {
-    const result = tryLoad(path, env, files);
-    if (result.hash !== seen && isPatient) return settle();
-    if (result instanceof ConfigError && isPatient) return settle();
-    follow(result);
+  #report(isPatient: boolean): void {
+    const { env = process.env, onChange, onError } = this.#options;
+    const result = tryLoad(this.#path, env, this.#files);
+    const isUnsure = result.hash !== this.#seen || result instanceof ConfigError;
+    if (isPatient && isUnsure) {
+      this.#settle();
+      return;
+    }
+    this.#follow(result);
     if (result instanceof ConfigError) onError?.(result);
     else onChange(result);
-  };
+  }
 
-  const follow = (result: LoadedConfig | ConfigError) => {
-    files = [...result.files];
-    known = result.hash;
-    seen = known;
-    sightings = 0;
-    watcher.refresh(files);
-  };
-
-  const watcher = watchFiles({
-    files,
-    onEvent: settle,
-    pollMs: Math.max(debounceMs, Math.min(POLL_MS, debounceMs * 5)),
-    watchDirectory: options.watchDirectory,
-  });
-
-  // Something may have changed between loading and now.
-  settle();
-
-  return {
-    poke() {
-      if (isClosed) return;
-      watcher.refresh();
-      seen = currentHash(files);
-      if (seen !== known) report(false);
-    },
-    close() {
-      isClosed = true;
-      clearTimeout(timer);
-      timer = undefined;
-      watcher.close();
-    },
-  };
+  #follow({ files, hash }: LoadedConfig | ConfigError): void {
+    this.#files = [...files];
+    this.#known = hash;
+    this.#seen = hash;
+    this.#sightings = 0;
+    this.#watcher.refresh(this.#files);
+  }
 }
 
 function tryLoad(path: string, env: Env, files: readonly string[]): LoadedConfig | ConfigError {
