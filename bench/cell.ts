@@ -8,7 +8,9 @@ import type { Cell, Row } from './row.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** Cores that other programs may use before a run counts as disturbed. */
-const DISTURBANCE = 0.3;
+const DISTURBANCE_CORES = 0.3;
+/** In less time the 10 ms ticks of /proc/stat say nothing. */
+const JUDGED_FROM_NS = 200_000_000;
 const RETRY_AFTER_MS = 300;
 /** Closing what the last run left open is not the next run's cost. */
 const CALM_MS = 40;
@@ -73,7 +75,6 @@ async function runOnce(row: Row, tunnel: Tunnel, sink: Sink, seconds: number): P
     loaderSeconds * 1e9 +
     (runner.user + runner.system) * 1e3;
   const others = Math.max(0, (readMachineBusyNs() - before.busy - known) / elapsed);
-  // Too short a time for the 10 ms ticks of /proc/stat to say anything.
-  const disturbed = elapsed > 2e8 && others > DISTURBANCE;
+  const disturbed = elapsed > JUDGED_FROM_NS && others > DISTURBANCE_CORES;
   return { sample, others, disturbed };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readTcpBuffersKib } from './measure.ts';
 import type { Row } from './row.ts';
 
-const HELD = 1000;
+const HELD_CONNECTIONS = 1000;
 const SLOW_READERS = 20;
 const SAMPLE_EVERY_MS = 100;
 /** What connections allocate when they come up has been allocated then. */
@@ -75,7 +75,7 @@ export const held: Row = {
   metrics: [
     {
       key: 'perConnection',
-      title: `${HELD} held: private dirty KiB per connection, server + client`,
+      title: `${HELD_CONNECTIONS} held: private dirty KiB per connection, server + client`,
       better: 'less',
     },
     { key: 'rss', title: '  RSS MiB', better: 'less' },
@@ -88,7 +88,7 @@ export const held: Row = {
       during = cell.memory();
     };
     let looked: Promise<void> | undefined;
-    const flags = { connect: cell.tcpAddr, count: HELD, seconds: 0.4 };
+    const flags = { connect: cell.tcpAddr, count: HELD_CONNECTIONS, seconds: 0.4 };
     const { lost } = await cell.load('hold', flags, (line) => {
       if ('held' in line.numbers) looked = look();
     });
@@ -96,7 +96,7 @@ export const held: Row = {
     if (lost !== 0) throw new Error(`${lost} held connections were lost`);
     if (!cell.relayed) return {};
     return {
-      perConnection: (during.privateDirtyKib - before.privateDirtyKib) / HELD,
+      perConnection: (during.privateDirtyKib - before.privateDirtyKib) / HELD_CONNECTIONS,
       rss: during.rssKib / 1024,
       peakRss: during.peakRssKib / 1024,
     };

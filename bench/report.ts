@@ -24,9 +24,9 @@ export interface Document {
 
 const OURS = 'warren';
 const BASELINE = 'direct';
-const TITLE_WIDTH = 60;
-const VALUE_WIDTH = 22;
-const RATIO_WIDTH = 15;
+const TITLE_COLUMNS = 60;
+const VALUE_COLUMNS = 22;
+const RATIO_COLUMNS = 15;
 
 export function printReport(document: Document): void {
   const lines = [...header(document), '', ...table(document), '', ...notes(document)];
@@ -70,9 +70,9 @@ function table(document: Document): string[] {
     : [];
   const line = (title: string, values: readonly string[], ratios: readonly string[]): string =>
     [
-      title.padEnd(TITLE_WIDTH),
-      ...values.map((value) => value.padStart(VALUE_WIDTH)),
-      ...ratios.map((value) => value.padStart(RATIO_WIDTH)),
+      title.padEnd(TITLE_COLUMNS),
+      ...values.map((value) => value.padStart(VALUE_COLUMNS)),
+      ...ratios.map((value) => value.padStart(RATIO_COLUMNS)),
     ].join('');
   const body = document.rows.flatMap((row) =>
     rowMetrics(row).map((metric) => {

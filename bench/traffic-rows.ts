@@ -2,7 +2,7 @@
 
 import type { Row } from './row.ts';
 
-const BURST = 1500;
+const BURST_VISITORS = 1500;
 
 export function bulk(direction: 'up' | 'down', streams: number): Row {
   const name = `bulk-${direction}-${streams}`;
@@ -84,10 +84,10 @@ export const burst: Row = {
   name: 'burst',
   repeatable: true,
   metrics: [
-    { key: 'paired', title: `burst of ${BURST} visitors: paired`, better: 'more' },
+    { key: 'paired', title: `burst of ${BURST_VISITORS} visitors: paired`, better: 'more' },
     { key: 'last_ms', title: '  last answer after ms', better: 'less' },
   ],
-  run: (cell) => cell.load('burst', { connect: cell.tcpAddr, count: BURST }),
+  run: (cell) => cell.load('burst', { connect: cell.tcpAddr, count: BURST_VISITORS }),
 };
 
 export const udp: Row = {

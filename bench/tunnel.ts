@@ -7,7 +7,7 @@ import type { Peer } from './peers.ts';
 import { Daemon, echoes, freePort, listens, removeDirectory, scratchDirectory } from './process.ts';
 
 const START_LIMIT_MS = 15_000;
-const LOG_TAIL = 400;
+const LOG_TAIL_LETTERS = 400;
 
 /** Where visitors go, and the processes that carry them; none for `direct`. */
 export interface Tunnel {
@@ -57,7 +57,7 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
   };
   const tails = (): string =>
     daemons
-      .map((daemon) => daemon.output.slice(-LOG_TAIL))
+      .map((daemon) => daemon.output.slice(-LOG_TAIL_LETTERS))
       .join('\n')
       .trim();
   try {

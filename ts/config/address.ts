@@ -6,6 +6,8 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { HostPort } from './config.ts';
 import { quote } from './key-path.ts';
 
+const MAX_PORT = 65_535;
+
 /** The address, or one sentence saying why the text is none. */
 export type AddressResult =
   | { readonly ok: true; readonly address: HostPort }
@@ -29,7 +31,7 @@ export function parseAddress(text: string): AddressResult {
   if (!/^\+?\d+$/.test(portText))
     return refuse(`has a port that is not a number: ${quote(portText)}`);
   const port = Number(portText);
-  if (port > 65535) return refuse(`has port ${port}, above 65535`);
+  if (port > MAX_PORT) return refuse(`has port ${port}, above ${MAX_PORT}`);
   return { ok: true, address: { host: host.host, port } };
 }
 

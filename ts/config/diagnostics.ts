@@ -9,6 +9,9 @@ import { WarrenError } from '../errors.ts';
 import { formatPath, isSecretPath, type KeyPath, quote } from './key-path.ts';
 import { SECRET_MASK } from './secret.ts';
 
+/** A found value is quoted up to here. */
+const FOUND_MAX_LETTERS = 80;
+
 export type Severity = 'error' | 'warning';
 
 /** One finding of a check. */
@@ -119,7 +122,7 @@ export function kindOf(value: unknown): string {
 }
 
 function clip(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return text.length > FOUND_MAX_LETTERS ? `${text.slice(0, FOUND_MAX_LETTERS)}…` : text;
 }
 
 /** Places a problem in a text-less source, such as a caller's options. */

@@ -10,7 +10,7 @@ import { leafPaths, nodeAt } from './schema-walk.ts';
 import { SECRET_MASK } from './secret.ts';
 import type { Span } from './toml-scan.ts';
 
-const MAX_WIDTH = 120;
+const MAX_COLUMNS = 120;
 
 /** The line holding `offset` of a valid TOML text. */
 export function excerptOf(text: string, locations: Locations, offset: number): string {
@@ -92,10 +92,10 @@ function lineAt(text: string, offset: number): Span {
 
 function frame(lineNumber: number, line: string, caret: number): string {
   // A very long line is shown around the caret.
-  const from = Math.max(0, caret - MAX_WIDTH / 2);
+  const from = Math.max(0, caret - MAX_COLUMNS / 2);
   // A broken text may hold terminal escapes; each control character becomes one visible one.
   const shown = line
-    .slice(from, from + MAX_WIDTH)
+    .slice(from, from + MAX_COLUMNS)
     .replaceAll(/[^\P{C}\t]/gu, '·')
     .trimEnd();
   // Tabs stay tabs so that the caret stands where the terminal puts the character.

@@ -18,6 +18,11 @@ import {
   startCursor,
 } from './toml-scan.ts';
 
+/**
+ * smol-toml refuses deeper nesting; this only keeps a text that is no TOML from using up the stack.
+ */
+const MAX_NESTING_LEVELS = 1_100;
+
 /** A place as an editor counts it, both from 1. */
 export interface Position {
   readonly line: number;
@@ -180,9 +185,7 @@ function walkValue(walk: Walk, path: KeyPath): void {
 function walkContainer(walk: Walk, path: KeyPath, close: string): void {
   const { cursor } = walk;
   cursor.at += 1;
-  // smol-toml refuses deeper nesting; this only keeps a text that is no TOML from using up the
-  // stack.
-  if (path.length > 1100) return;
+  if (path.length > MAX_NESTING_LEVELS) return;
   for (let index = 0; ; index += 1) {
     skipVoid(cursor);
     if (cursor.text[cursor.at] === close) break;

@@ -1,9 +1,11 @@
 /** "Did you mean": the nearest of a few known words by edit distance. */
 
+/** A key longer than this is no typing slip, and the distance is quadratic. */
+const MAX_WORD_LETTERS = 64;
+
 /** The nearest candidate, or undefined when none is near enough to be what was meant. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
-  // A key of thousands of letters is no typing slip, and the distance is quadratic.
-  if (word.length > 64) return undefined;
+  if (word.length > MAX_WORD_LETTERS) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {

@@ -2,10 +2,10 @@
  * How the demo talks: one aligned line per step, rewritten while it runs where a person is looking.
  */
 
-const NAME_WIDTH = 16;
-const TIME_WIDTH = 9;
-const MAX_WIDTH = 110;
-const FALLBACK_WIDTH = 96;
+const NAME_COLUMNS = 16;
+const TIME_COLUMNS = 9;
+const MAX_COLUMNS = 110;
+const FALLBACK_COLUMNS = 96;
 const PROGRESS_MS = 100;
 
 const GREEN = '\u001b[32m';
@@ -60,7 +60,7 @@ export class Terminal {
     this.#write = write;
     this.#isLive = isTerminal && env.TERM !== 'dumb';
     this.#colour = this.#isLive && (env.NO_COLOR ?? '') === '';
-    this.#width = Math.min(columns ?? FALLBACK_WIDTH, MAX_WIDTH);
+    this.#width = Math.min(columns ?? FALLBACK_COLUMNS, MAX_COLUMNS);
     this.#unicode = speaksUnicode(env);
   }
 
@@ -83,7 +83,7 @@ export class Terminal {
       if (!this.#isLive || performance.now() - shown < PROGRESS_MS) return;
       shown = performance.now();
       // Never wider than the screen: a line that wraps cannot be rewritten.
-      const text = `  ${this.#unicode ? '…' : '.'} ${name.padEnd(NAME_WIDTH)} ${detail}`;
+      const text = `  ${this.#unicode ? '…' : '.'} ${name.padEnd(NAME_COLUMNS)} ${detail}`;
       this.#write(REWRITE + text.slice(0, this.#width - 1));
     };
     const end = (colour: string, mark: string, detail: string): void => {
@@ -101,9 +101,9 @@ export class Terminal {
 
   #row(mark: string, markWidth: number, name: string, detail: string, time: string): string {
     const text = this.#unicode ? detail : toAscii(detail);
-    const head = `  ${mark} ${name.padEnd(NAME_WIDTH + 1 - markWidth)} ${text}`;
+    const head = `  ${mark} ${name.padEnd(NAME_COLUMNS + 1 - markWidth)} ${text}`;
     const used = head.length - mark.length + markWidth;
-    const gap = Math.max(this.#width - used, TIME_WIDTH + 1);
+    const gap = Math.max(this.#width - used, TIME_COLUMNS + 1);
     return head + this.#paint(DIM, time.padStart(gap));
   }
 
