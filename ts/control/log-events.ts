@@ -56,18 +56,12 @@ function logEvent(log: Logger, sampler: LogSampler, event: EngineEvent): void {
       sampler.warn(fields, 'tunnel connection rejected');
       return;
     }
-    case 'visitor_refused': {
-      const { service, reason, error, count } = event;
-      const fields = { service, reason, error, count, why: REASONS[reason].text };
-      sampler[levelOf(reason)](fields, 'visitor not served');
+    case 'visitor_refused':
+      sampler[levelOf(event.reason)](endFields(event), 'visitor not served');
       return;
-    }
-    case 'channel_failed': {
-      const { service, reason, error, count } = event;
-      const fields = { service, reason, error, count, why: REASONS[reason].text };
-      sampler[channelLevelOf(reason)](fields, 'data channel ended unused');
+    case 'channel_failed':
+      sampler[channelLevelOf(event.reason)](endFields(event), 'data channel ended unused');
       return;
-    }
     case 'accept_failed': {
       const { address, error } = event;
       sampler.error({ address, error, hint: acceptHint(error) }, 'accept failed, will retry');
@@ -90,6 +84,11 @@ function levelOf(reason: EndReason): 'debug' | 'warn' {
 /** The pool replaces a stale channel by itself and nobody was harmed: no reason to warn. */
 function channelLevelOf(reason: EndReason): 'debug' | 'warn' {
   return reason === 'stale_channel' ? 'debug' : levelOf(reason);
+}
+
+function endFields(event: Extract<EngineEvent, { service: string; count: number }>): object {
+  const { service, reason, error, count } = event;
+  return { service, reason, error, count, why: REASONS[reason].text };
 }
 
 function bindFailedFields(event: Extract<EngineEvent, { type: 'bind_failed' }>): object {
