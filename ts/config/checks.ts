@@ -99,7 +99,10 @@ function checkKeepalive(tcp: RawTable, path: KeyPath, report: Report): void {
   const value = integerOf(tcp, String(path.at(-1)));
   if (value === 0n) {
     report.warn(path, value, {
-      message: 'the system refuses 0; its own default is used',
+      message:
+        path.at(-1) === 'keepalive_secs'
+          ? 'no TCP keepalive at all: a connection that dies in silence is noticed late'
+          : 'the system refuses 0; its own default is used',
       allowed: `1 to ${MAX_KEEPALIVE_SECS}`,
       remedy: 'leave it out for the default',
     });

@@ -72,7 +72,7 @@ function checkNoise(role: Role, transport: RawTable, path: KeyPath, report: Repo
     report.error([...table, key], value, {
       message: 'not a Noise key',
       allowed: '32 bytes in Base64: 43 letters and an optional =',
-      remedy: 'make a pair of keys with `warren --genkey`',
+      remedy: 'make a pair of keys, for example with `rathole --genkey`',
     });
   }
   const given = ownValue(noise, 'pattern');
@@ -104,7 +104,7 @@ function checkNoiseKeys(
       message: `missing key: this pattern needs the ${peer}’s public key`,
       found: 'no such key',
       allowed: 'a string, 32 bytes in Base64',
-      remedy: `add the public key that \`warren --genkey\` printed for the ${peer}`,
+      remedy: `add the ${peer}’s public key; \`rathole --genkey\` makes a pair`,
     });
   }
   const peerMustKnowUs =
@@ -114,7 +114,7 @@ function checkNoiseKeys(
       message: `missing key: a random one is made at each start, which no ${peer} can know`,
       found: 'no such key',
       allowed: 'a string, 32 bytes in Base64',
-      remedy: `make a pair with \`warren --genkey\` and give the ${peer} the public key`,
+      remedy: `make a pair, for example with \`rathole --genkey\`, and give the ${peer} the public key`,
     });
   }
 }
