@@ -8,7 +8,7 @@ export interface Limits {
   readonly handshakeTimeoutMs: number;
   /** Tunnel connections that have not yet shown a session key or a token, all together. */
   readonly unauthenticatedTotal: number;
-  /** The same, from one address. Channels that we asked that address for do not count. */
+  /** The same, from one IPv4 address or IPv6 /64. Channels that we asked that address for do not count. */
   readonly unauthenticatedPerAddress: number;
   /** Channels kept ready per tcp service: at least, and at most when demand is high. */
   readonly poolFloor: number;
@@ -40,6 +40,8 @@ export interface Limits {
   /** A client's channels that wait for a start when their session ends are kept this long. */
   readonly orphanGraceMs: number;
   readonly udpIdleMs: number;
+  /** A UDP visitor that has sent nothing for this long is sent nothing more (W24). */
+  readonly udpUnheardMs: number;
   /** UDP visitors of one service that are remembered; beyond, the least recent one goes (W25). */
   readonly udpSessions: number;
   /** Bytes that may wait in one udp data channel; beyond, datagrams are dropped and counted. */
@@ -73,6 +75,7 @@ export const DEFAULT_LIMITS: Limits = {
   halfCloseIdleMs: 300_000,
   orphanGraceMs: 2_000,
   udpIdleMs: 60_000,
+  udpUnheardMs: 300_000,
   udpSessions: 4_096,
   udpBacklogBytes: 1_048_576,
   udpPendingBytes: 1_048_576,

@@ -24,7 +24,7 @@ export const NAME = 'service';
 
 export const TRANSPORT: TransportSpec = {
   type: 'tcp',
-  tcp: { nodelay: true, keepaliveSecs: 20, keepaliveIntervalSecs: 8, proxy: undefined },
+  tcp: { nodelay: true, keepaliveMs: 20000, keepaliveIntervalMs: 8000 },
 };
 
 /** An engine and all that it has reported. */

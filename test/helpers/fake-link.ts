@@ -66,7 +66,7 @@ export class FakeLink implements Link {
     this.calls.push(`nodelay ${on}`);
   }
 
-  reuseBuffers(): void {}
+  readLarge(): void {}
 
   // -- the peer -----------------------------------------------------------------------------------
 

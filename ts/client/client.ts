@@ -55,10 +55,10 @@ export class Client implements AsyncDisposable {
   }
 
   /** As `Server.reload`. @throws WARREN_E_STATE */
-  reload(config: ClientConfig | ClientOptions): Promise<void> {
+  async reload(config: ClientConfig | ClientOptions): Promise<void> {
     const next = isChecked(config) ? config : clientConfig(config);
     this.#requireEngine();
-    return this.#role.inTurn(async () => this.#reload(next));
+    await this.#role.inTurn(async () => this.#reload(next));
   }
 
   async close(options: CloseOptions): Promise<void> {

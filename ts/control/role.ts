@@ -13,7 +13,10 @@ export interface RoleOptions {
   /** One log line per visitor connection. */
   readonly accessLog?: boolean;
   readonly limits?: Partial<Limits>;
-  /** An engine of the caller's; it is closed with the role. By default one is selected. */
+  /**
+   * An engine of the caller's, with limits and events of its own; it is closed with the role. By
+   * default one is selected.
+   */
   readonly engine?: Engine;
 }
 

@@ -72,5 +72,10 @@ export function transportSpec(
       'transport.tcp.proxy is not built in this version of warren: remove it to connect directly',
     );
   }
-  return { type: 'tcp', tcp: transport.tcp };
+  const { nodelay, keepaliveSecs, keepaliveIntervalSecs } = transport.tcp;
+  const keepaliveMs = keepaliveSecs * 1_000;
+  return {
+    type: 'tcp',
+    tcp: { nodelay, keepaliveMs, keepaliveIntervalMs: keepaliveIntervalSecs * 1_000 },
+  };
 }

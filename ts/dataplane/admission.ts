@@ -3,7 +3,9 @@
  * W1, W2, W14). Channels that we asked a client for do not count against its address, or a burst of
  * visitors would be refused as an attack.
  */
+import net from 'node:net';
 import type { Limits } from '../limits.ts';
+import { addressBytes } from '../protocol/udp-frame.ts';
 
 type Verdict = 'admitted' | 'limit_total' | 'limit_address';
 
@@ -23,7 +25,8 @@ export class Admission {
   }
 
   /** An admitted connection MUST be given back by `leave`, once. */
-  enter(address: string): Verdict {
+  enter(host: string): Verdict {
+    const address = networkOf(host);
     const ofAddress = this.#perAddress.get(address) ?? 0;
     const expected = this.#expected.get(address) ?? 0;
     if (this.#total >= this.#limits.unauthenticatedTotal + this.#expectedTotal) {
@@ -35,15 +38,15 @@ export class Admission {
     return 'admitted';
   }
 
-  leave(address: string): void {
+  leave(host: string): void {
     this.#total -= 1;
-    add(this.#perAddress, address, -1);
+    add(this.#perAddress, networkOf(host), -1);
   }
 
   /** `change` more (or fewer) channels are on their way from that address. */
-  expect(address: string, change: number): void {
+  expect(host: string, change: number): void {
     this.#expectedTotal += change;
-    add(this.#expected, address, change);
+    add(this.#expected, networkOf(host), change);
   }
 }
 
@@ -51,4 +54,9 @@ function add(counts: Map<string, number>, key: string, change: number): void {
   const value = (counts.get(key) ?? 0) + change;
   if (value > 0) counts.set(key, value);
   else counts.delete(key);
+}
+
+/** Who counts as one: an IPv4 address, or an IPv6 /64, which one host can use all of. */
+function networkOf(host: string): string {
+  return net.isIPv6(host) ? addressBytes(host).toString('hex', 0, 8) : host;
 }

@@ -30,7 +30,8 @@ export class ChannelDialer {
   readonly #options: ChannelDialerOptions;
   readonly #abort = new AbortController();
   #running = 0;
-  #waiting = 0;
+  /** When each dial that waits was requested, oldest first. */
+  #waiting: number[] = [];
 
   constructor(options: ChannelDialerOptions) {
     this.#options = options;
@@ -38,46 +39,61 @@ export class ChannelDialer {
     setMaxListeners(0, this.#abort.signal);
   }
 
+  /** Channels that are being dialled or wait to be. */
+  get outstanding(): number {
+    return this.#running + this.#waiting.length;
+  }
+
   create(count: number): void {
     const { dialsWaiting } = this.#options.limits;
-    const room = dialsWaiting - this.#waiting;
-    for (let i = room; i < count; i++) {
-      this.#options.failed('dial_limit', `more than ${dialsWaiting} channels are waiting`);
+    const now = performance.now();
+    for (let i = 0; i < count; i++) {
+      if (this.#waiting.length < dialsWaiting) this.#waiting.push(now);
+      else this.#options.failed('dial_limit', `more than ${dialsWaiting} channels are waiting`);
     }
-    this.#waiting += Math.min(count, room);
     this.#next();
   }
 
   /** Gives up everything that is not open yet. */
   close(): void {
-    this.#waiting = 0;
+    this.#waiting = [];
     this.#abort.abort();
   }
 
   #next(): void {
-    while (this.#running < this.#options.limits.dialsAtOnce && this.#waiting > 0) {
+    const { limits, failed } = this.#options;
+    while (this.#running < limits.dialsAtOnce) {
+      const requestedAt = this.#waiting.shift();
+      if (requestedAt === undefined) return;
+      const giveUpAt = requestedAt + limits.dialRetryMs;
+      // By now the server has asked for another one.
+      if (giveUpAt <= performance.now()) {
+        failed('dial_failed', 'waited too long behind other dials');
+        continue;
+      }
       this.#running += 1;
-      this.#waiting -= 1;
-      void this.#open().finally(() => {
+      void this.#open(giveUpAt).finally(() => {
         this.#running -= 1;
         this.#next();
       });
     }
   }
 
-  async #open(): Promise<void> {
-    const { limits, opened, failed } = this.#options;
+  async #open(giveUpAt: number): Promise<void> {
+    const { opened, failed } = this.#options;
     const { signal } = this.#abort;
-    const giveUp = Date.now() + limits.dialRetryMs;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
       try {
-        opened(await this.#dial(giveUp - Date.now()));
+        opened(await this.#dial(giveUpAt - performance.now()));
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof WarrenError)) throw error;
+        if (!(error instanceof WarrenError)) {
+          failed('internal_error', errorText(error));
+          return;
+        }
         const jittered = pauseMs * (0.5 + Math.random());
-        if (Date.now() + jittered >= giveUp) {
+        if (performance.now() + jittered >= giveUpAt) {
           failed('dial_failed', errorText(error));
           return;
         }
@@ -96,7 +112,7 @@ export class ChannelDialer {
         timeoutMs: Math.max(1, Math.min(limits.dialTimeoutMs, leftMs)),
         preferIpv6: dial.preferIpv6,
         nodelay: nodelay(),
-        keepaliveSecs: dial.transport.tcp.keepaliveSecs,
+        keepaliveMs: dial.transport.tcp.keepaliveMs,
         first,
       },
       this.#abort.signal,

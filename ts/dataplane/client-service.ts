@@ -54,7 +54,7 @@ export class TypescriptClientService implements ClientService {
 
   attach(session: ClientSession): void {
     if (this.#closed !== undefined) {
-      refuseSession(session);
+      refuseSession(this.#context, session);
       return;
     }
     const old = this.#attached;
@@ -69,8 +69,8 @@ export class TypescriptClientService implements ClientService {
       opened: (link) => this.#opened(running, link),
       failed: (reason, error) => this.#channelFailed(reason, error),
     });
-    const running: RunningClientSession = new RunningClientSession(session, {
-      create: (count) => dialer.create(count),
+    const running: RunningClientSession = new RunningClientSession(this.#context, session, {
+      create: (count) => this.#create(dialer, count),
       ended: (which) => this.#onSessionEnd(which, dialer),
     });
     this.#attached = { running, dialer };
@@ -141,12 +141,32 @@ export class TypescriptClientService implements ClientService {
       routine: running.routine,
       started: (which, rest) => {
         this.#waiting.delete(which);
-        this.#carrier.carry(which.link, rest);
+        this.#carry(which.link, rest);
         this.#checkEmpty();
       },
       ended: (which, reason) => this.#onWaitingEnd(which, reason),
     });
     this.#waiting.add(channel);
+  }
+
+  /** A server that asks for more than we may hold gets what fits (wire-v1 W14). */
+  #create(dialer: ChannelDialer, count: number): void {
+    const { channelsPerService } = this.#context.limits;
+    const room = Math.max(0, channelsPerService - this.#waiting.size - dialer.outstanding);
+    for (let i = room; i < count; i++) {
+      this.#channelFailed('dial_limit', `${channelsPerService} channels are held or being dialled`);
+    }
+    dialer.create(Math.min(count, room));
+  }
+
+  #carry(link: Link, rest: Uint8Array): void {
+    if (this.#carrier.size < this.#context.limits.visitorsPerService) {
+      this.#carrier.carry(link, rest);
+      return;
+    }
+    this.#counters.end('visitor_limit');
+    this.#context.visitorRefused(this.#spec.name, 'visitor_limit', undefined);
+    link.abort();
   }
 
   #onWaitingEnd(channel: WaitingChannel, reason: EndReason): void {
@@ -173,8 +193,7 @@ export class TypescriptClientService implements ClientService {
 
   #channelFailed(reason: EndReason, error: string | undefined): void {
     this.#counters.end(reason);
-    const service = this.#spec.name;
-    this.#context.event({ type: 'channel_failed', service, reason, error, count: 1 });
+    this.#context.channelFailed(this.#spec.name, reason, error);
   }
 
   #checkEmpty(): void {

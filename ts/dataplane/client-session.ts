@@ -5,24 +5,27 @@
 import type { ClientSession } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { ClientRoutine } from '../engine/spec.ts';
+import type { DataplaneContext } from './context.ts';
 import type { TypescriptControlStream } from './control-stream.ts';
 import { requireOwnStream } from './own-stream.ts';
 
 export interface ClientSessionOwner {
   /** The server wants this many more data channels. */
   create(count: number): void;
-  ended(session: RunningClientSession, reason: EndReason): void;
+  ended(session: RunningClientSession): void;
 }
 
 export class RunningClientSession {
   readonly session: ClientSession;
+  readonly #context: DataplaneContext;
   readonly #owner: ClientSessionOwner;
   readonly #control: TypescriptControlStream;
   #routine: ClientRoutine;
   #state: 'running' | 'suspended' | 'ended' = 'running';
   #silence: NodeJS.Timeout | undefined;
 
-  constructor(session: ClientSession, owner: ClientSessionOwner) {
+  constructor(context: DataplaneContext, session: ClientSession, owner: ClientSessionOwner) {
+    this.#context = context;
     this.session = session;
     this.#owner = owner;
     this.#routine = session.routine;
@@ -90,7 +93,13 @@ export class RunningClientSession {
     this.#silence = undefined;
     this.#control.suspend(surplus);
     setImmediate(() => {
-      if (this.#state === 'suspended') this.session.handler.surplus(this.#control);
+      if (this.#state !== 'suspended') return;
+      try {
+        this.session.handler.surplus(this.#control);
+      } catch (error) {
+        this.#context.fault('surplus handler', error);
+        this.end('internal_error');
+      }
     });
   }
 
@@ -106,7 +115,7 @@ export class RunningClientSession {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     clearTimeout(this.#silence);
-    this.#owner.ended(this, reason);
-    queueMicrotask(() => this.session.handler.ended(reason));
+    this.#owner.ended(this);
+    this.#context.tellEnded(this.session.handler, reason);
   }
 }

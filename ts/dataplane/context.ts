@@ -1,7 +1,9 @@
 /** What every part of one TypeScript engine shares. Nothing here is global to the process. */
-import type { EngineEvent } from '../engine/events.ts';
+import type { SessionHandler } from '../engine/engine.ts';
+import type { EngineEvent, VisitorEnd } from '../engine/events.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { SocketAddress } from '../engine/spec.ts';
+import { errorText } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { Admission } from './admission.ts';
 import { countReason, type ReasonCounts } from './counters.ts';
@@ -18,7 +20,7 @@ export class DataplaneContext {
   readonly accessLog: boolean;
   readonly batch: EventBatch;
   readonly admission: Admission;
-  readonly links: OpenLinks = new OpenLinks();
+  readonly links: OpenLinks = new OpenLinks((error) => this.fault('link', error));
   readonly descriptors: Descriptors = new Descriptors();
   readonly tunnelRejected: ReasonCounts = {};
   /** Live sessions by session key (`keyText`). */
@@ -33,6 +35,37 @@ export class DataplaneContext {
 
   event(event: EngineEvent): void {
     this.batch.push(event);
+  }
+
+  /** A fault of ours: told, never thrown on. */
+  fault(where: string, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.event({ type: 'fault', where, error: errorText(error), stack });
+  }
+
+  /** The one `ended` of a session, outside of whatever call ended it. */
+  tellEnded(handler: SessionHandler, reason: EndReason): void {
+    queueMicrotask(() => {
+      try {
+        handler.ended(reason);
+      } catch (error) {
+        this.fault('ended handler', error);
+      }
+    });
+  }
+
+  /** Data channels of a service that ended without a visitor. */
+  channelFailed(service: string, reason: EndReason, error: string | undefined): void {
+    this.event({ type: 'channel_failed', service, reason, error, count: 1 });
+  }
+
+  visitorRefused(service: string, reason: EndReason, error: string | undefined): void {
+    this.event({ type: 'visitor_refused', service, reason, error, count: 1 });
+  }
+
+  /** The access record; free when nobody wants it. */
+  visitorEnd(facts: Omit<VisitorEnd, 'type'>): void {
+    if (this.accessLog) this.event({ type: 'visitor_end', ...facts });
   }
 
   rejectTunnel(reason: EndReason, peer: SocketAddress): void {

@@ -7,9 +7,10 @@ import type { EndReason } from '../engine/reason.ts';
 import type { SocketAddress } from '../engine/spec.ts';
 import { WarrenError } from '../errors.ts';
 import type { Link } from './link.ts';
+import { LinkFault } from './open-links.ts';
 
 /** Unread bytes that are kept; a command is 4 bytes, a hello 37. */
-const UNREAD_MAX = 4_096;
+const UNREAD_MAX_BYTES = 4_096;
 
 /** What a routine does with an attached stream. */
 export interface ControlRoutineSink {
@@ -22,7 +23,7 @@ export interface ControlStreamOptions {
   readonly lingerMs: number;
   /** Bytes that were read behind the hello. */
   readonly unread: Uint8Array;
-  /** Runs once, when the stream is attached or ends: authenticated or gone. */
+  /** Runs once, when the stream is attached or its connection is gone, lingering included. */
   readonly settled: () => void;
   /** Runs once, when the stream ends; `wasAttached`: after a complete handshake. */
   readonly ended: (reason: EndReason, wasAttached: boolean) => void;
@@ -55,7 +56,7 @@ export class TypescriptControlStream implements ControlStream {
     link.setSink({
       data: (chunk) => this.#onData(chunk),
       end: () => this.#finishWith(this.#wasAttached ? 'control_eof' : 'handshake_eof'),
-      closed: () => this.#finishWith(this.#wasAttached ? 'control_reset' : 'handshake_eof'),
+      closed: (error) => this.#finishWith(this.#brokenReason(error)),
     });
     link.onDrained = () => this.#settleWrites(undefined);
     link.resume();
@@ -67,7 +68,7 @@ export class TypescriptControlStream implements ControlStream {
 
   async read(length: number): Promise<Uint8Array> {
     this.#requireHeld();
-    if (this.#read !== undefined || length < 1 || length > UNREAD_MAX) {
+    if (this.#read !== undefined || length < 1 || length > UNREAD_MAX_BYTES) {
       throw new WarrenError('WARREN_E_STATE', 'one read of 1 to 4096 bytes at a time');
     }
     return new Promise((resolve, reject) => {
@@ -90,7 +91,10 @@ export class TypescriptControlStream implements ControlStream {
     link.setSink({
       data: () => true,
       end: () => link.endSoon(),
-      closed: () => clearTimeout(timer),
+      closed: () => {
+        clearTimeout(timer);
+        this.#settle();
+      },
     });
     const timer = setTimeout(() => link.destroy(), this.#options.lingerMs);
     link.resume();
@@ -101,8 +105,6 @@ export class TypescriptControlStream implements ControlStream {
   destroy(reason: EndReason): void {
     this.#finishWith(reason);
   }
-
-  // -- for services of the same engine ------------------------------------------------------------
 
   /** held -> attached. Unread bytes go to the routine first. @throws WARREN_E_STATE */
   attach(routine: ControlRoutineSink): void {
@@ -138,8 +140,6 @@ export class TypescriptControlStream implements ControlStream {
     return this.#link.backlog;
   }
 
-  // ------------------------------------------------------------------------------------------------
-
   #onData(chunk: Uint8Array): boolean {
     const all = Buffer.concat([this.#unread, chunk]);
     this.#unread = all;
@@ -150,7 +150,7 @@ export class TypescriptControlStream implements ControlStream {
     } else {
       this.#serveRead();
     }
-    return this.#end === undefined && this.#unread.length <= UNREAD_MAX;
+    return this.#end === undefined && this.#unread.length <= UNREAD_MAX_BYTES;
   }
 
   #serveRead(): void {
@@ -171,8 +171,10 @@ export class TypescriptControlStream implements ControlStream {
   #finishWith(reason: EndReason, how: 'close' | 'linger' = 'close'): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
-    if (how === 'close') this.#link.destroy();
-    this.#settle();
+    if (how === 'close') {
+      this.#link.destroy();
+      this.#settle();
+    }
     this.#serveRead();
     this.#settleWrites(this.#closedError());
     const routine = this.#routine;
@@ -180,6 +182,11 @@ export class TypescriptControlStream implements ControlStream {
     this.#attached = false;
     routine?.ended(reason);
     this.#options.ended(reason, this.#wasAttached);
+  }
+
+  #brokenReason(error: Error | undefined): EndReason {
+    if (error instanceof LinkFault) return 'internal_error';
+    return this.#wasAttached ? 'control_reset' : 'handshake_eof';
   }
 
   #settle(): void {

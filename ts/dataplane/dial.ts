@@ -19,7 +19,7 @@ export interface DialOptions {
   readonly timeoutMs: number;
   readonly preferIpv6?: boolean;
   readonly nodelay: boolean;
-  readonly keepaliveSecs: number;
+  readonly keepaliveMs: number;
   /** Tried before the addresses of the name. */
   readonly first?: SocketAddress | undefined;
 }
@@ -36,24 +36,11 @@ export function dialTcp(
   return new Race(to, options, signal).winner;
 }
 
-async function resolve(to: HostPort, options: DialOptions): Promise<SocketAddress[]> {
-  const { host, port } = to;
-  let found: SocketAddress[];
-  if (net.isIP(host) > 0) {
-    found = [{ host, port }];
-  } else {
-    try {
-      const answers = await lookup(host, { all: true, verbatim: true });
-      if (options.preferIpv6) answers.sort((a, b) => b.family - a.family);
-      found = answers.map(({ address }) => ({ host: address, port }));
-    } catch (error) {
-      if (options.first !== undefined) return [options.first];
-      throw error;
-    }
-  }
-  const { first } = options;
-  if (first === undefined) return found;
-  return [first, ...found.filter((a) => a.host !== first.host || a.port !== first.port)];
+async function resolve({ host, port }: HostPort, preferIpv6: boolean): Promise<SocketAddress[]> {
+  if (net.isIP(host) > 0) return [{ host, port }];
+  const answers = await lookup(host, { all: true, verbatim: true });
+  if (preferIpv6) answers.sort((a, b) => b.family - a.family);
+  return answers.map(({ address }) => ({ host: address, port }));
 }
 
 interface Settle {
@@ -67,6 +54,7 @@ class Race {
   readonly #to: HostPort;
   readonly #options: DialOptions;
   #waiting: SocketAddress[] = [];
+  #names: 'unresolved' | 'resolving' | 'resolved' = 'unresolved';
   readonly #running = new Set<TcpLink>();
   readonly #failures: string[] = [];
   #cause: unknown;
@@ -87,37 +75,50 @@ class Race {
       this.#fail(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
     }, options.timeoutMs);
     signal?.addEventListener('abort', this.#onAbort);
+    // A known address needs no resolver; the name is for when it does not answer.
+    if (options.first !== undefined) this.#waiting = [options.first];
     if (signal?.aborted) this.#onAbort();
-    else void this.#start();
+    else this.#next();
   }
 
   readonly #onAbort = (): void =>
     this.#end()?.reject(new WarrenError('WARREN_E_ABORTED', 'dialling was cancelled'));
 
   /** The resolver cannot be cancelled; its answer may come when nobody waits for it any more. */
-  async #start(): Promise<void> {
+  async #resolve(): Promise<void> {
+    this.#names = 'resolving';
+    const { first, preferIpv6 = false } = this.#options;
     try {
-      this.#waiting = await resolve(this.#to, this.#options);
-      if (this.#settle !== undefined) this.#next();
+      const found = await resolve(this.#to, preferIpv6);
+      this.#waiting = found.filter((a) => a.host !== first?.host || a.port !== first.port);
     } catch (error) {
-      const { host } = this.#to;
-      const message = `cannot resolve ${host}: ${errorText(error)}`;
-      this.#end()?.reject(new WarrenError('WARREN_E_CONNECT', message, { cause: error }));
+      this.#cause = error;
+      this.#failures.push(`cannot resolve ${this.#to.host}: ${errorText(error)}`);
     }
+    this.#names = 'resolved';
+    if (this.#settle !== undefined) this.#next();
   }
 
   #next(): void {
     clearTimeout(this.#stagger);
     const address = this.#waiting.shift();
     if (address === undefined) {
-      if (this.#running.size === 0) this.#fail(this.#cause);
+      if (this.#names === 'unresolved') void this.#resolve();
+      else if (this.#names === 'resolved' && this.#running.size === 0) this.#fail(this.#cause);
       return;
     }
-    const { links, nodelay, keepaliveSecs } = this.#options;
+    this.#attempt(address);
+    if (this.#waiting.length > 0 || this.#names === 'unresolved') {
+      this.#stagger = setTimeout(() => this.#next(), STAGGER_MS);
+    }
+  }
+
+  #attempt(address: SocketAddress): void {
+    const { links, nodelay, keepaliveMs } = this.#options;
     const link = TcpLink.dial(links, address, {
       noDelay: nodelay,
-      keepAlive: keepaliveSecs > 0,
-      keepAliveInitialDelay: keepaliveSecs * 1_000,
+      keepAlive: keepaliveMs > 0,
+      keepAliveInitialDelay: keepaliveMs,
     } as net.SocketConstructorOpts);
     this.#running.add(link);
     link.established((error) => {
@@ -131,7 +132,6 @@ class Race {
       this.#failures.push(errorText(error));
       this.#next();
     });
-    if (this.#waiting.length > 0) this.#stagger = setTimeout(() => this.#next(), STAGGER_MS);
   }
 
   #fail(cause: unknown): void {

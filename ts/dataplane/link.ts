@@ -49,8 +49,9 @@ export interface Link {
   destroy(): void;
   setNoDelay(on: boolean): void;
   /**
-   * Promises that the sink keeps the lifetime rule of `data` exactly, so that bulk may be read into
-   * a buffer that is used again. Off, every chunk is memory of its own.
+   * Until it is called a read brings at most 8 KiB. `whole`: up to 64 KiB, each chunk memory of its
+   * own. `reused`: the sink promises to keep the lifetime rule of `data` exactly, so that bulk may
+   * be read into a buffer that is used again.
    */
-  reuseBuffers(): void;
+  readLarge(use: 'whole' | 'reused'): void;
 }

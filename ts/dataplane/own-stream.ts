@@ -1,6 +1,7 @@
 /** Narrows a contract's ControlStream to the one that this engine made. */
 import type { ClientSession, ControlStream, ServerSession } from '../engine/engine.ts';
 import { WarrenError } from '../errors.ts';
+import type { DataplaneContext } from './context.ts';
 import { TypescriptControlStream } from './control-stream.ts';
 
 /** @throws WARREN_E_STATE for a stream of another engine. */
@@ -10,7 +11,10 @@ export function requireOwnStream(stream: ControlStream): TypescriptControlStream
 }
 
 /** A session that came too late, for a service that has ended: its one `ended` still comes. */
-export function refuseSession({ control, handler }: ServerSession | ClientSession): void {
+export function refuseSession(
+  context: DataplaneContext,
+  { control, handler }: ServerSession | ClientSession,
+): void {
   control.destroy('service_closed');
-  queueMicrotask(() => handler.ended('service_closed'));
+  context.tellEnded(handler, 'service_closed');
 }

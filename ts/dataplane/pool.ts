@@ -59,13 +59,16 @@ export class Pool {
   /** Takes an authenticated channel over, idle, or ends it. */
   add(link: Link): void {
     if (this.#requested.shift() !== undefined) this.#options.expect(-1);
-    if (this.#idle.size >= this.#options.limits.channelsPerService) {
+    const { channelsPerService, poolCeiling } = this.#options.limits;
+    const wanted = Math.max(this.#target, poolCeiling) + this.#waiting;
+    if (this.#idle.size >= Math.min(wanted, channelsPerService)) {
       this.#options.failed('channel_limit');
       link.destroy();
       return;
     }
     this.#idle.add(link);
     this.#filled ||= this.#idle.size >= this.#target;
+    if (this.#idle.size > this.#target) this.#armDecay();
     link.setSink({
       data: () => {
         this.#drop(link, 'early_data');
@@ -94,7 +97,7 @@ export class Pool {
     if (!this.#filled && waiting <= this.#requested.length) return;
     this.#missed = true;
     this.#target = Math.min(this.#target * 2, this.#options.limits.poolCeiling);
-    this.#decay ??= setInterval(() => this.#shrink(), DECAY_MS);
+    this.#armDecay();
   }
 
   /** Requests what is wanting while `waiting` visitors wait. */
@@ -104,7 +107,7 @@ export class Pool {
     const wanted = Math.min(this.#target + waiting, limits.channelsPerService);
     const missing = wanted - this.#idle.size - this.#requested.length;
     if (missing <= 0 || !request(missing)) return;
-    const expires = Date.now() + limits.createTimeoutMs;
+    const expires = performance.now() + limits.createTimeoutMs;
     for (let i = 0; i < missing; i++) this.#requested.push(expires);
     expect(missing);
     this.#armExpiry();
@@ -142,12 +145,12 @@ export class Pool {
   #armExpiry(): void {
     const first = this.#requested[0];
     if (this.#expiry !== undefined || first === undefined) return;
-    this.#expiry = setTimeout(() => this.#expire(), Math.max(0, first - Date.now()));
+    this.#expiry = setTimeout(() => this.#expire(), Math.max(0, first - performance.now()));
   }
 
   #expire(): void {
     this.#expiry = undefined;
-    const now = Date.now();
+    const now = performance.now();
     const alive = this.#requested.filter((expires) => expires > now);
     this.#options.expect(alive.length - this.#requested.length);
     this.#requested = alive;
@@ -155,12 +158,25 @@ export class Pool {
     this.#armExpiry();
   }
 
-  /** A quiet window takes a quarter off what demand had added. */
+  #armDecay(): void {
+    this.#decay ??= setInterval(() => this.#shrink(), DECAY_MS);
+  }
+
+  /**
+   * A quiet window takes a quarter off what demand had added, and closes what is idle beyond that:
+   * the newest, since the oldest are next in turn.
+   */
   #shrink(): void {
-    const { poolFloor } = this.#options.limits;
+    const { limits, failed } = this.#options;
+    const { poolFloor } = limits;
     if (!this.#missed) this.#target = Math.max(poolFloor, Math.floor(this.#target * 0.75));
     this.#missed = false;
-    if (this.#target > poolFloor) return;
+    for (const link of [...this.#idle].slice(this.#target + this.#waiting)) {
+      this.#idle.delete(link);
+      failed('surplus_channel');
+      link.destroy();
+    }
+    if (this.#target > poolFloor || this.#idle.size > this.#target) return;
     clearInterval(this.#decay);
     this.#decay = undefined;
   }

@@ -6,32 +6,35 @@
  * and half the resident memory.
  */
 
-const BUFFER_LENGTH = 65_536;
+const BUFFER_BYTES = 65_536;
+/** What is read at once from a connection that nobody has taken into use: a stash must be small. */
+const CAUTIOUS_BYTES = 8_192;
 /** A read of this much is bulk. */
-const BULK_READ = 32_768;
-/** This many reads in a row below `QUIET_READ` end it. */
+const BULK_BYTES = 32_768;
+/** This many reads in a row below `QUIET_BYTES` end it. */
 const QUIET_READS = 16;
-const QUIET_READ = 8_192;
+const QUIET_BYTES = 8_192;
 const SPARE_MAX = 32;
 
 /** Safe to share: libuv fills it and JavaScript empties it in the same call. */
-const shared: Buffer = Buffer.allocUnsafeSlow(BUFFER_LENGTH);
+const shared: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+const cautious: Buffer = shared.subarray(0, CAUTIOUS_BYTES);
 const spare: Buffer[] = [];
 
 /** The read buffer of one connection. */
 export class ReadBuffer {
   #own: Buffer | undefined;
   #quietReads = 0;
-  #reuse = false;
+  #use: 'cautious' | 'whole' | 'reused' = 'cautious';
 
   /** Where the next read goes. */
   get current(): Buffer {
-    return this.#own ?? shared;
+    return this.#own ?? (this.#use === 'cautious' ? cautious : shared);
   }
 
-  /** From now on bulk may be handed out without a copy. */
-  allowReuse(): void {
-    this.#reuse = true;
+  /** From now on reads may be large; `reused`: and bulk may be handed out without a copy. */
+  allow(use: 'whole' | 'reused'): void {
+    this.#use = use;
   }
 
   /** The first `length` bytes of what was just read, safe by the rule of `LinkSink.data`. */
@@ -44,13 +47,13 @@ export class ReadBuffer {
   /** After the sink is done with a chunk of `length`: borrow or give back. */
   adapt(length: number): void {
     if (this.#own === undefined) {
-      if (this.#reuse && length >= BULK_READ) {
-        this.#own = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_LENGTH);
+      if (this.#use === 'reused' && length >= BULK_BYTES) {
+        this.#own = spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
         this.#quietReads = 0;
       }
       return;
     }
-    this.#quietReads = length < QUIET_READ ? this.#quietReads + 1 : 0;
+    this.#quietReads = length < QUIET_BYTES ? this.#quietReads + 1 : 0;
     if (this.#quietReads >= QUIET_READS) this.release();
   }
 

@@ -8,6 +8,7 @@
 import type { EndReason } from '../engine/reason.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
+import { LinkFault } from './open-links.ts';
 
 export interface RelayOptions {
   readonly counters: ServiceCounters;
@@ -69,7 +70,7 @@ export class Relay {
 
   #run(direction: Direction, broken: EndReason): void {
     const { from, to } = direction;
-    from.reuseBuffers();
+    from.readLarge('reused');
     from.setSink({
       data: (chunk) => {
         this.#count(direction, chunk.byteLength);
@@ -111,7 +112,7 @@ export class Relay {
     const other = direction === this.#in ? this.#out : this.#in;
     const clean = error === undefined && direction.ended && other.ended;
     if (!clean && !direction.to.closed) {
-      this.#reason ??= broken;
+      this.#reason ??= error instanceof LinkFault ? 'internal_error' : broken;
       // Its own bytes had all arrived: deliver them before the end. Else what is lost shows as RST.
       if (direction.ended) direction.to.endSoon();
       else direction.to.abort();

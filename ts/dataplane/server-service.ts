@@ -66,7 +66,7 @@ export class TypescriptServerService implements ServerService {
 
   attach(session: ServerSession): void {
     if (this.#closed !== undefined) {
-      refuseSession(session);
+      refuseSession(this.#context, session);
       return;
     }
     const old = this.#session;
@@ -79,7 +79,7 @@ export class TypescriptServerService implements ServerService {
     this.#expectedFrom = session.control.peer.host;
     this.#session = new RunningServerSession(this.#context, session, {
       channel: (link) => this.#front.channel(link),
-      ended: (which, reason) => this.#onSessionEnd(which, reason),
+      ended: (which) => this.#onSessionEnd(which),
     });
     if (!this.#bound) this.#bind();
     this.#front.sessionStarted();
@@ -153,7 +153,7 @@ export class TypescriptServerService implements ServerService {
     this.#front.endWaiting(reason);
   }
 
-  #onSessionEnd(session: RunningServerSession, _reason: EndReason): void {
+  #onSessionEnd(session: RunningServerSession): void {
     if (this.#session !== session) return;
     this.#session = undefined;
     this.#front.sessionEnded();

@@ -4,18 +4,18 @@
  */
 import type { ServerSession } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
-import type { ServerRoutine, SocketAddress } from '../engine/spec.ts';
+import type { ServerRoutine } from '../engine/spec.ts';
 import { type DataplaneContext, keyText } from './context.ts';
 import type { TypescriptControlStream } from './control-stream.ts';
 import type { Link } from './link.ts';
 import { requireOwnStream } from './own-stream.ts';
 
 /** Commands that a peer who does not read may leave queued: 64 KiB of them. */
-const BACKLOG_MAX = 65_536;
+const BACKLOG_MAX_BYTES = 65_536;
 
 export interface ServerSessionOwner {
   channel(link: Link): void;
-  ended(session: RunningServerSession, reason: EndReason): void;
+  ended(session: RunningServerSession): void;
 }
 
 export class RunningServerSession {
@@ -41,14 +41,6 @@ export class RunningServerSession {
     this.#attach();
   }
 
-  get routine(): ServerRoutine {
-    return this.#routine;
-  }
-
-  get peer(): SocketAddress {
-    return this.#control.peer;
-  }
-
   get suspended(): boolean {
     return this.#state === 'suspended';
   }
@@ -69,7 +61,8 @@ export class RunningServerSession {
   request(count: number): boolean {
     if (this.#state !== 'running') return false;
     const { create } = this.#routine;
-    if (this.#control.backlog + (this.#creates + count) * create.length > BACKLOG_MAX) return false;
+    if (this.#control.backlog + (this.#creates + count) * create.length > BACKLOG_MAX_BYTES)
+      return false;
     this.#creates += count;
     this.#sendTimer ??= setImmediate(() => this.#sendCreates());
     return true;
@@ -93,7 +86,13 @@ export class RunningServerSession {
     clearTimeout(this.#heartbeat);
     this.#control.suspend(chunk);
     setImmediate(() => {
-      if (this.#state === 'suspended') this.#session.handler.surplus(this.#control);
+      if (this.#state !== 'suspended') return;
+      try {
+        this.#session.handler.surplus(this.#control);
+      } catch (error) {
+        this.#context.fault('surplus handler', error);
+        this.end('internal_error');
+      }
     });
     return chunk.length;
   }
@@ -116,7 +115,7 @@ export class RunningServerSession {
     if (heartbeatIntervalMs <= 0) return;
     this.#heartbeat = setTimeout(() => {
       // A peer that does not read gets no more; TCP will say whether it is alive.
-      if (this.#control.backlog < BACKLOG_MAX) this.#control.send(heartbeat);
+      if (this.#control.backlog < BACKLOG_MAX_BYTES) this.#control.send(heartbeat);
       this.#heartbeat?.refresh();
     }, heartbeatIntervalMs);
   }
@@ -127,7 +126,7 @@ export class RunningServerSession {
     clearTimeout(this.#heartbeat);
     clearImmediate(this.#sendTimer);
     this.#context.sessions.delete(this.#key);
-    this.#owner.ended(this, reason);
-    queueMicrotask(() => this.#session.handler.ended(reason));
+    this.#owner.ended(this);
+    this.#context.tellEnded(this.#session.handler, reason);
   }
 }

@@ -17,7 +17,7 @@ import { Relay } from './relay.ts';
 import { TcpLink } from './tcp-link.ts';
 import { WaitingVisitor } from './waiting-visitor.ts';
 
-const VISITOR_KEEPALIVE_SECS = 60;
+const VISITOR_KEEPALIVE_MS = 60_000;
 
 interface VisitorFacts {
   readonly visitor: SocketAddress;
@@ -61,7 +61,14 @@ export class TcpFront implements ServiceFront {
     const server = await listenTcp(to, (address, error) =>
       this.#context.event({ type: 'accept_failed', address, error }),
     );
-    server.on('connection', (socket) => this.#accept(socket));
+    server.on('connection', (socket) => {
+      try {
+        this.#accept(socket);
+      } catch (error) {
+        this.#context.fault('visitor accept', error);
+        socket.destroy();
+      }
+    });
     this.#server = server;
   }
 
@@ -119,7 +126,7 @@ export class TcpFront implements ServiceFront {
       return;
     }
     link.setNoDelay(true);
-    link.setKeepAlive(VISITOR_KEEPALIVE_SECS);
+    link.setKeepAlive(VISITOR_KEEPALIVE_MS);
     const visitor = new WaitingVisitor(link, this.#context.limits, (who, reason) =>
       this.#refuse(who, reason),
     );
@@ -137,7 +144,11 @@ export class TcpFront implements ServiceFront {
   #schedulePairing(): void {
     this.#pairing ??= setImmediate(() => {
       this.#pairing = undefined;
-      this.#pair();
+      try {
+        this.#pair();
+      } catch (error) {
+        this.#context.fault('pairing', error);
+      }
     });
   }
 
@@ -190,38 +201,29 @@ export class TcpFront implements ServiceFront {
   #refuse(visitor: WaitingVisitor, reason: EndReason): void {
     if (!this.#waiting.delete(visitor)) return;
     this.#countVisitors();
+    this.#pool.refill(this.#waiting.size);
     visitor.takeStash();
     visitor.link.abort();
     this.#visitorRefused(visitor.link.peer, visitor.since, reason);
   }
 
   #visitorRefused(visitor: SocketAddress, since: number, reason: EndReason, error?: string): void {
-    const { service } = this.#options;
-    this.#context.event({ type: 'visitor_refused', service, reason, error, count: 1 });
+    this.#context.visitorRefused(this.#options.service, reason, error);
     this.#visitorEnded({ visitor, since }, reason, 0, 0);
   }
 
   #visitorEnded(facts: VisitorFacts, reason: EndReason, bytesIn: number, bytesOut: number): void {
     this.#counters.end(reason);
-    if (!this.#context.accessLog) return;
     const { visitor, since } = facts;
     const { service } = this.#options;
     const durationMs = Date.now() - since;
     const counts = { bytesIn, bytesOut, durationMs };
-    this.#context.event({
-      type: 'visitor_end',
-      service,
-      protocol: 'tcp',
-      visitor,
-      ...counts,
-      reason,
-    });
+    this.#context.visitorEnd({ service, protocol: 'tcp', visitor, ...counts, reason });
   }
 
   #channelFailed(reason: EndReason): void {
     this.#counters.end(reason);
-    const { service } = this.#options;
-    this.#context.event({ type: 'channel_failed', service, reason, error: undefined, count: 1 });
+    this.#context.channelFailed(this.#options.service, reason, undefined);
   }
 
   #countVisitors(): void {

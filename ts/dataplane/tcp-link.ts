@@ -8,7 +8,7 @@
 import net from 'node:net';
 import type { SocketAddress } from '../engine/spec.ts';
 import type { Link, LinkSink } from './link.ts';
-import type { OpenLinks } from './open-links.ts';
+import { LinkFault, type OpenLinks } from './open-links.ts';
 import { ReadBuffer } from './read-buffer.ts';
 
 interface OnRead {
@@ -112,7 +112,11 @@ export class TcpLink implements Link {
     const link = new TcpLink(links, () => socket, peer);
     socket.on('data', (chunk: Buffer) => {
       link.#resumed = false;
-      if (!link.#sink.data(chunk) && !link.#resumed) socket.pause();
+      try {
+        if (!link.#sink.data(chunk) && !link.#resumed) socket.pause();
+      } catch (error) {
+        link.#fault(error);
+      }
     });
     socket.pause();
     return link;
@@ -203,28 +207,44 @@ export class TcpLink implements Link {
     this.#socket.setNoDelay(on);
   }
 
-  setKeepAlive(idleSecs: number): void {
-    this.#socket.setKeepAlive(idleSecs > 0, idleSecs * 1_000);
+  setKeepAlive(idleMs: number): void {
+    this.#socket.setKeepAlive(idleMs > 0, idleMs);
   }
 
-  reuseBuffers(): void {
-    this.#buffer.allowReuse();
+  readLarge(use: 'whole' | 'reused'): void {
+    this.#buffer.allow(use);
   }
 
   #onRead(length: number): boolean {
     const buffer = this.#buffer;
     this.#resumed = false;
-    const goOn = this.#sink.data(buffer.take(length)) || this.#resumed;
-    // Held bytes must not move: the buffer changes only when the sink is done with it.
-    if (goOn) buffer.adapt(length);
-    return goOn;
+    try {
+      const goOn = this.#sink.data(buffer.take(length)) || this.#resumed;
+      // Held bytes must not move: the buffer changes only when the sink is done with it.
+      if (goOn) buffer.adapt(length);
+      return goOn;
+    } catch (error) {
+      this.#fault(error);
+      return false;
+    }
+  }
+
+  /** A callback threw: this connection ends, the process does not. */
+  #fault(error: unknown): void {
+    this.#links.fault(error);
+    this.#error ??= new LinkFault('a callback failed', { cause: error });
+    this.abort();
   }
 
   /** One function for all writes, so that none allocates a closure. */
   readonly #onFlushed = (): void => {
     if (!this.#waitsForDrain || this.#socket.writableLength > 0) return;
     this.#waitsForDrain = false;
-    this.onDrained?.();
+    try {
+      this.onDrained?.();
+    } catch (error) {
+      this.#fault(error);
+    }
   };
 
   /**
@@ -236,7 +256,11 @@ export class TcpLink implements Link {
     const deliver = (error?: Error | null): void => {
       if (error || this.#ended) return;
       this.#ended = true;
-      this.#sink.end();
+      try {
+        this.#sink.end();
+      } catch (fault) {
+        this.#fault(fault);
+      }
     };
     // Behind bytes that wait it would wait too; an end that is known late is worse than a vague
     // one.
@@ -249,9 +273,14 @@ export class TcpLink implements Link {
     this.#closed = true;
     this.#links.delete(this);
     this.#buffer.release();
-    this.#sink.closed(this.#error);
+    const sink = this.#sink;
     this.#sink = NO_SINK;
     this.onDrained = undefined;
+    try {
+      sink.closed(this.#error);
+    } catch (error) {
+      this.#links.fault(error);
+    }
   }
 }
 

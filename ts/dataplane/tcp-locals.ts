@@ -28,7 +28,7 @@ export interface LocalCarrier {
   destroy(reason: EndReason): void;
 }
 
-const LOCAL_KEEPALIVE_SECS = 60;
+const LOCAL_KEEPALIVE_MS = 60_000;
 
 export class TcpLocals implements LocalCarrier {
   readonly #options: LocalCarrierOptions;
@@ -51,12 +51,17 @@ export class TcpLocals implements LocalCarrier {
     this.#connecting.set(link, abort);
     this.#count();
     link.setSink({ data: () => false, end() {}, closed: () => abort.abort() });
-    void this.#connect(link, abort.signal).then((local) => {
-      this.#connecting.delete(link);
-      if (local !== undefined) this.#relay(link, local, rest, since);
-      this.#count();
-      if (this.size === 0) this.#options.empty();
-    });
+    this.#connect(link, since, abort.signal)
+      .then((local) => {
+        this.#connecting.delete(link);
+        if (local !== undefined) this.#relay(link, local, rest, since);
+        this.#count();
+        if (this.size === 0) this.#options.empty();
+      })
+      .catch((error: unknown) => {
+        this.#options.context.fault('local connect', error);
+        link.abort();
+      });
   }
 
   draining(): void {
@@ -68,7 +73,7 @@ export class TcpLocals implements LocalCarrier {
     for (const relay of [...this.#relays.keys()]) relay.destroy(reason);
   }
 
-  async #connect(link: Link, signal: AbortSignal): Promise<Link | undefined> {
+  async #connect(link: Link, since: number, signal: AbortSignal): Promise<Link | undefined> {
     const { context } = this.#options;
     const { local, preferIpv6 } = this.#options.spec();
     try {
@@ -79,7 +84,7 @@ export class TcpLocals implements LocalCarrier {
           timeoutMs: context.limits.localConnectTimeoutMs,
           preferIpv6,
           nodelay: true,
-          keepaliveSecs: LOCAL_KEEPALIVE_SECS,
+          keepaliveMs: LOCAL_KEEPALIVE_MS,
         },
         signal,
       );
@@ -88,18 +93,11 @@ export class TcpLocals implements LocalCarrier {
       link.abort();
       if (signal.aborted) {
         const reason = wasClosed ? 'channel_reset' : signal.reason;
-        this.#ended(typeof reason === 'string' ? (reason as EndReason) : 'destroyed', 0);
+        this.#ended(typeof reason === 'string' ? (reason as EndReason) : 'destroyed', since);
       } else {
         const reason = localReason(error);
-        const service = this.#options.spec().name;
-        this.#ended(reason, 0);
-        context.event({
-          type: 'visitor_refused',
-          service,
-          reason,
-          error: errorText(error),
-          count: 1,
-        });
+        this.#ended(reason, since);
+        context.visitorRefused(this.#options.spec().name, reason, errorText(error));
       }
       return undefined;
     }
@@ -117,7 +115,7 @@ export class TcpLocals implements LocalCarrier {
       done: (ended) => {
         const started = this.#relays.get(ended) ?? since;
         this.#relays.delete(ended);
-        this.#ended(ended.reason, Date.now() - started, ended);
+        this.#ended(ended.reason, started, ended);
         this.#count();
         if (this.size === 0) this.#options.empty();
       },
@@ -125,18 +123,16 @@ export class TcpLocals implements LocalCarrier {
     this.#relays.set(relay, since);
   }
 
-  #ended(reason: EndReason, durationMs: number, relay?: Relay): void {
+  #ended(reason: EndReason, since: number, relay?: Relay): void {
     const { context, counters } = this.#options;
     counters.end(reason);
-    if (!context.accessLog) return;
-    context.event({
-      type: 'visitor_end',
+    context.visitorEnd({
       service: this.#options.spec().name,
       protocol: 'tcp',
       visitor: undefined,
       bytesIn: relay?.bytesIn ?? 0,
       bytesOut: relay?.bytesOut ?? 0,
-      durationMs,
+      durationMs: Date.now() - since,
       reason,
     });
   }

@@ -35,7 +35,14 @@ export class TypescriptTunnelListener implements TunnelListener {
     this.#transport = spec.transport;
     this.#server = server;
     this.#closed = new Promise((resolve) => server.once('close', resolve));
-    server.on('connection', (socket) => this.#accept(socket));
+    server.on('connection', (socket) => {
+      try {
+        this.#accept(socket);
+      } catch (error) {
+        context.fault('tunnel accept', error);
+        socket.destroy();
+      }
+    });
   }
 
   static async open(
@@ -99,15 +106,16 @@ export class TypescriptTunnelListener implements TunnelListener {
       return;
     }
     link.setNoDelay(tcp.nodelay);
-    link.setKeepAlive(tcp.keepaliveSecs);
+    link.setKeepAlive(tcp.keepaliveMs);
 
     // One deadline from accept to authenticated; `settled` runs once, however it goes.
     let end = (reason: EndReason): void => {
       settled();
-      this.#context.rejectTunnel(reason, peer);
-      link.destroy();
+      this.#reject(link, reason);
     };
-    const fail = (reason: EndReason): void => end(reason);
+    const fail = (reason: EndReason): void => {
+      if (this.#pending.has(fail)) end(reason);
+    };
     const timer = setTimeout(() => fail('handshake_timeout'), limits.handshakeTimeoutMs);
     const settled = (): void => {
       clearTimeout(timer);
@@ -136,13 +144,19 @@ export class TypescriptTunnelListener implements TunnelListener {
     });
   }
 
+  /** Ends a connection that nobody owns; its own end says nothing more. */
+  #reject(link: TcpLink, reason: EndReason): void {
+    link.setSink({ data: () => false, end() {}, closed() {} });
+    this.#context.rejectTunnel(reason, link.peer);
+    link.destroy();
+  }
+
   #matchData(link: TcpLink, key: Uint8Array, rest: Uint8Array): void {
     const take = this.#context.sessions.get(keyText(key));
     // A client sends nothing between hello and start (wire-v1 7.6).
     const reason = take === undefined ? 'unknown_session' : 'early_data';
     if (take === undefined || rest.length > 0) {
-      this.#context.rejectTunnel(reason, link.peer);
-      link.destroy();
+      this.#reject(link, reason);
     } else {
       take(link);
     }

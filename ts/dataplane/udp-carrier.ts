@@ -22,10 +22,13 @@ export class UdpCarrier implements LocalCarrier {
 
   carry(link: Link, rest: Uint8Array): void {
     const { context, counters } = this.#options;
-    link.setNoDelay(this.#options.spec().nodelay ?? true);
+    const { nodelay } = this.#options.spec();
+    if (nodelay !== undefined) link.setNoDelay(nodelay);
     const locals = new UdpLocals({
       max: context.limits.udpSessions,
       idleMs: context.limits.udpIdleMs,
+      backlogBytes: context.limits.udpBacklogBytes,
+      hasRoom: () => this.#sessions < context.limits.udpSessions,
       resolve: async () => {
         const { local, preferIpv6 } = this.#options.spec();
         return { host: await resolveFirst(local.host, preferIpv6), port: local.port };
@@ -43,13 +46,8 @@ export class UdpCarrier implements LocalCarrier {
         counters.bytesOut += bytesOut;
       },
       unreachable: (error) =>
-        context.event({
-          type: 'visitor_refused',
-          service: this.#options.spec().name,
-          reason: 'local_unreachable',
-          error: errorText(error),
-          count: 1,
-        }),
+        context.visitorRefused(this.#options.spec().name, 'local_unreachable', errorText(error)),
+      fault: (error) => context.fault('local datagram', error),
       ended: (session, reason) => this.#sessionEnded(session, reason),
     });
     const channel: UdpChannel = new UdpChannel(link, {
@@ -74,14 +72,7 @@ export class UdpCarrier implements LocalCarrier {
     locals.close(reason === 'bad_frame' ? reason : 'session_end');
     this.#options.counters.end(reason);
     if (reason === 'bad_frame') {
-      const service = this.#options.spec().name;
-      this.#options.context.event({
-        type: 'channel_failed',
-        service,
-        reason,
-        error: undefined,
-        count: 1,
-      });
+      this.#options.context.channelFailed(this.#options.spec().name, reason, undefined);
     }
     this.#count();
     if (this.size === 0) this.#options.empty();
@@ -91,9 +82,7 @@ export class UdpCarrier implements LocalCarrier {
     const { context, counters } = this.#options;
     counters.end(reason);
     this.#count();
-    if (!context.accessLog) return;
-    context.event({
-      type: 'visitor_end',
+    context.visitorEnd({
       service: this.#options.spec().name,
       protocol: 'udp',
       visitor: addressOfKey(session.key),
@@ -104,9 +93,14 @@ export class UdpCarrier implements LocalCarrier {
     });
   }
 
+  /** Of all channels together. */
+  get #sessions(): number {
+    let sessions = 0;
+    for (const locals of this.#channels.values()) sessions += locals.size;
+    return sessions;
+  }
+
   #count(): void {
-    let open = 0;
-    for (const locals of this.#channels.values()) open += locals.size;
-    this.#options.counters.visitorsOpen = open;
+    this.#options.counters.visitorsOpen = this.#sessions;
   }
 }

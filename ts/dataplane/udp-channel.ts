@@ -28,6 +28,7 @@ export class UdpChannel {
       end: () => this.destroy('channel_eof'),
       closed: () => this.#onClosed('channel_reset'),
     });
+    link.readLarge('whole');
     link.resume();
   }
 

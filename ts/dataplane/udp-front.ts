@@ -50,6 +50,7 @@ export class UdpFront implements ServiceFront {
     this.#visitors = new UdpVisitors({
       max: limits.udpSessions,
       idleMs: limits.udpIdleMs,
+      unheardMs: limits.udpUnheardMs,
       joined: () => {
         this.#counters.visitorsTotal += 1;
         this.#counters.visitorsOpen = this.#visitors.size;
@@ -90,9 +91,7 @@ export class UdpFront implements ServiceFront {
       socket.close();
       throw bindError(to, error);
     });
-    socket.on('message', (payload, from) => {
-      this.#toChannel(this.#visitors.ofSender(from.address, from.port), payload);
-    });
+    socket.on('message', (payload, from) => this.#onDatagram(payload, from));
     // A send that failed must not end the service; the datagram is lost as on any network (W30).
     socket.on('error', () => {
       this.#counters.datagramsDropped += 1;
@@ -151,8 +150,8 @@ export class UdpFront implements ServiceFront {
   #start(): void {
     const link = this.#pool.take();
     if (link === undefined) return;
-    // Small writes must not wait for each other, unless the operator says so.
-    link.setNoDelay(this.#options.nodelay() ?? true);
+    const nodelay = this.#options.nodelay();
+    if (nodelay !== undefined) link.setNoDelay(nodelay);
     const startedAt = Date.now();
     const channel: UdpChannel = new UdpChannel(link, {
       backlogBytes: this.#context.limits.udpBacklogBytes,
@@ -170,6 +169,19 @@ export class UdpFront implements ServiceFront {
       else this.#toChannel(visitor, payload);
     }
     this.#refill();
+  }
+
+  #onDatagram(payload: Buffer, from: dgram.RemoteInfo): void {
+    // Port 0 is legal for a sender, and nobody can answer it.
+    if (from.port === 0) {
+      this.#counters.datagramsDropped += 1;
+      return;
+    }
+    try {
+      this.#toChannel(this.#visitors.ofSender(from.address, from.port), payload);
+    } catch (error) {
+      this.#context.fault('visitor datagram', error);
+    }
   }
 
   #toChannel(visitor: UdpVisitor, payload: Buffer): void {
@@ -211,14 +223,20 @@ export class UdpFront implements ServiceFront {
       this.#counters.datagramsDropped += 1;
       return;
     }
+    const socket = this.#socket;
+    // A tunnel that is faster than the way to the visitors would queue without a bound.
+    const { udpBacklogBytes } = this.#context.limits;
+    if (socket === undefined || socket.getSendQueueSize() > udpBacklogBytes) {
+      this.#counters.datagramsDropped += 1;
+      return;
+    }
     visitor.bytesOut += payload.length;
-    this.#counters.bytesOut += payload.length;
-    const { host, port } = visitor.address;
-    this.#socket?.send(payload, port, host, this.#onSent);
+    socket.send(payload, visitor.address.port, visitor.address.host, this.#onSent);
   }
 
-  readonly #onSent = (error: Error | null): void => {
-    if (error !== null) this.#counters.datagramsDropped += 1;
+  readonly #onSent = (error: Error | null, bytes: number): void => {
+    if (error === null) this.#counters.bytesOut += bytes;
+    else this.#counters.datagramsDropped += 1;
   };
 
   #onChannelClosed(channel: UdpChannel, reason: EndReason, livedMs: number): void {
@@ -240,22 +258,14 @@ export class UdpFront implements ServiceFront {
   #visitorEnded(visitor: UdpVisitor, reason: EndReason): void {
     this.#counters.visitorsOpen = this.#visitors.size;
     this.#counters.end(reason);
-    if (!this.#context.accessLog) return;
-    this.#context.event({
-      type: 'visitor_end',
-      service: this.#options.service,
-      protocol: 'udp',
-      visitor: visitor.address,
-      bytesIn: visitor.bytesIn,
-      bytesOut: visitor.bytesOut,
-      durationMs: Date.now() - visitor.since,
-      reason,
-    });
+    const { address, bytesIn, bytesOut, since } = visitor;
+    const { service } = this.#options;
+    const counts = { bytesIn, bytesOut, durationMs: Date.now() - since };
+    this.#context.visitorEnd({ service, protocol: 'udp', visitor: address, ...counts, reason });
   }
 
   #channelFailed(reason: EndReason): void {
     this.#counters.end(reason);
-    const { service } = this.#options;
-    this.#context.event({ type: 'channel_failed', service, reason, error: undefined, count: 1 });
+    this.#context.channelFailed(this.#options.service, reason, undefined);
   }
 }

@@ -27,6 +27,9 @@ export interface LocalSession extends UdpEntry {
 export interface UdpLocalsOptions {
   readonly max: number;
   readonly idleMs: number;
+  readonly backlogBytes: number;
+  /** Whether the service may have one more session; all its channels share the limit. */
+  readonly hasRoom: () => boolean;
   /** The local service's literal address, looked up anew for every session. */
   readonly resolve: () => Promise<{ host: string; port: number }>;
   readonly toVisitor: (prefix: Buffer, payload: Buffer) => boolean;
@@ -34,6 +37,7 @@ export interface UdpLocalsOptions {
   readonly opened: () => void;
   readonly bytes: (bytesIn: number, bytesOut: number) => void;
   readonly unreachable: (error: unknown) => void;
+  readonly fault: (error: unknown) => void;
   readonly ended: (session: LocalSession, reason: EndReason) => void;
 }
 
@@ -56,20 +60,11 @@ export class UdpLocals {
   deliver({ key, payload }: UdpFrame): void {
     let session = this.#sessions.use(key);
     if (session === undefined) {
-      session = {
-        key,
-        prefix: prefixOfKey(key),
-        since: Date.now(),
-        lastSeen: Date.now(),
-        socket: undefined,
-        waiting: [],
-        ended: false,
-        bytesIn: 0,
-        bytesOut: 0,
-      };
-      this.#sessions.add(key, session);
-      this.#options.opened();
-      void this.#connect(session);
+      if (!this.#options.hasRoom() && !this.#sessions.evictOldest()) {
+        this.#options.dropped();
+        return;
+      }
+      session = this.#open(key);
     }
     if (payload.length > UDP_PAYLOAD_MAX) this.#options.dropped();
     else if (session.socket !== undefined) this.#send(session, session.socket, payload);
@@ -81,12 +76,36 @@ export class UdpLocals {
     for (const session of this.#sessions.clear()) this.#end(session, reason);
   }
 
+  #open(key: string): LocalSession {
+    const session: LocalSession = {
+      key,
+      prefix: prefixOfKey(key),
+      since: Date.now(),
+      lastSeen: performance.now(),
+      socket: undefined,
+      waiting: [],
+      ended: false,
+      bytesIn: 0,
+      bytesOut: 0,
+    };
+    this.#sessions.add(key, session);
+    this.#options.opened();
+    this.#connect(session).catch((error: unknown) => this.#options.fault(error));
+    return session;
+  }
+
   async #connect(session: LocalSession): Promise<void> {
     try {
       const { host, port } = await this.#options.resolve();
       if (session.ended) return;
       const socket = openUdpSocket(host);
-      socket.on('message', (payload) => this.#onReply(session, payload));
+      socket.on('message', (payload) => {
+        try {
+          this.#onReply(session, payload);
+        } catch (error) {
+          this.#options.fault(error);
+        }
+      });
       // ECONNREFUSED while the local service restarts; the next datagram tries again.
       socket.on('error', () => this.#options.dropped());
       await new Promise<void>((resolve, reject) => {
@@ -107,30 +126,47 @@ export class UdpLocals {
       for (const payload of session.waiting) this.#send(session, socket, payload);
       session.waiting = [];
     } catch (error) {
+      if (session.ended) return;
       this.#options.unreachable(error);
-      this.#sessions.remove(session.key, session);
+      this.#sessions.take(session.key);
       this.#end(session, 'local_unreachable');
     }
   }
 
   #send(session: LocalSession, socket: dgram.Socket, payload: Uint8Array): void {
-    session.bytesIn += payload.length;
-    this.#options.bytes(payload.length, 0);
-    socket.send(payload, (error) => {
-      if (error === null || session.ended) return;
+    if (socket.getSendQueueSize() > this.#options.backlogBytes) {
+      this.#options.dropped();
+      return;
+    }
+    socket.send(payload, (error, bytes) => {
+      if (session.ended) return;
+      if (error === null) {
+        session.bytesIn += bytes;
+        this.#options.bytes(bytes, 0);
+        return;
+      }
       // An ICMP error of an earlier datagram surfaces here and takes this one with it: once more.
-      if ('code' in error && error.code === 'ECONNREFUSED') socket.send(payload, this.#onSent);
-      else this.#options.dropped();
+      if ('code' in error && error.code === 'ECONNREFUSED') {
+        socket.send(payload, (again, sent) => this.#onSentAgain(session, again, sent));
+      } else {
+        this.#options.dropped();
+      }
     });
   }
 
-  readonly #onSent = (error: Error | null): void => {
-    if (error !== null) this.#options.dropped();
-  };
+  #onSentAgain(session: LocalSession, error: Error | null, bytes: number): void {
+    if (error === null) {
+      session.bytesIn += bytes;
+      this.#options.bytes(bytes, 0);
+    } else {
+      this.#options.dropped();
+    }
+  }
 
   #onReply(session: LocalSession, payload: Buffer): void {
     this.#sessions.use(session.key);
-    if (!this.#options.toVisitor(session.prefix, payload)) {
+    // IPv6 on loopback carries a little more than a server could send on (wire-v1 7.7).
+    if (payload.length > UDP_PAYLOAD_MAX || !this.#options.toVisitor(session.prefix, payload)) {
       this.#options.dropped();
       return;
     }

@@ -4,6 +4,7 @@
  */
 
 export interface UdpEntry {
+  /** `performance.now()` of the last use, coarse. */
   lastSeen: number;
 }
 
@@ -36,7 +37,7 @@ export class UdpTable<Entry extends UdpEntry> {
   use(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    const now = Date.now();
+    const now = performance.now();
     if (now - entry.lastSeen > this.#touchMs) {
       if (now - entry.lastSeen >= this.#idleMs) {
         this.#expel(key, entry, 'idle');
@@ -50,10 +51,7 @@ export class UdpTable<Entry extends UdpEntry> {
   }
 
   add(key: string, entry: Entry): void {
-    if (this.#entries.size >= this.#max) {
-      const [oldest] = this.#entries;
-      if (oldest !== undefined) this.#expel(oldest[0], oldest[1], 'evicted');
-    }
+    if (this.#entries.size >= this.#max) this.evictOldest();
     this.#entries.set(key, entry);
     this.#sweep ??= setInterval(() => this.#removeIdle(), Math.max(1, this.#idleMs / 4));
   }
@@ -62,11 +60,20 @@ export class UdpTable<Entry extends UdpEntry> {
     for (const entry of this.#entries.values()) visit(entry);
   }
 
-  /** Takes that entry out, if it is still the key's, without telling. */
-  remove(key: string, entry: Entry): void {
-    if (this.#entries.get(key) !== entry) return;
+  /** Takes the entry of that key out without telling. */
+  take(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
     this.#entries.delete(key);
     if (this.#entries.size === 0) this.#stop();
+    return entry;
+  }
+
+  /** Makes room for one more. False: there was nothing to evict. */
+  evictOldest(): boolean {
+    const [oldest] = this.#entries;
+    if (oldest === undefined) return false;
+    this.#expel(oldest[0], oldest[1], 'evicted');
+    return true;
   }
 
   /** Takes all out without telling. */
@@ -78,7 +85,7 @@ export class UdpTable<Entry extends UdpEntry> {
   }
 
   #removeIdle(): void {
-    const expired = Date.now() - this.#idleMs;
+    const expired = performance.now() - this.#idleMs;
     for (const [key, entry] of this.#entries) {
       if (entry.lastSeen > expired) break;
       this.#expel(key, entry, 'idle');

@@ -9,6 +9,8 @@ import type { UdpChannel } from './udp-channel.ts';
 import { type UdpEntry, UdpTable } from './udp-table.ts';
 
 export interface UdpVisitor extends UdpEntry {
+  /** When it last sent something itself; replies do not count. */
+  heardAt: number;
   readonly key: string;
   readonly prefix: Buffer;
   readonly address: SocketAddress;
@@ -21,6 +23,7 @@ export interface UdpVisitor extends UdpEntry {
 export interface UdpVisitorsOptions {
   readonly max: number;
   readonly idleMs: number;
+  readonly unheardMs: number;
   readonly joined: () => void;
   readonly ended: (visitor: UdpVisitor, reason: EndReason) => void;
 }
@@ -46,12 +49,20 @@ export class UdpVisitors {
   ofSender(host: string, port: number): UdpVisitor {
     const sender = senderText(host, port);
     const key = this.#keys.get(sender);
-    return (key === undefined ? undefined : this.#table.use(key)) ?? this.#join(sender, host, port);
+    const known = key === undefined ? undefined : this.#table.use(key);
+    const visitor = known ?? this.#join(sender, host, port);
+    visitor.heardAt = performance.now();
+    return visitor;
   }
 
-  /** The visitor that a reply is for, if it has been seen lately. */
+  /**
+   * The visitor that a reply is for. Replies keep a session alive, but only for so long: one datagram
+   * with a forged sender must not open a stream to it that never ends.
+   */
   ofKey(key: string): UdpVisitor | undefined {
-    return this.#table.use(key);
+    const visitor = this.#table.use(key);
+    if (visitor === undefined) return undefined;
+    return performance.now() - visitor.heardAt < this.#options.unheardMs ? visitor : undefined;
   }
 
   /** That channel is gone: its visitors get another one with their next datagram. */
@@ -68,13 +79,17 @@ export class UdpVisitors {
   #join(sender: string, host: string, port: number): UdpVisitor {
     const prefix = encodeFramePrefix(host, port);
     const key = keyOfPrefix(prefix);
-    const now = Date.now();
+    // Link-local senders of two zones are one on the wire: the newer one has the key.
+    const same = this.#table.take(key);
+    if (same !== undefined) this.#ended(same, 'evicted');
+    const now = performance.now();
     const visitor: UdpVisitor = {
       key,
       prefix,
       address: { host, port },
-      since: now,
+      since: Date.now(),
       lastSeen: now,
+      heardAt: now,
       channel: undefined,
       bytesIn: 0,
       bytesOut: 0,

@@ -7,7 +7,8 @@ import type { EndReason } from '../engine/reason.ts';
 import type { Limits } from '../limits.ts';
 import type { Link } from './link.ts';
 
-const STASH_MAX = 65_536;
+/** Reading stops here; what is with the system comes later. A stranger can have us keep this much. */
+const STASH_MAX_BYTES = 8_192;
 
 export class WaitingVisitor {
   readonly link: Link;
@@ -50,7 +51,7 @@ export class WaitingVisitor {
   #onData(chunk: Uint8Array): boolean {
     this.#stash.push(chunk);
     this.#stashed += chunk.byteLength;
-    return this.#stashed < STASH_MAX;
+    return this.#stashed < STASH_MAX_BYTES;
   }
 
   #onEnd(): void {

@@ -63,6 +63,13 @@ export type EngineEvent =
     }
   /** accept() failed (EMFILE and the like); accepting goes on after a pause. */
   | { readonly type: 'accept_failed'; readonly address: string; readonly error: string }
+  /** A fault in the engine itself; it ended one connection (`internal_error`) or one action. */
+  | {
+      readonly type: 'fault';
+      readonly where: string;
+      readonly error: string;
+      readonly stack: string | undefined;
+    }
   | { readonly type: 'events_lost'; readonly count: number };
 
 export type EventSink = (batch: readonly EngineEvent[]) => void;

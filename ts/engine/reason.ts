@@ -75,6 +75,11 @@ export const REASONS = {
   },
   // A data channel that carried no visitor.
   stale_channel: { of: 'channel', ok: false, text: 'a pooled channel got FIN or RST' },
+  surplus_channel: {
+    of: 'channel',
+    ok: true,
+    text: 'a pooled channel that demand no longer needs',
+  },
   early_data: { of: 'channel', ok: false, text: 'a pooled channel got bytes before its start' },
   channel_limit: {
     of: 'channel',

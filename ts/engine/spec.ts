@@ -2,7 +2,7 @@
  * What the control plane tells an engine: plain data, no functions, so that it can cross into
  * native code as it is. Durations are milliseconds, lengths are bytes.
  */
-import type { HostPort, ServiceType, TcpConfig } from '../config/config.ts';
+import type { HostPort, ServiceType } from '../config/config.ts';
 
 export type { HostPort, ServiceType };
 
@@ -12,8 +12,17 @@ export interface SocketAddress {
   readonly port: number;
 }
 
+/** Options of the TCP sockets below every transport. */
+export interface TcpSpec {
+  /** Of data channels; control channels always have it. */
+  readonly nodelay: boolean;
+  /** TCP keepalive: idle time before the first probe, and between probes. 0: off. */
+  readonly keepaliveMs: number;
+  readonly keepaliveIntervalMs: number;
+}
+
 /** How a tunnel connection is carried. Further transports join this union. */
-export type TransportSpec = { readonly type: 'tcp'; readonly tcp: TcpConfig };
+export type TransportSpec = { readonly type: 'tcp'; readonly tcp: TcpSpec };
 
 /**
  * How to tell the first bytes of a tunnel connection apart (wire-v1 1.2): `length` bytes are read;

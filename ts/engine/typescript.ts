@@ -38,7 +38,7 @@ export class TypescriptEngine implements Engine {
   readonly #listeners = new Set<TypescriptTunnelListener>();
   readonly #services = new Set<TypescriptServerService | TypescriptClientService>();
   readonly #held = new Set<TypescriptControlStream>();
-  readonly #closing = new AbortController();
+  readonly #dials = new Set<AbortController>();
   #closed: Promise<void> | undefined;
 
   constructor(options: EngineOptions = {}) {
@@ -63,6 +63,12 @@ export class TypescriptEngine implements Engine {
   async dial(spec: DialSpec, signal: AbortSignal): Promise<ControlStream> {
     this.#requireOpen();
     requireTcp(spec.transport);
+    // Not AbortSignal.any: it keeps memory for each attempt as long as the engine lives.
+    const abort = new AbortController();
+    const onAbort = (): void => abort.abort();
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) abort.abort();
+    this.#dials.add(abort);
     const link = await dialTcp(
       spec.remote,
       {
@@ -70,10 +76,13 @@ export class TypescriptEngine implements Engine {
         timeoutMs: this.#context.limits.dialTimeoutMs,
         preferIpv6: spec.preferIpv6,
         nodelay: true,
-        keepaliveSecs: spec.transport.tcp.keepaliveSecs,
+        keepaliveMs: spec.transport.tcp.keepaliveMs,
       },
-      AbortSignal.any([signal, this.#closing.signal]),
-    );
+      abort.signal,
+    ).finally(() => {
+      this.#dials.delete(abort);
+      signal.removeEventListener('abort', onAbort);
+    });
     const stream: TypescriptControlStream = new TypescriptControlStream(link, {
       lingerMs: this.#context.limits.lingerMs,
       unread: new Uint8Array(0),
@@ -125,7 +134,7 @@ export class TypescriptEngine implements Engine {
   }
 
   async #end(reason: EndReason, options: CloseOptions): Promise<void> {
-    this.#closing.abort();
+    for (const dial of [...this.#dials]) dial.abort();
     const ends: Promise<void>[] = [];
     // Services first: their sessions end as theirs, then the listeners take what is still unknown.
     for (const service of [...this.#services]) ends.push(service.closeWith(reason, options));

@@ -118,7 +118,7 @@ function frameAt(bytes: Buffer, at: number): (UdpFrame & { end: number }) | 'mor
 }
 
 /** The octets of a literal, network order. A zone (`%eth0`) is not carried. */
-function addressBytes(host: string): Buffer {
+export function addressBytes(host: string): Buffer {
   if (net.isIPv4(host)) return Buffer.from(host.split('.').map(Number));
   const plain = host.split('%')[0] ?? host;
   // An embedded IPv4 tail is two groups.

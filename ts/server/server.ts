@@ -2,7 +2,7 @@
  * The server: accepts clients and exposes their services. Composition only: the handshake is in
  * `control/`, the bytes are in the engine.
  */
-import { formatAddress } from '../config/address.ts';
+import { formatAddress, overlap } from '../config/address.ts';
 import type { ServerConfig } from '../config/config.ts';
 import { type ConfigDiff, diffServerConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
 import { type ServerOptions, serverConfig } from '../config/options.ts';
@@ -72,14 +72,14 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Applies another configuration; running visitors are never cut. Logs the plan and what was done.
-   * What cannot be had (an address in use) is logged and stays as it was; reloads run in turn.
-   * @throws WARREN_E_STATE before `start` and after `close`
+   * Applies another configuration; running tcp visitors are never cut. Logs the plan and what was
+   * done. What cannot be had (an address in use) is logged and stays as it was; reloads run in turn.
+   * @throws WARREN_E_CONFIG; WARREN_E_STATE before `start` and after `close`
    */
-  reload(config: ServerConfig | ServerOptions): Promise<void> {
+  async reload(config: ServerConfig | ServerOptions): Promise<void> {
     const next = isChecked(config) ? config : serverConfig(config);
     this.#requireRunning();
-    return this.#role.inTurn(() => this.#reload(next));
+    await this.#role.inTurn(() => this.#reload(next));
   }
 
   /** Stops accepting, lets visitors finish until the deadline, then aborts them. */
@@ -136,35 +136,41 @@ export class Server implements AsyncDisposable {
       log.error({ error: errorText(error) }, 'configuration not applied');
       return;
     }
-    const general = await this.#applyGeneral(diff, next);
+    // First what goes: the tunnel's new address may be that of a service that is removed.
+    running.services.remove(diff);
+    const applied = await this.#applyGeneral(running, diff, next);
     if (this.#isClosed()) return;
     running.services.apply(next, diff);
-    this.#config = { ...next, ...general };
-    log.info({ services: next.services.size }, 'configuration applied');
+    this.#config = applied ? next : { ...next, bindAddr: this.#config.bindAddr };
+    const fields = { services: next.services.size };
+    if (applied) log.info(fields, 'configuration applied');
+    else log.error({ ...fields, except: 'bind_addr' }, 'configuration applied in part');
   }
 
-  /** Listener changes. Returns what has to stay as it was. */
-  async #applyGeneral(diff: ConfigDiff, next: ServerConfig): Promise<Partial<ServerConfig>> {
-    const running = this.#running;
-    if (running === undefined) return {};
-    const { log } = this.#role;
-    const moved = diff.general.some(({ key }) => key === 'bind_addr');
-    if (!moved) {
+  /** Listener changes. False: the address had to stay as it was. */
+  async #applyGeneral(running: Running, diff: ConfigDiff, next: ServerConfig): Promise<boolean> {
+    if (!diff.general.some(({ key }) => key === 'bind_addr')) {
       running.listener.update(transportSpec('server', next.transport));
-      return {};
+      return true;
     }
-    const old = running.listener;
+    const { log } = this.#role;
+    const { engine, services, listener: old } = running;
     const address = formatAddress(next.bindAddr);
+    // One port cannot be had twice. Else the new one comes first: one that is taken costs nothing.
+    const was = old.address;
+    const inPlace = overlap(was, next.bindAddr) !== 'none';
+    if (inPlace) await old.close({ deadlineMs: 0 });
     try {
-      // The new one first: a port that is taken must not cost the old one.
-      running.listener = await this.#listen(running.engine, next, running.services);
+      running.listener = await this.#listen(engine, next, services);
       log.info({ address }, 'listener moved: clients have to come to the new address');
-      await old.close({ deadlineMs: 0 });
-      return {};
+      if (!inPlace) await old.close({ deadlineMs: 0 });
+      return true;
     } catch (error) {
       log.error({ address, error: errorText(error) }, 'listener not moved, the old address stays');
-      old.update(transportSpec('server', next.transport));
-      return { bindAddr: this.#config.bindAddr };
+      const before = { ...next, bindAddr: was };
+      if (inPlace) running.listener = await this.#listen(engine, before, services);
+      else old.update(transportSpec('server', next.transport));
+      return false;
     }
   }
 

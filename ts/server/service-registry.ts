@@ -42,11 +42,15 @@ export class ServiceRegistry {
     return serverRoutine(service.config.type, this.#heartbeatIntervalMs);
   }
 
-  /** Services that are not in the diff are not touched. */
+  /** Closes what the diff removes. */
+  remove(diff: ConfigDiff): void {
+    for (const name of diff.removed) this.#close(name);
+  }
+
+  /** Adds and changes; services that are not in the diff are not touched. */
   apply(next: ServerConfig, diff: ConfigDiff): void {
     const beat = this.#heartbeatIntervalMs !== next.heartbeatIntervalMs;
     this.#heartbeatIntervalMs = next.heartbeatIntervalMs;
-    for (const name of diff.removed) this.#close(name);
     for (const { name } of diff.changed) {
       const service = next.services.get(name);
       if (service !== undefined) this.#change(service);

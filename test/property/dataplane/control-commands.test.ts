@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { clientRoutine } from '../../../ts/control/routines.ts';
 import { RunningClientSession } from '../../../ts/dataplane/client-session.ts';
+import { DataplaneContext } from '../../../ts/dataplane/context.ts';
 import { TypescriptControlStream } from '../../../ts/dataplane/control-stream.ts';
+import { EventBatch } from '../../../ts/dataplane/event-batch.ts';
+import { DEFAULT_LIMITS } from '../../../ts/limits.ts';
 import { COMMAND_CREATE, COMMAND_HEARTBEAT } from '../../../ts/protocol/wire.ts';
 import { FakeLink } from '../../helpers/fake-link.ts';
 
@@ -25,6 +28,7 @@ it('every create command opens one channel, wherever the stream of commands is c
       });
       let opened = 0;
       new RunningClientSession(
+        new DataplaneContext(DEFAULT_LIMITS, false, new EventBatch(undefined)),
         {
           control,
           dial: {
@@ -32,7 +36,7 @@ it('every create command opens one channel, wherever the stream of commands is c
             preferIpv6: false,
             transport: {
               type: 'tcp',
-              tcp: { nodelay: true, keepaliveSecs: 0, keepaliveIntervalSecs: 0, proxy: undefined },
+              tcp: { nodelay: true, keepaliveMs: 0, keepaliveIntervalMs: 0 },
             },
           },
           routine: clientRoutine('tcp', new Uint8Array(32), 0),

@@ -24,7 +24,7 @@ it('W25: holds no more than it may, tells every end once, and never gives out wh
           } else {
             const known = table.use(one.use);
             if (known === undefined) {
-              const entry = { lastSeen: Date.now() };
+              const entry = { lastSeen: performance.now() };
               table.add(one.use, entry);
               alive.add(entry);
             } else {

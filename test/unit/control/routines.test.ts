@@ -49,6 +49,9 @@ describe('routines', () => {
     };
     const unsupported = expect.objectContaining({ code: 'WARREN_E_UNSUPPORTED' });
     expect(() => transportSpec('client', config)).toThrow(unsupported);
-    expect(transportSpec('client', { ...config, type: 'tcp' })).toEqual({ type: 'tcp', tcp });
+    expect(transportSpec('client', { ...config, type: 'tcp' })).toEqual({
+      type: 'tcp',
+      tcp: { nodelay: true, keepaliveMs: 20_000, keepaliveIntervalMs: 8_000 },
+    });
   });
 });

@@ -10,7 +10,12 @@ import { turn, within } from '../../helpers/until.ts';
 
 vi.mock('node:dns/promises', () => ({ lookup: vi.fn() }));
 
-const OPTIONS = { timeoutMs: 5_000, nodelay: true, keepaliveSecs: 0, links: new OpenLinks() };
+const OPTIONS = {
+  timeoutMs: 5_000,
+  nodelay: true,
+  keepaliveMs: 0,
+  links: new OpenLinks(() => undefined),
+};
 
 describe('dialTcp', () => {
   const cleanups: (() => unknown)[] = [];

@@ -7,6 +7,12 @@ function read(buffer: ReadBuffer, length: number, fill: number): Uint8Array {
   return chunk;
 }
 
+function whole(): ReadBuffer {
+  const buffer = new ReadBuffer();
+  buffer.allow('whole');
+  return buffer;
+}
+
 describe('read buffer', () => {
   it('gives quiet connections memory of their own', () => {
     const [one, two] = [new ReadBuffer(), new ReadBuffer()];
@@ -16,19 +22,25 @@ describe('read buffer', () => {
     expect([...second]).toEqual(Array(10).fill(2));
   });
 
+  it('reads little from a connection that nobody has taken into use', () => {
+    expect(new ReadBuffer().current.length).toBe(8_192);
+    expect(whole().current.length).toBe(65_536);
+  });
+
   it('never lends a buffer before reuse was promised', () => {
     const buffer = new ReadBuffer();
+    buffer.allow('whole');
     for (let index = 0; index < 10; index++) {
       const chunk = read(buffer, 65_536, index);
       buffer.adapt(65_536);
-      read(new ReadBuffer(), 65_536, 99);
+      read(whole(), 65_536, 99);
       expect(chunk[0]).toBe(index);
     }
   });
 
   it('lends one to bulk, not shared with others, and takes it back when it is quiet', () => {
-    const [bulk, other] = [new ReadBuffer(), new ReadBuffer()];
-    bulk.allowReuse();
+    const [bulk, other] = [new ReadBuffer(), whole()];
+    bulk.allow('reused');
     const shared = bulk.current;
     read(bulk, 65_536, 1);
     bulk.adapt(65_536);
@@ -43,7 +55,7 @@ describe('read buffer', () => {
   it('does not lend one buffer to two', () => {
     const buffers = Array.from({ length: 10 }, () => new ReadBuffer());
     for (const buffer of buffers) {
-      buffer.allowReuse();
+      buffer.allow('reused');
       buffer.adapt(65_536);
     }
     expect(new Set(buffers.map(({ current }) => current)).size).toBe(10);

@@ -34,7 +34,7 @@ function serverSession(heartbeatIntervalMs = 0) {
       routine: serverRoutine('tcp', heartbeatIntervalMs),
       handler: { surplus: () => surplus.push('surplus'), ended: (reason) => ended.push(reason) },
     },
-    { channel: () => undefined, ended: (_which, reason) => ended.push(`owner ${reason}`) },
+    { channel: () => undefined, ended: () => void ended.push('owner') },
   );
   return { link, session, control, surplus, ended, context };
 }
@@ -86,7 +86,7 @@ describe('server session', () => {
     link.peerResets();
     session.end('destroyed');
     await run();
-    expect(ended).toEqual(['owner control_eof', 'control_eof']);
+    expect(ended).toEqual(['owner', 'control_eof']);
     expect(context.sessions.size).toBe(0);
     expect(session.request(1)).toBe(false);
     expect(vi.getTimerCount()).toBe(0);
@@ -126,10 +126,11 @@ describe('client session', () => {
       preferIpv6: false,
       transport: {
         type: 'tcp' as const,
-        tcp: { nodelay: true, keepaliveSecs: 0, keepaliveIntervalSecs: 0, proxy: undefined },
+        tcp: { nodelay: true, keepaliveMs: 0, keepaliveIntervalMs: 0 },
       },
     };
     const session = new RunningClientSession(
+      new DataplaneContext(DEFAULT_LIMITS, false, new EventBatch(undefined)),
       {
         control,
         dial,
@@ -141,7 +142,7 @@ describe('client session', () => {
       },
       {
         create: (count) => events.push(`create ${count}`),
-        ended: (_which, reason) => events.push(`owner ${reason}`),
+        ended: () => void events.push('owner'),
       },
     );
     return { link, control, session, events };
@@ -156,7 +157,7 @@ describe('client session', () => {
     await run(99);
     expect(events).toEqual([]);
     await run(2);
-    expect(events).toEqual(['owner heartbeat_timeout', 'ended heartbeat_timeout']);
+    expect(events).toEqual(['owner', 'ended heartbeat_timeout']);
     expect(vi.getTimerCount()).toBe(0);
   });
 
