@@ -26,8 +26,27 @@
  * bytes that came before either are delivered before it as far as the other side takes them.
  * `close` is polite: nothing new is taken, what runs may finish, at `deadlineMs` the rest is
  * aborted (RST) with `drain`; it resolves when no socket is left. `deadlineMs: Infinity` waits as
- * long as it takes. `destroy` aborts now. Both are idempotent, and `destroy` during a `close` makes
- * that `close` resolve.
+ * long as it takes. `destroy` aborts now (`destroyed`). Both are idempotent, and `destroy` during a
+ * `close` makes that `close` resolve. What runs is tcp visitors; the rest ends at once:
+ *
+ *     what ends at the call      | engine.close | service.close  | detach(r)   | session lost
+ *     ---------------------------|--------------|----------------|-------------|-------------
+ *     its session                | drain        | service_closed | r           | as it was lost
+ *     visitors that wait         | drain        | service_closed | session_end | session_end
+ *     udp visitors of a server   | drain        | service_closed | session_end | session_end
+ *     udp visitors of a client   | session_end, when their channels end
+ *     idle channels              | closed, without a reason of their own
+ *
+ * Relay (tcp). Each direction reads only while the other side takes what was read; an engine holds
+ * at most one read (64 KiB) or one pipe per direction. A byte counts when it has been read. After
+ * one direction has ended the other may go on; when it is silent for `halfCloseIdleMs` both are
+ * aborted. Visitor and local sockets have TCP_NODELAY and keepalive of 60 s; tunnel sockets as the
+ * transport and the service say, control channels always TCP_NODELAY.
+ *
+ * UDP. Frames are those of wire-v1 section 1.7, each handed to the system in one write. A payload
+ * beyond 65,507 bytes is dropped, as is what exceeds `udpBacklogBytes` in a channel or a socket's
+ * send queue, a reply to a visitor that has not been heard for `udpUnheardMs`, and a datagram from
+ * port 0. A datagram counts when it has been sent. A malformed frame ends its channel (`bad_frame`).
  */
 import type { Limits } from '../limits.ts';
 import type { EventSink } from './events.ts';
@@ -63,7 +82,10 @@ export interface Closable extends AsyncDisposable {
   destroy(): void;
 }
 
-/** One data plane. Several may live in one process; they share nothing. */
+/**
+ * One data plane. Several may live in one process and share no state. Every method of a closed one
+ * but `stats`, `close` and `destroy` fails with WARREN_E_STATE.
+ */
 export interface Engine extends Closable {
   readonly name: EngineName;
 
