@@ -22,22 +22,31 @@ export interface Tunnel {
   destroy(): Promise<void>;
 }
 
+/** The way to the sink without a tunnel. */
+function noTunnel(sink: Sink): Tunnel {
+  return {
+    tcpAddr: sink.addr,
+    udpAddr: sink.addr,
+    pids: [],
+    engine: undefined,
+    broken: () => undefined,
+    destroy: async () => {},
+  };
+}
+
+/** The end of each daemon's log. */
+function tailsOf(daemons: readonly Daemon[]): string {
+  const tails = daemons.map((daemon) => daemon.output.slice(-LOG_TAIL_LETTERS));
+  return tails.join('\n').trim();
+}
+
 /**
  * Starts a tunnel and waits until an echo passes through it.
  *
  * @throws Error with the end of the logs when it does not come up.
  */
 export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
-  if (peer.tunnel === undefined) {
-    return {
-      tcpAddr: sink.addr,
-      udpAddr: sink.addr,
-      pids: [],
-      engine: undefined,
-      broken: () => undefined,
-      destroy: async () => {},
-    };
-  }
+  if (peer.tunnel === undefined) return noTunnel(sink);
   const ports = {
     control: await freePort(),
     tcp: await freePort(),
@@ -55,11 +64,6 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
     await Promise.all(daemons.map((daemon) => daemon.destroy()));
     removeDirectory(directory);
   };
-  const tails = (): string =>
-    daemons
-      .map((daemon) => daemon.output.slice(-LOG_TAIL_LETTERS))
-      .join('\n')
-      .trim();
   try {
     const server = new Daemon(peer.tunnel.server(file('server.toml')), file('server.log'));
     daemons.push(server);
@@ -75,11 +79,11 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
       broken: () =>
         daemons.every((daemon) => daemon.alive)
           ? undefined
-          : `a process has ended; log: ${tails()}`,
+          : `a process has ended; log: ${tailsOf(daemons)}`,
       destroy,
     };
   } catch (error) {
-    const logs = tails();
+    const logs = tailsOf(daemons);
     await destroy();
     throw new Error(`${error instanceof Error ? error.message : String(error)}; log: ${logs}`);
   }
