@@ -81,6 +81,10 @@ export function faults(world: World): void {
     });
 
     it('an event sink that throws is called again', async () => {
+      const uncaught: unknown[] = [];
+      const onUncaught = (error: unknown): unknown => uncaught.push(error);
+      process.on('uncaughtException', onUncaught);
+      world.defer(onUncaught, (listener) => process.off('uncaughtException', listener));
       const { server } = await world.serverScene();
       await event(server.rig, 'bound');
       const { events } = server.rig;
@@ -99,6 +103,28 @@ export function faults(world: World): void {
       await second.write(Buffer.alloc(HELLO_RULE.length, 0xff));
       await second.over();
       await event(server.rig, 'tunnel_rejected');
+      expect(uncaught).toEqual([]);
+    });
+
+    it('an event sink that throws does not keep close from resolving', async () => {
+      const { server } = await world.serverScene();
+      await event(server.rig, 'bound');
+      const { events } = server.rig;
+      const { push } = events;
+      let thrown = 0;
+      events.push = () => {
+        thrown += 1;
+        throw new Error(PLANTED);
+      };
+      world.defer(push, () => {
+        events.push = push;
+      });
+      // Its hello is incomplete: the event of its end is in the batch that close flushes.
+      const peer = await world.connect(server.address);
+      await until(() => server.engine.stats().unauthenticated === 1, 'it is accepted');
+      await server.engine.close({ deadlineMs: 0 });
+      await peer.over();
+      expect(thrown).toBeGreaterThan(0);
     });
   });
 }

@@ -111,7 +111,7 @@ export function limits(world: World): void {
       }
       const taken = (): number => payload.length - (queues()?.unread ?? 0);
       await until(() => queues()?.sending === 0 && taken() > 0, 'the engine has read some');
-      for (let turns = 0; turns < 50; turns++) {
+      for (let turns = 0; turns < 10; turns++) {
         await turn();
         expect(taken()).toBeLessThanOrEqual(STASH_MAX_BYTES);
       }
@@ -137,7 +137,7 @@ export function limits(world: World): void {
       const server = await world.server();
       const peer = await world.connect(server.address);
       await act(peer);
-      await peer.gone();
+      await peer.over();
       await rejectedOnce(server, reason);
     });
 
