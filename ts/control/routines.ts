@@ -2,7 +2,7 @@
  * What engines are told of wire v1: the bytes they may send and act on by themselves. Here, and
  * nowhere else, protocol and engine meet.
  */
-import type { TransportConfig } from '../config/config.ts';
+import type { Role, TransportConfig } from '../config/config.ts';
 import type {
   ClientRoutine,
   HelloRule,
@@ -56,10 +56,7 @@ export function clientRoutine(
  * A server ignores `tcp.proxy`, as rathole does.
  * @throws WARREN_E_UNSUPPORTED for what this version does not have yet.
  */
-export function transportSpec(
-  role: 'server' | 'client',
-  transport: TransportConfig,
-): TransportSpec {
+export function transportSpec(role: Role, transport: TransportConfig): TransportSpec {
   if (transport.type !== 'tcp') {
     throw new WarrenError(
       'WARREN_E_UNSUPPORTED',

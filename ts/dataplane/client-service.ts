@@ -165,7 +165,17 @@ export class TypescriptClientService implements ClientService {
       return;
     }
     this.#counters.end('visitor_limit');
-    this.#context.visitorRefused(this.#spec.name, 'visitor_limit', undefined);
+    const { name, type } = this.#spec;
+    this.#context.visitorRefused(name, 'visitor_limit', undefined);
+    this.#context.visitorEnd({
+      service: name,
+      protocol: type,
+      visitor: undefined,
+      bytesIn: 0,
+      bytesOut: 0,
+      durationMs: 0,
+      reason: 'visitor_limit',
+    });
     link.abort();
   }
 

@@ -1,7 +1,6 @@
 /** Close with a deadline: wait for the polite end, abort what is left when time is up. */
 
-/** Beyond this (24 days) Node's timers fire at once instead of late. */
-const TIMER_MAX_MS = 0x7fff_ffff;
+import { TIMER_MAX_MS } from '../timers.ts';
 
 /**
  * Resolves when `drained` does; calls `abort` once if that takes longer than `deadlineMs`, and goes
