@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Server, type ServerOptions } from '../../../ts/index.ts';
 import { Peer } from '../../helpers/peer.ts';
-import { PeerListener } from '../../helpers/peer-listener.ts';
+import { freePort, PeerListener } from '../../helpers/peer-listener.ts';
 import { RecordingLog } from '../../helpers/process-log.ts';
 import { Resources, until } from '../../helpers/process-resources.ts';
 import { WireClient } from '../../helpers/rathole-wire.ts';
@@ -59,17 +59,19 @@ describe('Server.reload moves the tunnel listener', () => {
     const { server, log, port, authenticate } = await running('0.0.0.0:0');
     expect(await refuses('127.0.0.2', port)).toBe(false);
     await server.reload(options(`127.0.0.1:${port}`));
-    expect(server.address).toEqual({ host: '127.0.0.1', port });
     expect(complaints(log)).toBe('[]');
+    expect(server.address).toEqual({ host: '127.0.0.1', port });
     await authenticate();
     expect(await refuses('127.0.0.2', port)).toBe(true);
   });
 
   it('from one address to every, on the same port', async () => {
-    const { server, log, port, authenticate } = await running('127.0.0.1:0');
+    // Free at every address: elsewhere a closed connection may still be in TIME-WAIT.
+    const port = await freePort('0.0.0.0');
+    const { server, log, authenticate } = await running(`127.0.0.1:${port}`);
     await server.reload(options(`0.0.0.0:${port}`));
-    expect(server.address).toEqual({ host: '0.0.0.0', port });
     expect(complaints(log)).toBe('[]');
+    expect(server.address).toEqual({ host: '0.0.0.0', port });
     await authenticate();
     expect(await refuses('127.0.0.2', port)).toBe(false);
   });
@@ -79,8 +81,8 @@ describe('Server.reload moves the tunnel listener', () => {
     await authenticate();
     const web = await until('the address of web', () => server.serviceAddress('web'));
     await server.reload(options(`127.0.0.1:${web.port}`, ['other']));
-    expect(server.address).toEqual(web);
     expect(complaints(log)).toBe('[]');
+    expect(server.address).toEqual(web);
     await authenticate('other', web.port);
     expect(await refuses('127.0.0.1', port)).toBe(true);
   });
