@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseArguments } from '../../ts/commands/arguments.ts';
 import { CliWorld, runCli } from '../helpers/cli.ts';
 
 const TOKEN = 'hunter2-never-print-me';
@@ -56,6 +57,48 @@ describe('help and version', () => {
     expect(stdout).toMatch(/^engine +typescript/m);
     expect(stdout).toContain(process.version);
     expect(stdout).toContain(process.platform);
+  });
+});
+
+describe('a flag works in front of the file and behind it', () => {
+  const flags: readonly (readonly [words: string[], meaning: object])[] = [
+    [['-s'], { role: 'server' }],
+    [['--server'], { role: 'server' }],
+    [['-c'], { role: 'client' }],
+    [['--client'], { role: 'client' }],
+    [['--access-log'], { accessLog: true }],
+    [['--access-log', '--access-log'], { accessLog: true }],
+    [['--server', '--access-log'], { role: 'server', accessLog: true }],
+    [['--access-log', '--client'], { role: 'client', accessLog: true }],
+    [['--drain-timeout', '3', '--access-log'], { drainMs: 3_000, accessLog: true }],
+    [['--drain-timeout=3'], { drainMs: 3_000 }],
+  ];
+  it.each(flags)('%j', (words, meaning) => {
+    for (const file of ['a.toml', '007', 'true', 'false']) {
+      const expected = { verb: 'run', file, ...meaning };
+      expect(parseArguments([...words, file])).toMatchObject(expected);
+      expect(parseArguments([file, ...words])).toMatchObject(expected);
+      expect(parseArguments([...words, '--', file])).toMatchObject(expected);
+    }
+  });
+
+  it.each([
+    [['-h'], 'help'],
+    [['--help'], 'help'],
+    [['-V'], 'version'],
+    [['--version'], 'version'],
+    [['--version', '--verbose'], 'version'],
+    [['--verbose', '--version'], 'version'],
+  ] as const)('%j', (words, verb) => {
+    expect(parseArguments([...words, 'a.toml'])).toMatchObject({ verb });
+    expect(parseArguments(['a.toml', ...words])).toMatchObject({ verb });
+  });
+
+  it('what follows -- is a file, also when it looks like a flag', () => {
+    expect(parseArguments(['--', '--access-log'])).toMatchObject({
+      file: '--access-log',
+      accessLog: false,
+    });
   });
 });
 

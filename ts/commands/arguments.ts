@@ -54,10 +54,10 @@ interface Options {
 /** `argv` without the program and script names. */
 export function parseArguments(argv: readonly string[]): Arguments {
   const cli = commandLine();
-  cli.parse(['node', 'warren', ...argv], { run: false });
+  cli.parse(['node', 'warren', ...explicitFlags(cli, argv)], { run: false });
   const options: Options = cli.options;
-  if (options.help === true) return { verb: 'help', print: () => cli.outputHelp() };
-  if (options.version === true) return { verb: 'version', verbose: options.verbose === true };
+  if (isGiven(options.help)) return { verb: 'help', print: () => cli.outputHelp() };
+  if (isGiven(options.version)) return { verb: 'version', verbose: isGiven(options.verbose) };
   if (options.genkey !== undefined) throw genkeyError();
   checkOptions(cli);
   return toArguments(cli.matchedCommandName, options, positionals(cli, argv, options));
@@ -88,6 +88,25 @@ function commandLine(): CAC {
     .usage('demo [OPTIONS]')
     .option('--size <MIB>', 'MiB to transfer', { default: DEFAULT_DEMO_MIB });
   return cli;
+}
+
+/**
+ * Every flag as `--flag=true`. cac's parser knows the flags of one command only, and those by their
+ * camel-case names: `--access-log FILE` would take the file for the flag's value.
+ */
+function explicitFlags(cli: CAC, argv: readonly string[]): string[] {
+  const explicit = new Map<string, string>();
+  for (const { options } of [cli.globalCommand, ...cli.commands]) {
+    for (const { rawName, name, isBoolean } of options) {
+      if (isBoolean !== true) continue;
+      for (const word of rawName.split(', ')) {
+        explicit.set(word, word.startsWith('--') ? `--${name}=true` : `${word}=true`);
+      }
+    }
+  }
+  const behind = argv.indexOf('--');
+  const end = behind < 0 ? argv.length : behind;
+  return argv.map((word, index) => (index < end ? (explicit.get(word) ?? word) : word));
 }
 
 /** Unknown options and missing values, which cac finds, in our error. */
@@ -128,7 +147,7 @@ function toArguments(name: string | undefined, options: Options, words: string[]
     verb: 'run',
     file,
     role: roleOption(options),
-    accessLog: options.accessLog === true,
+    accessLog: isGiven(options.accessLog),
     drainMs: numberOption('--drain-timeout', options.drainTimeout, 0, MAX_DRAIN_SECONDS) * 1_000,
   };
 }
