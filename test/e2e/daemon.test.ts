@@ -1,4 +1,5 @@
 /** The life of a daemon: announce, serve, reload, drain, end. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rename, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -171,6 +172,17 @@ describe('reload', () => {
     expect(server.stdout).not.toContain(TOKEN);
     server.kill('SIGTERM');
     expect((await server.ended).code).toBe(0);
+  });
+
+  it('ignores a FIFO in the place of its file, and takes the file that comes back', async () => {
+    const server = world.start([world.file('s.toml', serverToml(ECHO))]);
+    await server.waitForLog('warren ready');
+    execFileSync('mkfifo', [join(world.folder, 'fifo')]);
+    await rename(join(world.folder, 'fifo'), join(world.folder, 's.toml'));
+    await server.waitForLog('new configuration ignored, still running the old one');
+    world.file('next', serverToml(`${ECHO}nodelay = false\n`));
+    await rename(join(world.folder, 'next'), join(world.folder, 's.toml'));
+    await server.waitForLog('configuration applied');
   });
 
   it('keeps running when its section goes, and follows it when it comes back', async () => {

@@ -2,7 +2,7 @@
  * Loads a configuration file: read, parse, check, all problems at once. The entry for the commands.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { ConfigError, type Diagnostic, sortDiagnostics, wholeFile } from './diagnostics.ts';
@@ -35,7 +35,8 @@ export interface ParseOptions extends LoadOptions {
 }
 
 /** No configuration and no token is this long; a mistaken path (a disk image, say) may be. */
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
+const MAX_FILE_BYTES = 1024 * 1024;
+const READ_BYTES = 64 * 1024;
 
 /**
  * Loads a configuration file.
@@ -50,7 +51,7 @@ export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfi
     const diagnostic = wholeFile(
       path,
       `the configuration file cannot be read: ${errorCode(error)}`,
-      'mend the path or the permissions',
+      'give the path of a readable regular file of at most 1 MiB',
     );
     const file = resolve(path);
     throw new ConfigError([diagnostic], {
@@ -97,14 +98,54 @@ function failure(
 }
 
 /**
- * Reads a whole text file.
+ * Reads a whole text file. It never waits: a FIFO, a terminal or a device is refused, because a
+ * read of one would stop the whole process for as long as nobody writes.
  *
- * @throws Node's error, or a TypeError if it is not UTF-8 or too long.
+ * @throws Node's error, or a TypeError if it is no regular file, not UTF-8 or too long.
  */
 export function readTextFile(path: string): string {
-  if (statSync(path).size > MAX_FILE_BYTES) throw new TypeError('it is longer than 16 MiB');
-  // The byte order mark is kept: the hash is over what the file holds, and the parser skips it.
-  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
+  const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
+  const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new TypeError(`it is ${kindOfFile(stats)}, not a regular file`);
+    // The byte order mark is kept: the hash is over what the file holds, and the parser skips it.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readBytes(fd));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The file's size is not asked: in /proc it is 0, and it may change under the read. */
+function readBytes(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  while (length <= MAX_FILE_BYTES) {
+    const chunk = Buffer.allocUnsafe(Math.min(READ_BYTES, MAX_FILE_BYTES + 1 - length));
+    const count = readChunk(fd, chunk);
+    if (count === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, count));
+    length += count;
+  }
+  throw new TypeError('it is longer than 1 MiB');
+}
+
+function readChunk(fd: number, chunk: Buffer): number {
+  try {
+    return readSync(fd, chunk);
+  } catch (error) {
+    // /proc/kmsg calls itself a regular file. From `open` the same code is a lease, which passes.
+    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') {
+      throw new TypeError('a read of it would wait, as of no regular file', { cause: error });
+    }
+    throw error;
+  }
+}
+
+function kindOfFile(stats: Stats): string {
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isFIFO()) return 'a FIFO';
+  return 'a device';
 }
 
 /** One hash over files and their contents; undefined is a file that cannot be read. */

@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError, type Diagnostic } from '../../../ts/config/diagnostics.ts';
-import { loadConfig, parseConfig } from '../../../ts/config/load.ts';
+import { loadConfig, parseConfig, readTextFile } from '../../../ts/config/load.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'warren-load-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -179,6 +180,34 @@ describe('files that cannot be read', () => {
     writeFileSync(join(directory, 'latin1.toml'), Buffer.from([0x23, 0xe9, 0x0a]));
     expect(errorOf(() => loadConfig(join(directory, 'd.toml'))).message).toContain('directory');
     expect(errorOf(() => loadConfig(join(directory, 'latin1.toml'))).message).toContain('UTF-8');
+  });
+});
+
+describe('what is no regular file is refused at once', () => {
+  const fifo = join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  test.each([
+    [fifo, 'a FIFO'],
+    ['/dev/zero', 'a device'],
+    ['/dev/ptmx', 'a device'],
+  ])('%s as configuration and as token file', (path, kind) => {
+    const [diagnostic] = errorOf(() => loadConfig(path)).diagnostics;
+    expect(diagnostic?.message).toContain(`it is ${kind}, not a regular file`);
+    expect(diagnostic?.remedy).toContain('regular file');
+    const main = join(directory, 'with-token.toml');
+    writeFileSync(main, `${SERVER}${SERVICE}token_file = "${path}"`);
+    const error = errorOf(() => loadConfig(main));
+    expect(error.message).toContain(`it is ${kind}, not a regular file`);
+    expect(error.files).toContain(path);
+  });
+
+  test('a file that is longer than it says, or than any configuration', () => {
+    expect(readTextFile('/proc/self/status')).toContain('Pid:');
+    const long = join(directory, 'long.toml');
+    writeFileSync(long, `#${' '.repeat(1024 * 1024 - 1)}`);
+    expect(readTextFile(long)).toHaveLength(1024 * 1024);
+    writeFileSync(long, `#${' '.repeat(1024 * 1024)}`);
+    expect(errorOf(() => loadConfig(long)).message).toContain('longer than 1 MiB');
   });
 });
 

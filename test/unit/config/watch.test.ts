@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
@@ -133,6 +134,16 @@ test('tells of a deleted file, and of its return', async () => {
   unlinkSync(path);
   expect(portOf(await next())).toContain('there is no such file');
   writeFileSync(path, text(2));
+  expect(portOf(await next())).toBe(2);
+});
+
+test('tells of a FIFO in the file’s place without reading it, and of the file’s return', async () => {
+  writeFileSync(path, text(1));
+  const { next } = start();
+  execFileSync('mkfifo', [`${path}.new`]);
+  renameSync(`${path}.new`, path);
+  expect(portOf(await next())).toContain('a FIFO');
+  replace(path, text(2));
   expect(portOf(await next())).toBe(2);
 });
 
