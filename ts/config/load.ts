@@ -25,13 +25,13 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export interface LoadOptions {
   /** Variables for `token = "${NAME}"`. Default: the process's. */
   readonly env?: Env;
+  /** Reads the configuration file or a token file. Default: the file system. */
+  readonly readFile?: (path: string) => string;
 }
 
 export interface ParseOptions extends LoadOptions {
   /** The name that messages print and that token files are relative to. */
   readonly file: string;
-  /** Reads a token file. Default: the file system. */
-  readonly readFile?: (path: string) => string;
 }
 
 /** No configuration and no token is this long; a mistaken path (a disk image, say) may be. */
@@ -44,9 +44,10 @@ const READ_BYTES = 64 * 1024;
  * @throws WARREN_E_CONFIG with every problem, also when the file cannot be read.
  */
 export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfig {
+  const { readFile = readTextFile } = options;
   let text: string;
   try {
-    text = readTextFile(path);
+    text = readFile(path);
   } catch (error) {
     const diagnostic = wholeFile(
       path,

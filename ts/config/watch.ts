@@ -4,7 +4,8 @@
  *
  * The content's hash decides, so a save that changes nothing calls nothing. A file is believed when
  * two reads one debounce apart agree; one that then does not parse is given another wait, because a
- * program that writes slowly looks just like that.
+ * program that writes slowly looks just like that. A read that fails for a reason that passes says
+ * nothing of the content: it is repeated until it says something.
  */
 import { resolve } from 'node:path';
 import { ConfigError, wholeFile } from './diagnostics.ts';
@@ -24,7 +25,11 @@ export interface WatchOptions {
   readonly onError?: (error: ConfigError) => void;
   /** How to watch a directory; for tests. */
   readonly watchDirectory?: WatchDirectory;
+  /** How to read a file; for tests. */
+  readonly readFile?: ReadFile;
 }
+
+type ReadFile = (path: string) => string;
 
 /** A watch on a configuration. While it is open it keeps the process alive. */
 export interface ConfigWatch {
@@ -37,6 +42,10 @@ export interface ConfigWatch {
 /** How often to look where the system cannot tell of changes. */
 const POLL_MS = 1000;
 const DEFAULT_DEBOUNCE_MS = 200;
+/** How long to wait after a read that failed for a reason that passes. */
+const RETRY_MS = 1000;
+/** Of the process or the machine, not of the file: out of descriptors, a disk's fault, a lease. */
+const PASSING_ERRORS: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'EIO', 'EAGAIN']);
 
 /** Watches a configuration file. Never throws: what cannot be read is told as a `ConfigError`. */
 export function watchConfig(path: string, options: WatchOptions): ConfigWatch {
@@ -47,6 +56,7 @@ class SettlingWatch implements ConfigWatch {
   readonly #path: string;
   readonly #options: WatchOptions;
   readonly #debounceMs: number;
+  readonly #readFile: ReadFile;
   readonly #watcher: FileWatch;
   #files: readonly string[];
   /** Hash of what was told last, or is in use. */
@@ -62,7 +72,8 @@ class SettlingWatch implements ConfigWatch {
     this.#options = options;
     this.#debounceMs = options.debounceMs ?? DEFAULT_DEBOUNCE_MS;
     this.#files = [...new Set([resolve(path), ...options.files])];
-    this.#known = options.hash ?? currentHash(this.#files);
+    this.#readFile = options.readFile ?? readTextFile;
+    this.#known = options.hash ?? this.#currentHash() ?? '';
     this.#seen = this.#known;
     this.#watcher = watchFiles({
       files: this.#files,
@@ -77,8 +88,13 @@ class SettlingWatch implements ConfigWatch {
   poke(): void {
     if (this.#isClosed) return;
     this.#watcher.refresh();
-    this.#seen = currentHash(this.#files);
-    if (this.#seen !== this.#known) this.#report(false);
+    const now = this.#currentHash();
+    if (now === undefined) {
+      this.#lookLater();
+      return;
+    }
+    this.#seen = now;
+    if (now !== this.#known) this.#report(false);
   }
 
   close(): void {
@@ -94,10 +110,21 @@ class SettlingWatch implements ConfigWatch {
     this.#timer ??= setTimeout(() => this.#look(), this.#debounceMs);
   }
 
+  /** Nothing is known of the content now; what was seen before has to be seen twice again. */
+  #lookLater(): void {
+    this.#sightings = 0;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look(), RETRY_MS);
+  }
+
   #look(): void {
     this.#timer = undefined;
     this.#watcher.refresh();
-    const now = currentHash(this.#files);
+    const now = this.#currentHash();
+    if (now === undefined) {
+      this.#lookLater();
+      return;
+    }
     this.#sightings = now === this.#seen ? this.#sightings + 1 : 1;
     this.#seen = now;
     if (now === this.#known) return;
@@ -109,8 +136,12 @@ class SettlingWatch implements ConfigWatch {
    * Tells of the content; an unusable one may be half written, so a patient call waits once more.
    */
   #report(isPatient: boolean): void {
-    const { env = process.env, onChange, onError } = this.#options;
-    const result = tryLoad(this.#path, env, this.#files);
+    const { onChange, onError } = this.#options;
+    const result = this.#load();
+    if (result === undefined) {
+      this.#lookLater();
+      return;
+    }
     const isUnsure = result.hash !== this.#seen || result instanceof ConfigError;
     if (isPatient && isUnsure) {
       this.#settle();
@@ -128,29 +159,55 @@ class SettlingWatch implements ConfigWatch {
     this.#sightings = 0;
     this.#watcher.refresh(this.#files);
   }
-}
+  /** Undefined: a file could not be read for a reason that passes. */
+  #load(): LoadedConfig | ConfigError | undefined {
+    const { env = process.env } = this.#options;
+    let isPassing = false;
+    const readFile = (file: string): string => {
+      try {
+        return this.#readFile(file);
+      } catch (error) {
+        isPassing ||= isPassingError(error);
+        throw error;
+      }
+    };
+    try {
+      const loaded = loadConfig(this.#path, { env, readFile });
+      return isPassing ? undefined : loaded;
+    } catch (error) {
+      if (isPassing) return undefined;
+      return error instanceof ConfigError ? error : this.#fault(error);
+    }
+  }
 
-function tryLoad(path: string, env: Env, files: readonly string[]): LoadedConfig | ConfigError {
-  try {
-    return loadConfig(path, { env });
-  } catch (error) {
-    if (error instanceof ConfigError) return error;
-    // A fault of ours must not take down a daemon that runs well with what it has. Only the kind of
-    // the error is shown: its text may quote the file.
+  /** A fault of ours must not take down a daemon that runs well with what it has. */
+  #fault(error: unknown): ConfigError {
+    // Only the kind of the error is shown: its text may quote the file.
     const kind = error instanceof Error ? error.name : typeof error;
-    const diagnostic = wholeFile(path, `the file could not be checked: ${kind}`, 'report a bug');
-    return new ConfigError([diagnostic], { files, hash: currentHash(files), cause: error });
+    const message = `the file could not be checked: ${kind}`;
+    const hash = this.#currentHash() ?? this.#seen;
+    return new ConfigError([wholeFile(this.#path, message, 'report a bug')], {
+      files: this.#files,
+      hash,
+      cause: error,
+    });
+  }
+
+  /** Undefined: a file could not be read for a reason that passes. */
+  #currentHash(): string | undefined {
+    const contents: [file: string, content: string | undefined][] = [];
+    for (const file of this.#files) {
+      try {
+        contents.push([file, this.#readFile(file)]);
+      } catch (error) {
+        if (isPassingError(error)) return undefined;
+        contents.push([file, undefined]);
+      }
+    }
+    return hashContents(contents);
   }
 }
 
-function currentHash(files: readonly string[]): string {
-  return hashContents(files.map((file) => [file, contentOf(file)] as const));
-}
-
-function contentOf(file: string): string | undefined {
-  try {
-    return readTextFile(file);
-  } catch {
-    return undefined;
-  }
+function isPassingError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && PASSING_ERRORS.has(error.code);
 }

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ConfigError } from '../../../ts/config/diagnostics.ts';
-import { type LoadedConfig, loadConfig } from '../../../ts/config/load.ts';
+import { type LoadedConfig, loadConfig, readTextFile } from '../../../ts/config/load.ts';
 import { type ConfigWatch, type WatchOptions, watchConfig } from '../../../ts/config/watch.ts';
 import type { WatchDirectory } from '../../../ts/config/watch-files.ts';
 import { directoriesOf } from '../../../ts/config/watch-links.ts';
@@ -260,21 +260,21 @@ describe('step by step', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  function startByHand() {
+  function startByHand(options: Partial<WatchOptions> = {}) {
     writeFileSync(path, text(1));
     const events: (() => void)[] = [];
     const watchDirectory: WatchDirectory = (_directory, onEvent) => {
       events.push(() => onEvent('config.toml'));
       return { close: () => undefined };
     };
-    const { told } = start({ watchDirectory });
+    const { told, watch } = start({ watchDirectory, ...options });
     const look = () => vi.advanceTimersByTime(DEBOUNCE);
     const write = (content: string) => {
       writeFileSync(path, content);
       for (const event of events) event();
     };
     look();
-    return { told, look, write };
+    return { told, watch, look, write };
   }
 
   test('close ends every timer', () => {
@@ -321,5 +321,59 @@ describe('step by step', () => {
     write('[server');
     for (let count = 0; count < 5; count += 1) look();
     expect(told).toHaveLength(1);
+  });
+
+  describe.each(['EMFILE', 'ENFILE', 'EIO', 'EAGAIN'])('while a read fails with %s', (code) => {
+    let failing: string | undefined;
+    const readFile = (file: string) => {
+      if (failing !== undefined && file.endsWith(failing)) {
+        throw Object.assign(new Error(code), { code });
+      }
+      return readTextFile(file);
+    };
+    beforeEach(() => {
+      failing = undefined;
+      writeFileSync(join(directory, 'token'), 'a');
+    });
+
+    test('nothing is told, and every second it is looked at again', () => {
+      const { told, look, write } = startByHand({ readFile });
+      failing = 'config.toml';
+      write(text(2));
+      look();
+      vi.advanceTimersByTime(10_500);
+      expect(told).toEqual([]);
+      failing = undefined;
+      vi.advanceTimersByTime(1_000);
+      look();
+      expect(told.map(portOf)).toEqual([2]);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    test('nothing is told if the content is what it was before', () => {
+      const { told, look, write } = startByHand({ readFile });
+      failing = 'config.toml';
+      write(text(1));
+      look();
+      failing = undefined;
+      vi.advanceTimersByTime(5_000);
+      expect(told).toEqual([]);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    test('also of a token file that is named only now, and when poked', () => {
+      const { told, watch, write } = startByHand({ readFile });
+      failing = 'token';
+      write(text(2, SERVICE));
+      vi.advanceTimersByTime(5_000);
+      watch.poke();
+      expect(told).toEqual([]);
+      failing = undefined;
+      vi.advanceTimersByTime(2_000);
+      expect(told.map(portOf)).toEqual([2]);
+      failing = 'config.toml';
+      watch.poke();
+      expect(told).toHaveLength(1);
+    });
   });
 });
