@@ -3,7 +3,7 @@
  * at a time. Whatever is wrong with a new file, the daemon keeps what it has and says so.
  */
 import type { Config, Role } from '../config/config.ts';
-import type { Diagnostic } from '../config/diagnostics.ts';
+import { type Diagnostic, MAX_DIAGNOSTICS_SHOWN } from '../config/diagnostics.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
 import { errorText } from '../errors.ts';
@@ -49,9 +49,9 @@ export function followConfig({ file, loaded, role, daemon, log }: FollowOptions)
   });
 }
 
-/** Problems of a configuration, one line each. */
+/** Problems of a configuration, one line each, and one line for those beyond the first 100. */
 export function logDiagnostics(log: Logger, diagnostics: readonly Diagnostic[]): void {
-  for (const diagnostic of diagnostics) {
+  for (const diagnostic of diagnostics.slice(0, MAX_DIAGNOSTICS_SHOWN)) {
     const { file, line, column, key, message, found, allowed, remedy, severity } = diagnostic;
     const at = line > 0 ? `${file}:${line}:${column}` : file;
     const given = { found: found || undefined, allowed: allowed || undefined };
@@ -59,4 +59,6 @@ export function logDiagnostics(log: Logger, diagnostics: readonly Diagnostic[]):
     if (severity === 'error') log.error(fields, 'configuration error');
     else log.warn(fields, 'configuration warning');
   }
+  const more = diagnostics.length - MAX_DIAGNOSTICS_SHOWN;
+  if (more > 0) log.warn({ more }, 'more configuration problems than are shown');
 }

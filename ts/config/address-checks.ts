@@ -1,5 +1,5 @@
 /** Checks of addresses: each by itself, and which services would take each other's. */
-import { formatAddress, overlap, parseAddress } from './address.ts';
+import { canonicalHost, formatAddress, overlap, parseAddress } from './address.ts';
 import type { HostPort } from './config.ts';
 import { formatPath, type KeyPath } from './key-path.ts';
 import { ownValue, type RawTable, type Report, servicesOf, textOf } from './report.ts';
@@ -9,18 +9,16 @@ const ALLOWED = 'a string "host:port", an IPv6 address in brackets';
 /** Checks the server's own and its services' addresses. */
 export function checkServerAddresses(server: RawTable, report: Report): void {
   const own = checkAddress(server, ['server', 'bind_addr'], report, 'bind');
-  const listeners: Listener[] = [];
+  const ports: Ports = new Map();
   if (own !== undefined) {
-    listeners.push({ path: ['server', 'bind_addr'], address: own, protocol: 'tcp' });
+    addListener({ path: ['server', 'bind_addr'], address: own, protocol: 'tcp' }, ports, report);
   }
   for (const [name, service] of servicesOf(server)) {
     const path = ['server', 'services', name, 'bind_addr'];
     const address = checkAddress(service, path, report, 'bind');
     const protocol = ownValue(service, 'type') ?? 'tcp';
     if (address !== undefined && (protocol === 'tcp' || protocol === 'udp')) {
-      const listener = { path, address, protocol } as const;
-      for (const other of listeners) checkPair(listener, other, report);
-      listeners.push(listener);
+      addListener({ path, address, protocol }, ports, report);
     }
   }
 }
@@ -39,8 +37,33 @@ interface Listener {
   readonly protocol: 'tcp' | 'udp';
 }
 
+/** The listeners of each protocol and port, the first one of each host. */
+type Ports = Map<string, Map<string, Listener>>;
+
+const WILDCARDS: readonly string[] = ['0.0.0.0', '::'];
+
+/**
+ * Checks a listener against those it may be in the way of, which are few: the one on its own host
+ * and the wildcards; only a wildcard itself meets everyone on its port. Thousands of services are
+ * checked in no time.
+ */
+function addListener(listener: Listener, ports: Ports, report: Report): void {
+  const { address, protocol } = listener;
+  if (address.port === 0) return;
+  const port = `${protocol} ${address.port}`;
+  const hosts = ports.get(port) ?? new Map<string, Listener>();
+  ports.set(port, hosts);
+  const host = canonicalHost(address.host);
+  const isFirst = !hosts.has(host);
+  const inTheWay = isFirst && WILDCARDS.includes(host) ? hosts.keys() : [host, ...WILDCARDS];
+  for (const name of new Set(inTheWay)) {
+    const other = hosts.get(name);
+    if (other !== undefined) checkPair(listener, other, report);
+  }
+  if (isFirst) hosts.set(host, listener);
+}
+
 function checkPair(listener: Listener, other: Listener, report: Report): void {
-  if (listener.protocol !== other.protocol) return;
   const { path, address, protocol } = listener;
   const relation = overlap(address, other.address);
   const otherKey = formatPath(other.path);

@@ -12,6 +12,9 @@ import { SECRET_MASK } from './secret.ts';
 /** A found value is quoted up to here. */
 const FOUND_MAX_LETTERS = 80;
 
+/** More of them help nobody: one mistake may be in every service of a large file. */
+export const MAX_DIAGNOSTICS_SHOWN = 100;
+
 export type Severity = 'error' | 'warning';
 
 /** One finding of a check. */
@@ -41,7 +44,7 @@ export interface Diagnostic {
   readonly found: string;
   readonly allowed: string;
   readonly remedy: string;
-  /** The source line and a caret, secrets masked; empty where there is none. */
+  /** The source line and a caret, secrets masked; empty where none is to be shown. */
   readonly excerpt: string;
 }
 
@@ -81,13 +84,16 @@ function renderDiagnostic(diagnostic: Diagnostic): string {
   return lines.join('\n');
 }
 
-/** All blocks, errors first, each kind in the order of the file. */
+/** All blocks (at most 100, then how many more), errors first, each kind in the file's order. */
 export function renderDiagnostics(diagnostics: readonly Diagnostic[]): string {
-  return sortDiagnostics(diagnostics).map(renderDiagnostic).join('\n\n');
+  const blocks = sortDiagnostics(diagnostics).slice(0, MAX_DIAGNOSTICS_SHOWN).map(renderDiagnostic);
+  const more = diagnostics.length - blocks.length;
+  if (more > 0) blocks.push(`and ${more} more`);
+  return blocks.join('\n\n');
 }
 
 /** Errors before warnings, then by place. */
-export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+export function sortDiagnostics<T extends Diagnostic>(diagnostics: readonly T[]): T[] {
   const rank = (diagnostic: Diagnostic) => (diagnostic.severity === 'error' ? 0 : 1);
   return diagnostics.toSorted(
     (a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column,

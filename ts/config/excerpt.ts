@@ -12,14 +12,24 @@ import type { Span } from './toml-scan.ts';
 
 const MAX_COLUMNS = 120;
 
-/** The line holding `offset` of a valid TOML text. */
-export function excerptOf(text: string, locations: Locations, offset: number): string {
+/** Gives the lines of a valid TOML text by an offset in them. */
+export function excerptsOf(text: string, locations: Locations): (offset: number) => string {
+  const cuts = hiddenSpans(locations);
+  return (offset) => excerptAt(text, locations, cuts, offset);
+}
+
+function excerptAt(
+  text: string,
+  locations: Locations,
+  cuts: readonly Cut[],
+  offset: number,
+): string {
   const span = lineAt(text, offset);
-  const cuts = hiddenSpans(locations).filter((cut) => cut.start < span.end && cut.end > span.start);
   let shown = '';
   let caret: number | undefined;
   let at = span.start;
-  for (const cut of cuts.toSorted((a, b) => a.start - b.start)) {
+  for (const cut of cuts) {
+    if (cut.end <= span.start || cut.start >= span.end) continue;
     if (offset <= cut.start) caret ??= shown.length + Math.max(0, offset - at);
     shown += text.slice(at, Math.max(at, cut.start)) + cut.mask;
     at = Math.max(at, cut.end);
@@ -33,14 +43,16 @@ interface Cut extends Span {
   readonly mask: string;
 }
 
+/** In the order of the text. */
 function hiddenSpans(locations: Locations): Cut[] {
   const hidden = locations.leaves.filter(
     ({ path }) => isSecretPath(path) || nodeAt(path)?.kind !== 'leaf',
   );
-  return [
+  const cuts = [
     ...hidden.map(({ start, end }) => ({ start, end, mask: SECRET_MASK })),
     ...locations.comments.map(({ start, end }) => ({ start, end, mask: '' })),
   ];
+  return cuts.toSorted((a, b) => a.start - b.start);
 }
 
 /**

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from './config.ts';
-import { ConfigError, type Diagnostic, sortDiagnostics, wholeFile } from './diagnostics.ts';
+import { ConfigError, type Diagnostic, wholeFile } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
 import { errorCode } from './tokens.ts';
 import { parseToml, placeProblems } from './toml-text.ts';
@@ -82,7 +82,7 @@ export function parseConfig(text: string, options: ParseOptions): LoadedConfig {
   const parsed = parseToml(text, file);
   if (!parsed.ok) throw failure([parsed.diagnostic], contents);
   const result = interpret(parsed.raw, { env, file: main, readFile: rememberingRead });
-  const diagnostics = sortDiagnostics(placeProblems(result.problems, text, file));
+  const diagnostics = placeProblems(result.problems, text, file);
   if (result.config === undefined) throw failure(diagnostics, contents);
   const files = [...contents.keys()];
   return { config: result.config, warnings: diagnostics, hash: hashContents(contents), files };

@@ -23,6 +23,12 @@ import {
  */
 const MAX_NESTING_LEVELS = 1_100;
 
+/**
+ * No key of ours is so deep, so such a one is refused as unknown at an earlier part; its places end
+ * here, or a key of very many parts would take time by their square.
+ */
+const MAX_KEY_PARTS = 20;
+
 /** A place as an editor counts it, both from 1. */
 export interface Position {
   readonly line: number;
@@ -57,12 +63,14 @@ interface Walk {
   readonly leaves: Leaf[];
   /** How many tables `[[name]]` has so far. */
   readonly arrays: Map<string, number>;
+  /** How many brackets are open. */
+  depth: number;
 }
 
 /** Finds the place of every key of the text. */
 export function locate(text: string): Locations {
   const cursor = startCursor(text);
-  const walk: Walk = { cursor, places: new Map(), leaves: [], arrays: new Map() };
+  const walk: Walk = { cursor, places: new Map(), leaves: [], arrays: new Map(), depth: 0 };
   let table: KeyPath = [];
   for (;;) {
     skipVoid(cursor);
@@ -116,13 +124,13 @@ function walkHeader(walk: Walk): KeyPath {
   const last = parts.at(-1);
   if (last === undefined) return [];
   let path = walkAncestors(walk, [], parts.slice(0, -1), header);
-  path = [...path, last.name];
+  path = extend(path, last.name);
   note(walk, path, { key: last, value: header }, false);
   if (!isArray) return enterArray(walk, path);
   const name = JSON.stringify(path);
   const index = walk.arrays.get(name) ?? 0;
   walk.arrays.set(name, index + 1);
-  path = [...path, index];
+  path = extend(path, index);
   note(walk, path, { key: last, value: header }, false);
   return path;
 }
@@ -130,13 +138,17 @@ function walkHeader(walk: Walk): KeyPath {
 /** A key that names an array of tables means its last table. */
 function enterArray(walk: Walk, path: KeyPath): KeyPath {
   const count = walk.arrays.get(JSON.stringify(path));
-  return count === undefined ? path : [...path, count - 1];
+  return count === undefined ? path : extend(path, count - 1);
+}
+
+function extend(path: KeyPath, part: string | number): KeyPath {
+  return path.length < MAX_KEY_PARTS ? [...path, part] : path;
 }
 
 function walkAncestors(walk: Walk, base: KeyPath, parts: KeyPart[], value: Span): KeyPath {
   let path = base;
-  for (const part of parts) {
-    path = [...path, part.name];
+  for (const part of parts.slice(0, MAX_KEY_PARTS)) {
+    path = extend(path, part.name);
     note(walk, path, { key: part, value }, true);
     path = enterArray(walk, path);
   }
@@ -164,7 +176,7 @@ function walkPair(walk: Walk, table: KeyPath): void {
   const start = cursor.at;
   const first = parts[0] ?? last;
   const parent = walkAncestors(walk, table, parts.slice(0, -1), { start: first.start, end: start });
-  const path = [...parent, last.name];
+  const path = extend(parent, last.name);
   walkValue(walk, path);
   note(walk, path, { key: last, value: { start, end: cursor.at } }, false);
 }
@@ -185,14 +197,15 @@ function walkValue(walk: Walk, path: KeyPath): void {
 function walkContainer(walk: Walk, path: KeyPath, close: string): void {
   const { cursor } = walk;
   cursor.at += 1;
-  if (path.length > MAX_NESTING_LEVELS) return;
+  if (walk.depth > MAX_NESTING_LEVELS) return;
+  walk.depth += 1;
   for (let index = 0; ; index += 1) {
     skipVoid(cursor);
     if (cursor.text[cursor.at] === close) break;
     const start = cursor.at;
     if (close === '}') walkPair(walk, path);
     else {
-      const place = [...path, index];
+      const place = extend(path, index);
       walkValue(walk, place);
       const span = { start, end: cursor.at };
       note(walk, place, { key: span, value: span }, false);
@@ -201,5 +214,6 @@ function walkContainer(walk: Walk, path: KeyPath, close: string): void {
     if (cursor.text[cursor.at] !== ',') break;
     cursor.at += 1;
   }
+  walk.depth -= 1;
   if (cursor.text[cursor.at] === close) cursor.at += 1;
 }

@@ -1,7 +1,13 @@
 /** Parses a configuration's TOML text, and places what is wrong with it. */
 import { parse, TomlError } from 'smol-toml';
-import { type Diagnostic, type Problem, unplaced } from './diagnostics.ts';
-import { brokenExcerptOf, excerptOf } from './excerpt.ts';
+import {
+  type Diagnostic,
+  MAX_DIAGNOSTICS_SHOWN,
+  type Problem,
+  sortDiagnostics,
+  unplaced,
+} from './diagnostics.ts';
+import { brokenExcerptOf, excerptsOf } from './excerpt.ts';
 import { formatPath } from './key-path.ts';
 import { type Locations, locate } from './locate.ts';
 import type { RawTable } from './report.ts';
@@ -45,7 +51,7 @@ function offsetOf(text: string, error: TomlError): number {
   return Math.min(text.length, start + error.column - 1);
 }
 
-/** Gives problems their places in a valid text. */
+/** Gives problems their places in a valid text and sorts them; those to be shown get excerpts. */
 export function placeProblems(
   problems: readonly Problem[],
   text: string,
@@ -53,15 +59,19 @@ export function placeProblems(
 ): Diagnostic[] {
   if (problems.length === 0) return [];
   const locations = locate(text);
-  return problems.map((problem) => placeProblem(problem, text, file, locations));
+  const placed = problems.map((problem) => placeProblem(problem, file, locations));
+  const excerptAt = excerptsOf(text, locations);
+  return sortDiagnostics(placed).map(({ offset, ...diagnostic }, index) => {
+    if (offset === undefined || index >= MAX_DIAGNOSTICS_SHOWN) return diagnostic;
+    return { ...diagnostic, excerpt: excerptAt(offset) };
+  });
 }
 
-function placeProblem(
-  problem: Problem,
-  text: string,
-  file: string,
-  locations: Locations,
-): Diagnostic {
+interface Placed extends Diagnostic {
+  readonly offset?: number;
+}
+
+function placeProblem(problem: Problem, file: string, locations: Locations): Placed {
   const diagnostic = unplaced(problem, file, formatPath(problem.path));
   const own = locations.find(problem.path);
   // A missing key is shown at the table that lacks it.
@@ -69,6 +79,5 @@ function placeProblem(
   if (place === undefined) return diagnostic;
   const isKey = problem.at === 'key' || own === undefined;
   const offset = isKey ? place.key.start : place.value.start;
-  const { line, column } = locations.position(offset);
-  return { ...diagnostic, line, column, excerpt: excerptOf(text, locations, offset) };
+  return { ...diagnostic, ...locations.position(offset), offset };
 }
