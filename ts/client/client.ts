@@ -3,6 +3,7 @@ import { formatAddress } from '../config/address.ts';
 import type { ClientConfig } from '../config/config.ts';
 import { diffClientConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
 import { type ClientOptions, clientConfig } from '../config/options.ts';
+import { Gate } from '../control/gate.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
 import { transportSpec } from '../control/routines.ts';
 import type { CloseOptions, Engine, EngineName } from '../engine/engine.ts';
@@ -11,10 +12,14 @@ import type { EngineStats } from '../engine/stats.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import { ServiceSession } from './service-session.ts';
 
+/** Below a server's cap on unauthenticated connections of one address, with room for others there. */
+const HANDSHAKES_AT_ONCE = 32;
+
 /** A running client. `start` once, `reload` at will, then `close` or `destroy`. */
 export class Client implements AsyncDisposable {
   readonly #role: RoleBase;
   readonly #services = new Map<string, ServiceSession>();
+  readonly #gate = new Gate(HANDSHAKES_AT_ONCE);
   #config: ClientConfig;
   #engine: Engine | undefined;
   #state: 'new' | 'started' | 'closed' = 'new';
@@ -83,10 +88,12 @@ export class Client implements AsyncDisposable {
     const engine = this.#requireEngine();
     const config = this.#config.services.get(name);
     if (config === undefined) return;
-    const { log, limits } = this.#role;
+    const { log, sampled, limits } = this.#role;
     const session = new ServiceSession({
       engine,
       log,
+      sampled,
+      gate: this.#gate,
       dial,
       config,
       heartbeatTimeoutMs: this.#config.heartbeatTimeoutMs,

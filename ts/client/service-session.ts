@@ -5,6 +5,7 @@
 import { formatAddress } from '../config/address.ts';
 import type { ClientServiceConfig } from '../config/config.ts';
 import { type AttemptEnd, Backoff } from '../control/backoff.ts';
+import type { Gate } from '../control/gate.ts';
 import { clientHandshake } from '../control/handshake.ts';
 import { clientRoutine } from '../control/routines.ts';
 import type { ClientService, CloseOptions, ControlStream, Engine } from '../engine/engine.ts';
@@ -17,6 +18,10 @@ import { sleep } from '../sleep.ts';
 export interface ServiceSessionOptions {
   readonly engine: Engine;
   readonly log: Logger;
+  /** For what would be repeated for every service of a server that is away. */
+  readonly sampled: Logger;
+  /** Shared by all services of a client. */
+  readonly gate: Gate;
   readonly dial: DialSpec;
   readonly config: ClientServiceConfig;
   readonly heartbeatTimeoutMs: number;
@@ -104,33 +109,38 @@ export class ServiceSession {
   }
 
   async #once(signal: AbortSignal): Promise<AttemptEnd | 'again'> {
-    const { log, config, dial } = this.#options;
-    const server = formatAddress(dial.remote);
-    let stream: ControlStream | undefined;
+    const { config, dial, gate, sampled } = this.#options;
     try {
-      stream = await this.#options.engine.dial(dial, signal);
-      const onAbort = (): void => stream?.destroy('service_closed');
-      signal.addEventListener('abort', onAbort, { once: true });
-      const token = config.token.reveal();
-      const key = await clientHandshake(
-        stream,
-        config.name,
-        token,
-        this.#options.handshakeTimeoutMs,
-      );
-      signal.removeEventListener('abort', onAbort);
+      const { stream, key } = await gate.run(() => this.#connect(signal));
       if (signal.aborted) {
         stream.destroy('service_closed');
         return 'again';
       }
       return await this.#attach(stream, key);
     } catch (error) {
-      stream?.destroy('handshake_eof');
       if (signal.aborted) return 'again';
-      const code = error instanceof WarrenError ? error.code : 'fault';
-      const fields = { service: config.name, server, reason: code, error: errorText(error) };
-      log.warn(fields, 'cannot connect to the server, will retry');
-      return { kind: code === 'WARREN_E_REFUSED' ? 'refused' : 'failed' };
+      const reason = error instanceof WarrenError ? error.code : 'fault';
+      const server = formatAddress(dial.remote);
+      const fields = { service: config.name, server, reason, error: errorText(error) };
+      sampled.warn(fields, 'cannot connect to the server, will retry');
+      return { kind: reason === 'WARREN_E_REFUSED' ? 'refused' : 'failed' };
+    }
+  }
+
+  /** Dial and handshake; leaves nothing behind when it fails. */
+  async #connect(signal: AbortSignal): Promise<{ stream: ControlStream; key: Uint8Array }> {
+    const { engine, config, dial, handshakeTimeoutMs } = this.#options;
+    const stream = await engine.dial(dial, signal);
+    const onAbort = (): void => stream.destroy('service_closed');
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const token = config.token.reveal();
+      return { stream, key: await clientHandshake(stream, config.name, token, handshakeTimeoutMs) };
+    } catch (error) {
+      stream.destroy('handshake_eof');
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
     }
   }
 

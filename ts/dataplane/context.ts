@@ -21,6 +21,8 @@ export class DataplaneContext {
   readonly batch: EventBatch;
   readonly admission: Admission;
   readonly links: OpenLinks = new OpenLinks((error) => this.fault('link', error));
+  /** Sockets of UDP sessions that are open, all services together. */
+  udpSockets = 0;
   readonly descriptors: Descriptors = new Descriptors();
   readonly tunnelRejected: ReasonCounts = {};
   /** Live sessions by session key (`keyText`). */

@@ -36,6 +36,14 @@ export class Descriptors {
     return descriptor >= this.#visitorsUpTo;
   }
 
+  /**
+   * Sockets of UDP sessions that may be open at once, all services together: half of what there is.
+   * A flood on a udp service must leave room for everything else.
+   */
+  get udpSockets(): number {
+    return Math.floor(this.#visitorsUpTo / 2);
+  }
+
   get text(): string {
     return `nearly all of ${this.#limit} file descriptors are in use (EMFILE is near)`;
   }

@@ -1,7 +1,9 @@
 /**
  * Collects engine events and hands them up once a turn; equal facts of a batch become one event.
  */
+
 import { type EngineEvent, EVENT_BATCH_MAX, type EventSink } from '../engine/events.ts';
+import { errorText } from '../errors.ts';
 
 const FLUSH_MS = 10;
 
@@ -41,7 +43,14 @@ export class EventBatch {
     this.#events = [];
     this.#merged.clear();
     this.#lost = 0;
-    this.#sink?.(batch);
+    try {
+      this.#sink?.(batch);
+    } catch (error) {
+      // Told with the next batch; not again and again when that one fails as well.
+      const known = batch.every((event) => event.type === 'fault');
+      const stack = error instanceof Error ? error.stack : undefined;
+      if (!known) this.push({ type: 'fault', where: 'event sink', error: errorText(error), stack });
+    }
   }
 }
 

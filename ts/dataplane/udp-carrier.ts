@@ -28,7 +28,9 @@ export class UdpCarrier implements LocalCarrier {
       max: context.limits.udpSessions,
       idleMs: context.limits.udpIdleMs,
       backlogBytes: context.limits.udpBacklogBytes,
-      hasRoom: () => this.#sessions < context.limits.udpSessions,
+      hasRoom: () =>
+        this.#sessions < context.limits.udpSessions &&
+        context.udpSockets < context.descriptors.udpSockets,
       resolve: async () => {
         const { local, preferIpv6 } = this.#options.spec();
         return { host: await resolveFirst(local.host, preferIpv6), port: local.port };
@@ -39,6 +41,7 @@ export class UdpCarrier implements LocalCarrier {
       },
       opened: () => {
         counters.visitorsTotal += 1;
+        context.udpSockets += 1;
         this.#count();
       },
       bytes: (bytesIn, bytesOut) => {
@@ -81,6 +84,7 @@ export class UdpCarrier implements LocalCarrier {
   #sessionEnded(session: LocalSession, reason: EndReason): void {
     const { context, counters } = this.#options;
     counters.end(reason);
+    context.udpSockets -= 1;
     this.#count();
     context.visitorEnd({
       service: this.#options.spec().name,

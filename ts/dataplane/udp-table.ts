@@ -1,20 +1,17 @@
 /**
- * A bounded table of UDP sessions, least recent out first. Being used moves an entry to the end at
- * most once a second, which keeps the order to the second without work per datagram.
+ * A bounded table of UDP sessions, least recent out first. Every use moves an entry to the end: a
+ * flood of new ones can replace the whole table in less than a second, and must not reach those in use.
  */
 
 export interface UdpEntry {
-  /** `performance.now()` of the last use, coarse. */
+  /** `performance.now()` of the last use. */
   lastSeen: number;
 }
-
-const TOUCH_MAX_MS = 1_000;
 
 export class UdpTable<Entry extends UdpEntry> {
   readonly #entries = new Map<string, Entry>();
   readonly #max: number;
   readonly #idleMs: number;
-  readonly #touchMs: number;
   readonly #removed: (key: string, entry: Entry, why: 'idle' | 'evicted') => void;
   #sweep: NodeJS.Timeout | undefined;
 
@@ -25,7 +22,6 @@ export class UdpTable<Entry extends UdpEntry> {
   ) {
     this.#max = max;
     this.#idleMs = idleMs;
-    this.#touchMs = Math.min(TOUCH_MAX_MS, idleMs / 8);
     this.#removed = removed;
   }
 
@@ -38,15 +34,13 @@ export class UdpTable<Entry extends UdpEntry> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     const now = performance.now();
-    if (now - entry.lastSeen > this.#touchMs) {
-      if (now - entry.lastSeen >= this.#idleMs) {
-        this.#expel(key, entry, 'idle');
-        return undefined;
-      }
-      entry.lastSeen = now;
-      this.#entries.delete(key);
-      this.#entries.set(key, entry);
+    if (now - entry.lastSeen >= this.#idleMs) {
+      this.#expel(key, entry, 'idle');
+      return undefined;
     }
+    entry.lastSeen = now;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     return entry;
   }
 

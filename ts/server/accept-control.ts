@@ -45,13 +45,14 @@ export async function acceptControl(incoming: IncomingControl): Promise<void> {
 }
 
 function attach(incoming: IncomingControl, service: RegisteredService, key: Uint8Array): void {
-  const { stream, services, log } = incoming;
+  const { stream, services, log, sampled } = incoming;
   const { name } = service.config;
   const peer = formatAddress(stream.peer);
   const since = Date.now();
   service.session += 1;
   const session = service.session;
-  log.info({ service: name, session, peer }, 'client connected');
+  // Two clients that take a service from each other could do so thousands of times a second.
+  sampled.info({ service: name, session, peer }, 'client connected');
   service.engineService.attach({
     key,
     control: stream,
@@ -61,7 +62,8 @@ function attach(incoming: IncomingControl, service: RegisteredService, key: Uint
       surplus: (control) => control.destroy('control_data'),
       ended: (reason) => {
         const seconds = Math.round((Date.now() - since) / 1_000);
-        log.info({ service: name, session, peer, reason, seconds }, 'client disconnected');
+        const fields = { service: name, session, peer, reason, seconds };
+        (reason === 'replaced' ? sampled : log).info(fields, 'client disconnected');
       },
     },
   });

@@ -12,6 +12,7 @@ import type { CloseOptions, Engine, EngineName, TunnelListener } from '../engine
 import type { SocketAddress } from '../engine/spec.ts';
 import type { EngineStats } from '../engine/stats.ts';
 import { errorText, WarrenError } from '../errors.ts';
+import { sleep } from '../sleep.ts';
 import { acceptControl } from './accept-control.ts';
 import { ServiceRegistry } from './service-registry.ts';
 
@@ -27,6 +28,7 @@ export class Server implements AsyncDisposable {
   #config: ServerConfig;
   #running: Running | undefined;
   #state: 'new' | 'started' | 'closed' = 'new';
+  readonly #stopped = new AbortController();
 
   /** @throws WARREN_E_CONFIG for options that cannot work. */
   constructor(config: ServerConfig | ServerOptions, options: RoleOptions = {}) {
@@ -85,6 +87,7 @@ export class Server implements AsyncDisposable {
   /** Stops accepting, lets visitors finish until the deadline, then aborts them. */
   async close(options: CloseOptions): Promise<void> {
     this.#state = 'closed';
+    this.#stopped.abort();
     await this.#role.engine?.close(options);
     this.#role.sampled.close();
   }
@@ -92,6 +95,7 @@ export class Server implements AsyncDisposable {
   /** Aborts everything now. */
   destroy(): void {
     this.#state = 'closed';
+    this.#stopped.abort();
     this.#role.engine?.destroy();
     this.#role.sampled.close();
   }
@@ -167,10 +171,27 @@ export class Server implements AsyncDisposable {
       return true;
     } catch (error) {
       log.error({ address, error: errorText(error) }, 'listener not moved, the old address stays');
-      const before = { ...next, bindAddr: was };
-      if (inPlace) running.listener = await this.#listen(engine, before, services);
+      if (inPlace) await this.#listenAgain(running, { ...next, bindAddr: was });
       else old.update(transportSpec('server', next.transport));
       return false;
+    }
+  }
+
+  /** The old address was given up for one that could not be had: back to it, however long it takes. */
+  async #listenAgain(running: Running, config: ServerConfig): Promise<void> {
+    for (;;) {
+      try {
+        running.listener = await this.#listen(running.engine, config, running.services);
+        return;
+      } catch (error) {
+        if (this.#isClosed()) return;
+        const address = formatAddress(config.bindAddr);
+        this.#role.sampled.error(
+          { address, error: errorText(error) },
+          'not listening for clients, will retry',
+        );
+        await sleep(this.#role.limits.bindRetryMs, this.#stopped.signal);
+      }
     }
   }
 
