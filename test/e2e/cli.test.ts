@@ -1,9 +1,10 @@
 /** The program as its users meet it: exit codes, messages, what it never prints. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseArguments } from '../../ts/commands/arguments.ts';
-import { CliWorld, runCli } from '../helpers/cli.ts';
+import { CLI, CliWorld, runCli } from '../helpers/cli.ts';
 
 const TOKEN = 'hunter2-never-print-me';
 const SERVER = `[server]
@@ -247,6 +248,33 @@ describe('failing to start ends with 3', () => {
     const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'rust' });
     expect(code).toBe(3);
     expect(stderr).toContain('WARREN_ENGINE=rust');
+  });
+});
+
+describe('output that cannot be written ends with 1 and one plain line', () => {
+  const sh = (words: string) =>
+    spawnSync('sh', ['-c', `"$0" "$1" ${words}`, process.execPath, CLI], { encoding: 'utf8' });
+
+  it.each(['--help', 'check --help', '--version'])('%s', (words) => {
+    const { status, stderr } = sh(`${words} > /dev/full`);
+    expect(stderr).toMatch(/^warren: standard output cannot be written: .*no space left.*\n$/i);
+    expect(status).toBe(1);
+  });
+
+  it('check', () => {
+    const file = world.file('ok.toml', SERVER);
+    const { status, stderr } = sh(`check '${file}' > /dev/full`);
+    expect(stderr).toMatch(/^warren: standard output cannot be written: .*no space left.*\n$/i);
+    expect(status).toBe(1);
+    // The exit code is the verdict where standard error takes none.
+    expect(sh(`check '${file}' 2> /dev/full`).status).toBe(0);
+    expect(sh('check /nowhere/a.toml 2> /dev/full').status).toBe(1);
+  });
+
+  it('a reader that has enough is no failure', () => {
+    const file = world.file('ok.toml', SERVER);
+    expect(sh(`check '${file}' | true`)).toMatchObject({ status: 0 });
+    expect(sh(`check '${file}' | head -1`)).toMatchObject({ stdout: '[server]\n', status: 0 });
   });
 });
 

@@ -5,15 +5,17 @@ import { renderEffective } from '../config/effective.ts';
 import { loadConfig } from '../config/load.ts';
 import { transportSpec } from '../control/routines.ts';
 import { errorText } from '../errors.ts';
-import { EXIT_OK } from './exit-codes.ts';
+import { EXIT_OK, EXIT_OUTPUT } from './exit-codes.ts';
+import { print } from './output.ts';
 
 /** @throws WARREN_E_CONFIG with every problem of the file. */
-export function check(file: string): number {
+export async function check(file: string): Promise<number> {
   const { config, warnings } = loadConfig(file);
   const notBuilt = transportsNotBuilt(config);
   if (warnings.length > 0) process.stderr.write(`${renderDiagnostics(warnings)}\n\n`);
   for (const text of notBuilt) process.stderr.write(`${file}: would not start: ${text}\n`);
-  process.stdout.write(renderEffective(config));
+  // `ok` under half of an output would be read as the verdict on all of it.
+  if (!(await print(renderEffective(config)))) return EXIT_OUTPUT;
   const verdict = notBuilt.length > 0 ? 'valid, but would not start' : 'ok';
   process.stderr.write(`${file}: ${verdict}${warningCount(warnings.length)}\n`);
   return EXIT_OK;

@@ -3,6 +3,8 @@ import { type ErrorCode, WarrenError } from '../errors.ts';
 
 export const EXIT_OK = 0;
 const EXIT_CONFIG = 1;
+/** As of any program whose output is lost. */
+export const EXIT_OUTPUT = 1;
 const EXIT_USAGE = 2;
 const EXIT_START = 3;
 /** EX_SOFTWARE of sysexits.h. */
@@ -13,7 +15,7 @@ export const EXIT_SIGNAL_BASE = 128;
 /** Code and meaning, for people. */
 export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
   ['0', 'ended as asked'],
-  ['1', 'the configuration cannot be used'],
+  ['1', 'the configuration cannot be used, or the output not written'],
   ['2', 'the command line cannot be used'],
   ['3', 'cannot start: address in use, transport or engine not available'],
   ['70', 'a fault in warren: please report it'],

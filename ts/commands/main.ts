@@ -3,17 +3,13 @@ import { type Arguments, parseArguments } from './arguments.ts';
 import { EXIT_OK, exitCodeOf } from './exit-codes.ts';
 import { failureText } from './failure.ts';
 import { type Faults, handleFaults } from './faults.ts';
+import { handleOutputErrors } from './output.ts';
 import { versionText } from './version.ts';
 
 /** Runs a command line; never throws. `argv` without the program and script names. */
 export async function main(argv: readonly string[]): Promise<number> {
   const faults = handleFaults();
-  // `warren check FILE | head` is no fault; the log has its own destination and its own rule.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-  }
+  handleOutputErrors();
   try {
     return await dispatch(parseArguments(argv), faults);
   } catch (error) {
