@@ -60,4 +60,26 @@ describe('admission', () => {
     expect(caps.enter('a')).toBe('admitted');
     expect(caps.enter('a')).toBe('limit_address');
   });
+
+  it('strangers of any number never take the places that were asked for', () => {
+    const caps = admission(2, 2);
+    caps.expect('client', 3);
+    expect([caps.enter('x'), caps.enter('y')]).toEqual(['admitted', 'admitted']);
+    expect(caps.enter('z')).toBe('limit_total');
+    for (let index = 0; index < 3; index++) expect(caps.enter('client')).toBe('admitted');
+    expect(caps.enter('client')).toBe('limit_total');
+    for (let index = 0; index < 3; index++) caps.leave('client');
+    caps.expect('client', -3);
+    caps.leave('x');
+    caps.leave('y');
+    expect(caps.unauthenticated).toBe(0);
+    expect(caps.enter('z')).toBe('admitted');
+  });
+
+  it('counts a whole IPv6 /64 as one', () => {
+    const caps = admission(100, 1);
+    expect(caps.enter('2001:db8::1')).toBe('admitted');
+    expect(caps.enter('2001:db8::ffff:2')).toBe('limit_address');
+    expect(caps.enter('2001:db8:0:1::1')).toBe('admitted');
+  });
 });

@@ -81,4 +81,17 @@ describe('udp table', () => {
     vi.advanceTimersByTime(200_000);
     expect(removed).toEqual(['a evicted', 'b idle']);
   });
+
+  it('evicts the least recent also when all were used within one second', () => {
+    const table = new UdpTable<UdpEntry>(2, 60_000, (key) => evicted.push(key));
+    const evicted: string[] = [];
+    table.add('busy', { lastSeen: performance.now() });
+    for (let index = 0; index < 100; index++) {
+      expect(table.use('busy')).toBeDefined();
+      table.add(`new ${index}`, { lastSeen: performance.now() });
+    }
+    expect(evicted).toHaveLength(99);
+    expect(evicted).not.toContain('busy');
+    table.clear();
+  });
 });
