@@ -11,24 +11,26 @@ import { readFileSync } from 'node:fs';
 const RESERVE_SHARE = 0.05;
 const RESERVE_MIN = 16;
 
-/** The soft limit of open files, which Node has raised to the hard one; undefined where unknown. */
-function openFilesLimit(): number | undefined {
+/** The soft limit of open files, which Node has raised to the hard one; Infinity where unknown. */
+function openFilesLimit(): number {
   try {
     const line = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-    return line === null ? undefined : Number(line[1]);
+    return line === null ? Number.POSITIVE_INFINITY : Number(line[1]);
   } catch {
-    return undefined;
+    return Number.POSITIVE_INFINITY;
   }
 }
 
 export class Descriptors {
-  readonly #limit: number | undefined;
+  readonly #limit: number;
   readonly #visitorsUpTo: number;
 
-  constructor(limit: number | undefined = openFilesLimit()) {
+  /** Infinity: not known. */
+  constructor(limit: number = openFilesLimit()) {
     this.#limit = limit;
-    const reserve = limit === undefined ? 0 : Math.max(RESERVE_MIN, limit * RESERVE_SHARE);
-    this.#visitorsUpTo = limit === undefined ? Number.POSITIVE_INFINITY : limit - reserve;
+    this.#visitorsUpTo = Number.isFinite(limit)
+      ? limit - Math.max(RESERVE_MIN, limit * RESERVE_SHARE)
+      : limit;
   }
 
   /** Whether a visitor's fresh descriptor eats into the reserve; -1 is an unknown number. */
