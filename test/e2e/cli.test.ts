@@ -235,18 +235,20 @@ describe('failing to start ends with 3', () => {
       taken.close();
     }
   });
+});
 
+describe('what only an editor can mend ends with 1', () => {
   it('a transport that is not built yet', async () => {
     const noise = '[server.transport]\ntype = "noise"\n[server.transport.noise]\n';
     const { code, stderr } = await runCli([world.file('noise.toml', SERVER + noise)]);
-    expect(code).toBe(3);
+    expect(code).toBe(1);
     expect(stderr).toContain('noise');
   });
 
   it('an engine that cannot be had', async () => {
     const file = world.file('s.toml', SERVER);
     const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'rust' });
-    expect(code).toBe(3);
+    expect(code).toBe(1);
     expect(stderr).toContain('WARREN_ENGINE=rust');
   });
 });

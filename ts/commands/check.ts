@@ -5,10 +5,13 @@ import { renderEffective } from '../config/effective.ts';
 import { loadConfig } from '../config/load.ts';
 import { transportSpec } from '../control/routines.ts';
 import { errorText } from '../errors.ts';
-import { EXIT_OK, EXIT_OUTPUT } from './exit-codes.ts';
+import { EXIT_CONFIG, EXIT_OK, EXIT_OUTPUT } from './exit-codes.ts';
 import { print } from './output.ts';
 
-/** @throws WARREN_E_CONFIG with every problem of the file. */
+/**
+ * 0 only when the file would start.
+ * @throws WARREN_E_CONFIG with every problem of the file.
+ */
 export async function check(file: string): Promise<number> {
   const { config, warnings } = loadConfig(file);
   const notBuilt = transportsNotBuilt(config);
@@ -18,7 +21,7 @@ export async function check(file: string): Promise<number> {
   if (!(await print(renderEffective(config)))) return EXIT_OUTPUT;
   const verdict = notBuilt.length > 0 ? 'valid, but would not start' : 'ok';
   process.stderr.write(`${file}: ${verdict}${warningCount(warnings.length)}\n`);
-  return EXIT_OK;
+  return notBuilt.length > 0 ? EXIT_CONFIG : EXIT_OK;
 }
 
 /** Valid for rathole and for us, and still refused by this version's start. */

@@ -25,14 +25,17 @@ export async function demo({ mebibytes }: DemoArguments): Promise<number> {
   terminal.dim('visitor → warren server → warren client → local service, all on 127.0.0.1');
   terminal.line();
 
-  const run = new DemoRun(terminal, mebibytes);
+  // Before there is anything that would have to be cleaned up.
   let stoppedBy: (typeof SIGNALS)[number] | undefined;
+  let cancel = (_why: Error): void => undefined;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       stoppedBy ??= signal;
-      run.cancel(new Error(`stopped by ${signal}`));
+      cancel(new Error(`stopped by ${signal}`));
     });
   }
+  const run = new DemoRun(terminal, mebibytes);
+  cancel = (why) => run.cancel(why);
   const isRight = await run.run();
   if (stoppedBy !== undefined) return EXIT_SIGNAL_BASE + constants.signals[stoppedBy];
   return isRight ? EXIT_OK : EXIT_FAILED;

@@ -2,7 +2,7 @@
 import { type ErrorCode, WarrenError } from '../errors.ts';
 
 export const EXIT_OK = 0;
-const EXIT_CONFIG = 1;
+export const EXIT_CONFIG = 1;
 /** As of any program whose output is lost. */
 export const EXIT_OUTPUT = 1;
 const EXIT_USAGE = 2;
@@ -15,9 +15,9 @@ export const EXIT_SIGNAL_BASE = 128;
 /** Code and meaning, for people. */
 export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
   ['0', 'ended as asked'],
-  ['1', 'the configuration cannot be used, or the output not written'],
+  ['1', 'the configuration cannot be used (transport or engine included), or no output'],
   ['2', 'the command line cannot be used'],
-  ['3', 'cannot start: address in use, transport or engine not available'],
+  ['3', 'cannot start: the address cannot be had'],
   ['70', 'a fault in warren: please report it'],
   ['128+n', 'ended at once by a second signal n'],
 ];
@@ -25,8 +25,8 @@ export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] =
 const BY_ERROR: Readonly<Partial<Record<ErrorCode, number>>> = {
   WARREN_E_CONFIG: EXIT_CONFIG,
   WARREN_E_USAGE: EXIT_USAGE,
-  WARREN_E_UNSUPPORTED: EXIT_START,
-  WARREN_E_ENGINE: EXIT_START,
+  WARREN_E_UNSUPPORTED: EXIT_CONFIG,
+  WARREN_E_ENGINE: EXIT_CONFIG,
   WARREN_E_BIND: EXIT_START,
 };
 

@@ -64,8 +64,9 @@ async function start(daemon: Daemon, log: Log): Promise<void> {
     if (error instanceof WarrenError && log.format === 'json') {
       const { code, message } = error;
       log.error({ code, error: message, hint: startHint(error) }, 'cannot start');
-      await log.flush(FLUSH_MS);
     }
+    // Warnings of the configuration may still be on their way.
+    await log.flush(FLUSH_MS);
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { ControlStream } from '../engine/engine.ts';
-import { WarrenError } from '../errors.ts';
+import { errorText, WarrenError } from '../errors.ts';
 import {
   ACK_BAD_TOKEN,
   ACK_LENGTH,
@@ -64,9 +64,12 @@ export async function clientHandshake(
   const timer = setTimeout(() => stream.destroy('handshake_timeout'), timeoutMs);
   try {
     await stream.write(encodeControlHello(serviceDigest(service)));
-    const hello = decodeHello(await stream.read(HELLO_LENGTH));
+    const hello = decodeHello(await stream.read(HELLO_LENGTH).catch(explainNoHello));
     if (hello.kind !== 'control') {
-      throw new WarrenError('WARREN_E_PROTOCOL', 'the server did not answer with a v1 hello');
+      throw new WarrenError(
+        'WARREN_E_PROTOCOL',
+        `the server did not answer with a v1 hello${HINT}`,
+      );
     }
     const key = sessionKey(token, hello.digest);
     await stream.write(key);
@@ -76,6 +79,16 @@ export async function clientHandshake(
   } finally {
     clearTimeout(timer);
   }
+}
+
+const HINT =
+  ': is remote_addr that of a warren or rathole server, and transport.type the same there?';
+
+/** The commonest mistake of all: another kind of server, or another transport, at that address. */
+function explainNoHello(error: unknown): never {
+  throw new WarrenError('WARREN_E_CONTROL_CLOSED', `${errorText(error)}, before a hello${HINT}`, {
+    cause: error,
+  });
 }
 
 const ACK_TEXT = {
