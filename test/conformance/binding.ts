@@ -1,7 +1,7 @@
 /** The public address: failures that are retried, and moves under running visitors. */
 import { describe, expect, it } from 'vitest';
 import { serverRoutine } from '../../ts/control/routines.ts';
-import { freePort } from '../helpers/peer-listener.ts';
+import { freePort } from '../helpers/process-ports.ts';
 import { until } from '../helpers/until.ts';
 import { event, eventsOf, publicAddress, statsOf } from './control-plane.ts';
 import { refuses } from './sessions.ts';

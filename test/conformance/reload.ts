@@ -4,7 +4,8 @@ import { Client } from '../../ts/client/client.ts';
 import type { ClientOptions, ServerOptions } from '../../ts/config/options.ts';
 import { Server } from '../../ts/server/server.ts';
 import type { Address, Peer } from '../helpers/peer.ts';
-import { freePort, type PeerListener } from '../helpers/peer-listener.ts';
+import type { PeerListener } from '../helpers/peer-listener.ts';
+import { freePort } from '../helpers/process-ports.ts';
 import { until } from '../helpers/until.ts';
 import type { World } from './world.ts';
 

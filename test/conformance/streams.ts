@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ControlStream, Engine } from '../../ts/engine/engine.ts';
 import type { Address, Peer } from '../helpers/peer.ts';
-import { freePort, type PeerListener } from '../helpers/peer-listener.ts';
+import type { PeerListener } from '../helpers/peer-listener.ts';
+import { freePort } from '../helpers/process-ports.ts';
 import { openSockets, untilSockets } from '../helpers/sockets.ts';
 import { StuckListener } from '../helpers/stuck-listener.ts';
 import { until, within } from '../helpers/until.ts';

@@ -1,6 +1,6 @@
 /** Datagrams when something fails or ends: what is lost, and what must not be. */
 import { describe, expect, it } from 'vitest';
-import { freePort } from '../helpers/peer-listener.ts';
+import { freePort } from '../helpers/process-ports.ts';
 import { until } from '../helpers/until.ts';
 import { endsOf, event, eventsOf, publicAddress, statsOf } from './control-plane.ts';
 import { udpScene } from './udp-scene.ts';

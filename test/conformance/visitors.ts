@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { START_TCP, START_UDP } from '../../ts/protocol/wire.ts';
-import { freePort } from '../helpers/peer-listener.ts';
+import { freePort } from '../helpers/process-ports.ts';
 import { StuckListener } from '../helpers/stuck-listener.ts';
 import { until } from '../helpers/until.ts';
 import { endsOf, event, eventsOf, statsOf } from './control-plane.ts';

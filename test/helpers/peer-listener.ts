@@ -69,11 +69,3 @@ export class PeerListener {
     else taker(peer);
   }
 }
-
-/** A port that was free a moment ago, for binds that must name one. */
-export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const listener = await PeerListener.open({ host });
-  const { port } = listener.address;
-  await listener.close();
-  return port;
-}

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { dialTcp } from '../../../ts/dataplane/dial.ts';
 import { OpenLinks } from '../../../ts/dataplane/open-links.ts';
 import type { TcpLink } from '../../../ts/dataplane/tcp-link.ts';
-import { freePort, PeerListener } from '../../helpers/peer-listener.ts';
+import { PeerListener } from '../../helpers/peer-listener.ts';
+import { freePort } from '../../helpers/process-ports.ts';
 import { StuckListener } from '../../helpers/stuck-listener.ts';
 
 vi.mock('node:dns/promises', () => ({ lookup: vi.fn() }));

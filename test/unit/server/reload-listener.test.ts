@@ -2,8 +2,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { Server, type ServerOptions } from '../../../ts/index.ts';
 import { Peer } from '../../helpers/peer.ts';
-import { freePort, PeerListener } from '../../helpers/peer-listener.ts';
+import { PeerListener } from '../../helpers/peer-listener.ts';
 import { RecordingLog } from '../../helpers/process-log.ts';
+import { freePort } from '../../helpers/process-ports.ts';
 import { Resources, until } from '../../helpers/process-resources.ts';
 import { WireClient } from '../../helpers/rathole-wire.ts';
 
