@@ -1,30 +1,13 @@
 /**
- * A link on a TCP socket of node:net, read through `onread` so that chunks need no allocation.
- *
- * node:net offers `onread` for dialled sockets only. An accepted socket's handle is therefore moved
- * into a new socket; where a future Node has no such handle, the socket's own 'data' events serve,
- * slower and otherwise the same.
+ * A link on a TCP socket of node:net, read through `onread` (`onread-socket.ts`). Where a future Node
+ * has no handle that can be moved, the socket's own 'data' events serve, slower and otherwise the same.
  */
-import net from 'node:net';
+import type net from 'node:net';
 import type { SocketAddress } from '../engine/spec.ts';
 import type { Link, LinkSink } from './link.ts';
+import { dialSocket, handleOf, moveSocket, type OnRead, peerOf } from './onread-socket.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { ReadBuffer } from './read-buffer.ts';
-
-interface OnRead {
-  readonly buffer: () => Uint8Array;
-  readonly callback: (length: number) => boolean;
-}
-
-/** The undocumented parts of node:net that moving a handle needs. */
-interface SocketInternals {
-  _handle?: { readonly fd?: number } | null;
-}
-type HandleOptions = net.SocketConstructorOpts & {
-  handle: object;
-  onread: OnRead;
-  manualStart: true;
-};
 
 const NOTHING = new Uint8Array(0);
 const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
@@ -70,42 +53,16 @@ export class TcpLink implements Link {
 
   /** Takes over a socket that a `net.Server` with `pauseOnConnect` and `allowHalfOpen` accepted. */
   static accepted(links: OpenLinks, socket: net.Socket): TcpLink {
-    const peer = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 };
-    const internals = socket as unknown as SocketInternals;
-    const handle = internals._handle;
-    const fd = handle?.fd ?? -1;
-    if (handle === undefined || handle === null) {
-      return TcpLink.#onDataEvents(links, socket, peer);
-    }
-    return new TcpLink(
-      links,
-      (onread) => {
-        internals._handle = null;
-        socket.destroy();
-        const options: HandleOptions = { handle, allowHalfOpen: true, onread, manualStart: true };
-        return new net.Socket(options);
-      },
-      peer,
-      fd,
-    );
+    const peer = peerOf(socket);
+    const handle = handleOf(socket);
+    if (handle === undefined) return TcpLink.#onDataEvents(links, socket, peer);
+    const { fd } = handle;
+    return new TcpLink(links, (onread) => moveSocket(socket, handle, onread), peer, fd);
   }
 
   /** Dials. The link is usable at once; `established` tells when it is up or failed. */
   static dial(links: OpenLinks, to: SocketAddress, options: net.SocketConstructorOpts): TcpLink {
-    return new TcpLink(
-      links,
-      (onread) =>
-        net.connect({
-          ...options,
-          host: to.host,
-          port: to.port,
-          allowHalfOpen: true,
-          autoSelectFamily: false,
-          // The types want a buffer argument in the callback; ours knows its buffer.
-          onread: onread as unknown as net.OnReadOpts,
-        }),
-      to,
-    );
+    return new TcpLink(links, (onread) => dialSocket(to, options, onread), to);
   }
 
   static #onDataEvents(links: OpenLinks, socket: net.Socket, peer: SocketAddress): TcpLink {
@@ -282,11 +239,4 @@ export class TcpLink implements Link {
       this.#links.fault(error);
     }
   }
-}
-
-/**
- * On a dual-stack listener IPv4 peers look like `::ffff:192.0.2.1`; people know them as 192.0.2.1.
- */
-function plainHost(address = ''): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
