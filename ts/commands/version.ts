@@ -1,6 +1,6 @@
 /** What `--version` prints. */
 import { readFileSync } from 'node:fs';
-import { selectEngine } from '../engine/select.ts';
+import { rejectedText, selectEngine } from '../engine/select.ts';
 import { errorText } from '../errors.ts';
 
 /** The version of this package. */
@@ -30,7 +30,7 @@ function engineText(): string {
   try {
     const { engine, rejected } = selectEngine({});
     engine.destroy();
-    const reasons = rejected.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+    const reasons = rejected.map(rejectedText).join('; ');
     return reasons === '' ? engine.name : `${engine.name} (${reasons})`;
   } catch (error) {
     return `none (${errorText(error)})`;

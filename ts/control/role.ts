@@ -1,7 +1,7 @@
 /** What both roles share: options, the engine they open, and how they take turns reloading. */
 import type { Engine, EngineOptions } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import { type RejectedEngine, selectEngine } from '../engine/select.ts';
+import { rejectedText, selectEngine } from '../engine/select.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { type Logger, SILENT_LOGGER } from '../log.ts';
 import { LogSampler } from '../log-sampler.ts';
@@ -78,8 +78,4 @@ export class RoleBase {
     this.#turn = next.catch(() => undefined);
     return next;
   }
-}
-
-function rejectedText({ name, reason }: RejectedEngine): string {
-  return `${name}: ${reason}`;
 }

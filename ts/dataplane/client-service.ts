@@ -18,8 +18,9 @@ import type { DataplaneContext } from './context.ts';
 import { ServiceCounters } from './counters.ts';
 import { closeWithin } from './deadline.ts';
 import type { Link } from './link.ts';
+import type { LocalCarrier } from './local-carrier.ts';
 import { refuseSession } from './own-stream.ts';
-import { type LocalCarrier, TcpLocals } from './tcp-locals.ts';
+import { TcpLocals } from './tcp-locals.ts';
 import { UdpCarrier } from './udp-carrier.ts';
 import { WaitingChannel } from './waiting-channel.ts';
 

@@ -16,8 +16,8 @@ export interface ClientSessionOwner {
 }
 
 export class RunningClientSession {
-  readonly session: ClientSession;
   readonly #context: DataplaneContext;
+  readonly #session: ClientSession;
   readonly #owner: ClientSessionOwner;
   readonly #control: TypescriptControlStream;
   #routine: ClientRoutine;
@@ -26,7 +26,7 @@ export class RunningClientSession {
 
   constructor(context: DataplaneContext, session: ClientSession, owner: ClientSessionOwner) {
     this.#context = context;
-    this.session = session;
+    this.#session = session;
     this.#owner = owner;
     this.#routine = session.routine;
     this.#control = requireOwnStream(session.control);
@@ -92,15 +92,7 @@ export class RunningClientSession {
     clearTimeout(this.#silence);
     this.#silence = undefined;
     this.#control.suspend(surplus);
-    setImmediate(() => {
-      if (this.#state !== 'suspended') return;
-      try {
-        this.session.handler.surplus(this.#control);
-      } catch (error) {
-        this.#context.fault('surplus handler', error);
-        this.end('internal_error');
-      }
-    });
+    this.#context.tellSurplus(this.#session.handler, this.#control, this);
   }
 
   #armSilence(): void {
@@ -116,6 +108,6 @@ export class RunningClientSession {
     this.#state = 'ended';
     clearTimeout(this.#silence);
     this.#owner.ended(this);
-    this.#context.tellEnded(this.session.handler, reason);
+    this.#context.tellEnded(this.#session.handler, reason);
   }
 }

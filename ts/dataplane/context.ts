@@ -1,5 +1,5 @@
 /** What every part of one TypeScript engine shares. Nothing here is global to the process. */
-import type { SessionHandler } from '../engine/engine.ts';
+import type { ControlStream, SessionHandler } from '../engine/engine.ts';
 import type { EngineEvent, VisitorEnd } from '../engine/events.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { SocketAddress } from '../engine/spec.ts';
@@ -14,6 +14,12 @@ import { OpenLinks } from './open-links.ts';
 
 /** Takes a data channel that showed its session key; it decides from then on. */
 export type ChannelTaker = (link: Link) => void;
+
+/** A running session of either role, as far as its surplus is concerned. */
+interface Suspendable {
+  readonly suspended: boolean;
+  end(reason: EndReason): void;
+}
 
 export class DataplaneContext {
   readonly limits: Limits;
@@ -43,6 +49,19 @@ export class DataplaneContext {
   fault(where: string, error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
     this.event({ type: 'fault', where, error: errorText(error), stack });
+  }
+
+  /** Hands suspended bytes up, outside of the read that brought them. */
+  tellSurplus(handler: SessionHandler, control: ControlStream, session: Suspendable): void {
+    setImmediate(() => {
+      if (!session.suspended) return;
+      try {
+        handler.surplus(control);
+      } catch (error) {
+        this.fault('surplus handler', error);
+        session.end('internal_error');
+      }
+    });
   }
 
   /** The one `ended` of a session, outside of whatever call ended it. */

@@ -85,15 +85,7 @@ export class RunningServerSession {
     this.#state = 'suspended';
     clearTimeout(this.#heartbeat);
     this.#control.suspend(chunk);
-    setImmediate(() => {
-      if (this.#state !== 'suspended') return;
-      try {
-        this.#session.handler.surplus(this.#control);
-      } catch (error) {
-        this.#context.fault('surplus handler', error);
-        this.end('internal_error');
-      }
-    });
+    this.#context.tellSurplus(this.#session.handler, this.#control, this);
     return chunk.length;
   }
 

@@ -30,7 +30,7 @@ export class TcpFront implements ServiceFront {
   readonly #counters: ServiceCounters;
   readonly #pool: Pool;
   readonly #waiting = new Set<WaitingVisitor>();
-  readonly #relays = new Map<Relay, VisitorFacts>();
+  readonly #relays = new Set<Relay>();
   #server: net.Server | undefined;
   #pairing: NodeJS.Immediate | undefined;
   #onEmpty: (() => void) | undefined;
@@ -106,7 +106,7 @@ export class TcpFront implements ServiceFront {
     clearImmediate(this.#pairing);
     this.#pairing = undefined;
     this.endWaiting(reason);
-    for (const relay of [...this.#relays.keys()]) relay.destroy(reason);
+    for (const relay of [...this.#relays]) relay.destroy(reason);
   }
 
   #accept(socket: net.Socket): void {
@@ -176,25 +176,23 @@ export class TcpFront implements ServiceFront {
       channel.write(chunk);
       stashed += chunk.byteLength;
     }
+    const facts = { visitor: visitor.link.peer, since: visitor.since };
     const relay = new Relay(visitor.link, channel, {
       counters: this.#counters,
       halfCloseIdleMs: this.#context.limits.halfCloseIdleMs,
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
       alreadyIn: stashed,
-      done: (ended) => this.#relayEnded(ended),
+      done: (ended) => this.#relayEnded(ended, facts),
     });
-    this.#relays.set(relay, { visitor: visitor.link.peer, since: visitor.since });
+    this.#relays.add(relay);
     setImmediate(() => channel.uncork());
   }
 
-  #relayEnded(relay: Relay): void {
-    const facts = this.#relays.get(relay);
+  #relayEnded(relay: Relay, facts: VisitorFacts): void {
     this.#relays.delete(relay);
     this.#countVisitors();
-    if (facts !== undefined) {
-      this.#visitorEnded(facts, relay.reason, relay.bytesIn, relay.bytesOut);
-    }
+    this.#visitorEnded(facts, relay.reason, relay.bytesIn, relay.bytesOut);
     if (this.#relays.size === 0) this.#onEmpty?.();
   }
 

@@ -1,38 +1,16 @@
 /** Carries started tcp channels to the local service: connect, then relay. */
 import type { EndReason } from '../engine/reason.ts';
-import type { ClientServiceSpec } from '../engine/spec.ts';
 import { errorText, WarrenError } from '../errors.ts';
-import type { DataplaneContext } from './context.ts';
-import type { ServiceCounters } from './counters.ts';
 import { dialTcp } from './dial.ts';
 import type { Link } from './link.ts';
+import type { LocalCarrier, LocalCarrierOptions } from './local-carrier.ts';
 import { Relay } from './relay.ts';
-
-export interface LocalCarrierOptions {
-  readonly context: DataplaneContext;
-  readonly counters: ServiceCounters;
-  /** As it is now: a reload may have changed it. */
-  readonly spec: () => ClientServiceSpec;
-  /** The last visitor has ended. */
-  readonly empty: () => void;
-}
-
-/** What a client's service does with channels that were started; one for each protocol. */
-export interface LocalCarrier {
-  /** Visitors being carried. */
-  readonly size: number;
-  /** Takes a channel over; `rest` came behind the start command. Reading is stopped. */
-  carry(link: Link, rest: Uint8Array): void;
-  /** The service is closing: what has no end of its own ends now. */
-  draining(): void;
-  destroy(reason: EndReason): void;
-}
 
 const LOCAL_KEEPALIVE_MS = 60_000;
 
 export class TcpLocals implements LocalCarrier {
   readonly #options: LocalCarrierOptions;
-  readonly #relays = new Map<Relay, number>();
+  readonly #relays = new Set<Relay>();
   readonly #connecting = new Map<Link, AbortController>();
 
   constructor(options: LocalCarrierOptions) {
@@ -70,7 +48,7 @@ export class TcpLocals implements LocalCarrier {
 
   destroy(reason: EndReason): void {
     for (const abort of [...this.#connecting.values()]) abort.abort(reason);
-    for (const relay of [...this.#relays.keys()]) relay.destroy(reason);
+    for (const relay of [...this.#relays]) relay.destroy(reason);
   }
 
   async #connect(link: Link, since: number, signal: AbortSignal): Promise<Link | undefined> {
@@ -113,14 +91,13 @@ export class TcpLocals implements LocalCarrier {
       farBroken: 'local_reset',
       alreadyIn: rest.length,
       done: (ended) => {
-        const started = this.#relays.get(ended) ?? since;
         this.#relays.delete(ended);
-        this.#ended(ended.reason, started, ended);
+        this.#ended(ended.reason, since, ended);
         this.#count();
         if (this.size === 0) this.#options.empty();
       },
     });
-    this.#relays.set(relay, since);
+    this.#relays.add(relay);
   }
 
   #ended(reason: EndReason, since: number, relay?: Relay): void {

@@ -3,8 +3,8 @@ import type { EndReason } from '../engine/reason.ts';
 import { errorText } from '../errors.ts';
 import { addressOfKey } from '../protocol/udp-frame.ts';
 import type { Link } from './link.ts';
+import type { LocalCarrier, LocalCarrierOptions } from './local-carrier.ts';
 import { resolveFirst } from './resolve.ts';
-import type { LocalCarrier, LocalCarrierOptions } from './tcp-locals.ts';
 import { UdpChannel } from './udp-channel.ts';
 import { type LocalSession, UdpLocals } from './udp-locals.ts';
 

@@ -133,7 +133,12 @@ export class UdpLocals {
     }
   }
 
-  #send(session: LocalSession, socket: dgram.Socket, payload: Uint8Array): void {
+  #send(
+    session: LocalSession,
+    socket: dgram.Socket,
+    payload: Uint8Array,
+    attempt: 'first' | 'again' = 'first',
+  ): void {
     if (socket.getSendQueueSize() > this.#options.backlogBytes) {
       this.#options.dropped();
       return;
@@ -143,24 +148,13 @@ export class UdpLocals {
       if (error === null) {
         session.bytesIn += bytes;
         this.#options.bytes(bytes, 0);
-        return;
-      }
-      // An ICMP error of an earlier datagram surfaces here and takes this one with it: once more.
-      if ('code' in error && error.code === 'ECONNREFUSED') {
-        socket.send(payload, (again, sent) => this.#onSentAgain(session, again, sent));
+      } else if (attempt === 'first' && 'code' in error && error.code === 'ECONNREFUSED') {
+        // An ICMP error of an earlier datagram surfaces here and takes this one with it: once more.
+        this.#send(session, socket, payload, 'again');
       } else {
         this.#options.dropped();
       }
     });
-  }
-
-  #onSentAgain(session: LocalSession, error: Error | null, bytes: number): void {
-    if (error === null) {
-      session.bytesIn += bytes;
-      this.#options.bytes(bytes, 0);
-    } else {
-      this.#options.dropped();
-    }
   }
 
   #onReply(session: LocalSession, payload: Buffer): void {

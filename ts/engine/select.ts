@@ -16,6 +16,11 @@ export interface SelectedEngine {
   readonly rejected: readonly RejectedEngine[];
 }
 
+/** For people: which engine, and why not. */
+export function rejectedText({ name, reason }: RejectedEngine): string {
+  return `${name}: ${reason}`;
+}
+
 const NOT_BUILT = 'not part of this version of warren';
 const REJECTED: readonly RejectedEngine[] = [
   { name: 'rust', reason: NOT_BUILT },

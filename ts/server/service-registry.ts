@@ -35,7 +35,7 @@ export class ServiceRegistry {
   }
 
   find(digest: Uint8Array): RegisteredService | undefined {
-    return this.#byDigest.get(Buffer.from(digest).toString('hex'));
+    return this.#byDigest.get(hex(digest));
   }
 
   routine(service: RegisteredService): ServerRoutine {
@@ -74,14 +74,14 @@ export class ServiceRegistry {
     });
     const service = { engineService, config, session: 0 };
     this.#byName.set(config.name, service);
-    this.#byDigest.set(digestText(config.name), service);
+    this.#byDigest.set(hex(serviceDigest(config.name)), service);
   }
 
   #close(name: string): void {
     const service = this.#byName.get(name);
     if (service === undefined) return;
     this.#byName.delete(name);
-    this.#byDigest.delete(digestText(name));
+    this.#byDigest.delete(hex(serviceDigest(name)));
     // Its visitors finish in their own time.
     void service.engineService.close({ deadlineMs: Number.POSITIVE_INFINITY });
   }
@@ -109,6 +109,6 @@ export class ServiceRegistry {
   }
 }
 
-function digestText(name: string): string {
-  return Buffer.from(serviceDigest(name)).toString('hex');
+function hex(digest: Uint8Array): string {
+  return Buffer.from(digest).toString('hex');
 }
