@@ -1,0 +1,134 @@
+//! What all shards of one engine share. Nothing here is global to the process.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::collections::HashMap;
+
+use crate::admission::Admission;
+use crate::counters::{ReasonCounts, ServiceCounters};
+use crate::descriptors::Descriptors;
+use crate::event_batch::EventBatch;
+use crate::events::Event;
+use crate::limits::Limits;
+use crate::reason::EndReason;
+use crate::shard::Remote;
+use crate::spec::ServiceType;
+use crate::upcall::{ServiceId, SessionId, StreamId, Upcall, Upcalls, lock};
+
+/// Where the live session of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionHome {
+    pub(crate) shard: usize,
+    pub(crate) service: ServiceId,
+    pub(crate) session: SessionId,
+}
+
+/// Where a control stream is, for the control plane's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamHome {
+    Shard(usize),
+    Ended(EndReason),
+}
+
+/// What is known of a service on every thread.
+pub(crate) struct ServiceFacts {
+    pub(crate) id: ServiceId,
+    pub(crate) name: String,
+    pub(crate) protocol: ServiceType,
+    pub(crate) home: usize,
+    pub(crate) counters: ServiceCounters,
+}
+
+pub(crate) struct Context {
+    pub(crate) limits: Limits,
+    pub(crate) access_log: bool,
+    pub(crate) upcalls: Upcalls,
+    pub(crate) events: EventBatch,
+    pub(crate) admission: Mutex<Admission>,
+    pub(crate) sessions: Mutex<HashMap<Vec<u8>, SessionHome>>,
+    pub(crate) streams: Mutex<HashMap<StreamId, StreamHome>>,
+    pub(crate) tunnel_rejected: ReasonCounts,
+    pub(crate) descriptors: Descriptors,
+    /// Sockets of UDP sessions that are open, all services together.
+    pub(crate) udp_sockets: AtomicUsize,
+    /// Of a relay's pipes; `None`: this system has none that help.
+    pub(crate) pipe_bytes: Option<usize>,
+    pub(crate) next_stream: AtomicU32,
+    pub(crate) remotes: OnceLock<Vec<Remote>>,
+}
+
+impl Context {
+    pub(crate) fn remotes(&self) -> &[Remote] {
+        self.remotes.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn remote(&self, shard: usize) -> &Remote {
+        &self.remotes()[shard]
+    }
+
+    pub(crate) fn event(&self, event: Event) {
+        self.events.push(self, event);
+    }
+
+    pub(crate) fn upcall(&self, upcall: Upcall) {
+        self.upcalls.push(upcall);
+    }
+
+    /// A fault of ours: told, never thrown on.
+    pub(crate) fn fault(&self, place: &str, error: &str) {
+        self.event(Event::Fault { place: place.to_owned(), error: error.to_owned(), stack: None });
+    }
+
+    /// Data channels of a service that ended without a visitor.
+    pub(crate) fn channel_failed(&self, facts: &ServiceFacts, reason: EndReason, error: Option<String>) {
+        facts.counters.end(reason);
+        let service = facts.name.clone();
+        self.event(Event::ChannelFailed { service, reason, error, count: 1 });
+    }
+
+    pub(crate) fn visitor_refused(&self, facts: &ServiceFacts, reason: EndReason, error: Option<String>) {
+        let service = facts.name.clone();
+        self.event(Event::VisitorRefused { service, reason, error, count: 1 });
+    }
+
+    /// Counts a visitor's end and makes the access record; that is free when nobody wants it.
+    pub(crate) fn visitor_end(&self, facts: &ServiceFacts, end: &VisitorEnd) {
+        facts.counters.end(end.reason);
+        if self.access_log {
+            self.event(Event::VisitorEnd {
+                service: facts.name.clone(),
+                protocol: facts.protocol,
+                visitor: end.visitor,
+                bytes_in: end.bytes_in,
+                bytes_out: end.bytes_out,
+                duration_ms: end.duration_ms,
+                reason: end.reason,
+            });
+        }
+    }
+
+    pub(crate) fn reject_tunnel(&self, reason: EndReason, peer: SocketAddr) {
+        self.tunnel_rejected.count(reason);
+        // The control plane refused this one itself, and knows more about it than we do.
+        if reason != EndReason::RefusedAuth {
+            self.event(Event::TunnelRejected { reason, peer: Some(peer), count: 1 });
+        }
+    }
+
+    pub(crate) fn admission(&self) -> std::sync::MutexGuard<'_, Admission> {
+        lock(&self.admission)
+    }
+}
+
+/// The end of one visitor, as the access log has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VisitorEnd {
+    pub(crate) visitor: Option<SocketAddr>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) duration_ms: u64,
+    pub(crate) reason: EndReason,
+}
+
+pub(crate) type SharedFacts = Arc<ServiceFacts>;

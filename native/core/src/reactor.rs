@@ -1,0 +1,105 @@
+//! Which sockets of a shard are ready, and which task wants to know. Readiness is edge-triggered:
+//! a bit stays set until a system call says that there is nothing more.
+
+use std::cell::RefCell;
+use std::io;
+
+use mio::event::{Event, Source};
+use mio::{Interest, Registry, Token};
+use slab::Slab;
+
+use crate::task::TaskId;
+
+pub(crate) const READ: u8 = 1;
+pub(crate) const WRITE: u8 = 2;
+/// The peer will send no more: reading never blocks.
+pub(crate) const READ_CLOSED: u8 = 4;
+/// The connection is broken; the socket has the error.
+pub(crate) const ERROR: u8 = 8;
+
+pub(crate) const WAKER: Token = Token(0);
+
+struct Slot {
+    task: TaskId,
+    ready: u8,
+}
+
+pub(crate) struct Reactor {
+    registry: Registry,
+    slots: RefCell<Slab<Slot>>,
+}
+
+impl Reactor {
+    pub(crate) fn new(registry: Registry) -> Self {
+        Self { registry, slots: RefCell::default() }
+    }
+
+    /// Watches a socket for the task. `ready`: what is known already.
+    pub(crate) fn register(
+        &self,
+        source: &mut impl Source,
+        interest: Interest,
+        task: TaskId,
+        ready: u8,
+    ) -> io::Result<usize> {
+        let slot = self.slots.borrow_mut().insert(Slot { task, ready });
+        let registered = self.registry.register(source, Token(slot + 1), interest);
+        if let Err(error) = registered {
+            self.release(slot);
+            return Err(error);
+        }
+        Ok(slot)
+    }
+
+    /// For a socket that goes on elsewhere; one that is closed needs `release` only.
+    pub(crate) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
+        self.registry.deregister(source)
+    }
+
+    pub(crate) fn release(&self, slot: usize) {
+        self.slots.borrow_mut().try_remove(slot);
+    }
+
+    pub(crate) fn set_task(&self, slot: usize, task: TaskId) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(slot) {
+            slot.task = task;
+        }
+    }
+
+    pub(crate) fn ready(&self, slot: usize) -> u8 {
+        self.slots.borrow().get(slot).map_or(0, |slot| slot.ready)
+    }
+
+    pub(crate) fn clear(&self, slot: usize, bits: u8) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(slot) {
+            slot.ready &= !bits;
+        }
+    }
+
+    /// Notes an event and returns the task to wake. An event of a socket that was closed in the same
+    /// turn may reach the slot's next user: it then finds nothing and waits on.
+    pub(crate) fn note(&self, event: &Event) -> Option<TaskId> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(event.token().0.checked_sub(1)?)?;
+        let mut bits = 0;
+        if event.is_readable() {
+            bits |= READ;
+        }
+        if event.is_writable() {
+            bits |= WRITE;
+        }
+        if event.is_read_closed() {
+            bits |= READ | READ_CLOSED;
+        }
+        if event.is_error() || event.is_write_closed() {
+            bits |= READ | WRITE | ERROR;
+        }
+        slot.ready |= bits;
+        Some(slot.task)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.slots.borrow().len()
+    }
+}

@@ -1,0 +1,233 @@
+//! One thread of the engine: its sockets, its tasks and what they share. Nothing in it is touched
+//! by another thread; others post jobs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Waker};
+
+use crate::client_service::ClientService;
+use crate::context::Context;
+use crate::control_stream::ControlStream;
+use crate::pipes::Pipes;
+use crate::reactor::{Reactor, WAKER};
+use crate::reason::EndReason;
+use crate::server_service::ServerService;
+use crate::task::{Cancelled, Owner, TaskId, TaskPanic, Tasks};
+use crate::tunnel_listener::TunnelListener;
+use crate::upcall::{ListenerId, ServiceId, StreamId, lock};
+
+/// One read; also the largest datagram.
+pub(crate) const BUFFER_BYTES: usize = 65_536;
+const EVENTS_PER_POLL: usize = 1_024;
+/// Rounds of tasks that wake each other before sockets are looked at again.
+const ROUNDS_PER_POLL: usize = 8;
+
+/// Work for a shard from another thread.
+pub(crate) type Job = Box<dyn FnOnce(&Rc<Shard>) + Send>;
+
+/// The way to a shard from other threads.
+pub(crate) struct Remote {
+    jobs: Mutex<Vec<Job>>,
+    waker: Waker,
+    stopping: AtomicBool,
+}
+
+impl Remote {
+    /// Jobs of one sender run in order. One that comes when the shard has stopped is dropped.
+    pub(crate) fn post(&self, job: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+        let first = {
+            let mut jobs = lock(&self.jobs);
+            jobs.push(Box::new(job));
+            jobs.len() == 1
+        };
+        if first {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // An eventfd write fails only when its counter is full, and then it is awake.
+        let _ = self.waker.wake();
+    }
+}
+
+/// A service of either role.
+#[derive(Clone)]
+pub(crate) enum Service {
+    Server(Rc<ServerService>),
+    Client(Rc<ClientService>),
+}
+
+pub(crate) struct Shard {
+    pub(crate) index: usize,
+    pub(crate) context: Arc<Context>,
+    pub(crate) tasks: Tasks,
+    pub(crate) reactor: Reactor,
+    pub(crate) pipes: Pipes,
+    /// What a quiet connection is read into. Borrowed for one call at a time, never across a wait.
+    pub(crate) buffer: RefCell<Box<[u8]>>,
+    pub(crate) listeners: RefCell<HashMap<ListenerId, Rc<TunnelListener>>>,
+    pub(crate) streams: RefCell<HashMap<StreamId, Rc<ControlStream>>>,
+    pub(crate) services: RefCell<HashMap<ServiceId, Service>>,
+    now: Cell<Instant>,
+}
+
+impl Shard {
+    /// The time of this turn.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// So many milliseconds from now; `None` when that is beyond what a clock can say: never.
+    pub(crate) fn after(&self, milliseconds: u64) -> Option<Instant> {
+        self.now().checked_add(Duration::from_millis(milliseconds))
+    }
+
+    pub(crate) fn spawn(
+        &self,
+        place: &'static str,
+        future: impl Future<Output = ()> + 'static,
+    ) -> TaskId {
+        self.tasks.spawn(Owner::Shard, place, future)
+    }
+
+    /// The running task sleeps until something wakes it. See [`Tasks::park`].
+    pub(crate) async fn park(&self, deadline: Option<Instant>) -> Result<(), Cancelled> {
+        self.tasks.park(deadline).await
+    }
+
+    pub(crate) async fn sleep(&self, milliseconds: u64) -> Result<(), Cancelled> {
+        let until = self.after(milliseconds);
+        while until.is_none_or(|at| self.now() < at) {
+            self.park(until).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remote(&self, shard: usize) -> &Remote {
+        self.context.remote(shard)
+    }
+
+    fn run(self: &Rc<Self>, poll: &mut Poll, remote: &Remote) {
+        let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        while !remote.stopping.load(Ordering::Acquire) {
+            let timeout = self.timeout();
+            if let Err(error) = poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                self.context.fault("poll", &error.to_string());
+                return;
+            }
+            self.now.set(Instant::now());
+            let mut posted = false;
+            for event in &events {
+                if event.token() == WAKER {
+                    posted = true;
+                } else if let Some(task) = self.reactor.note(event) {
+                    self.tasks.wake(task);
+                }
+            }
+            if posted {
+                self.run_jobs(remote);
+            }
+            self.tasks.fire_timers(self.now());
+            for _ in 0..ROUNDS_PER_POLL {
+                if !self.tasks.has_ready() {
+                    break;
+                }
+                for TaskPanic { place, message } in self.tasks.run_ready() {
+                    self.context.fault(place, &message);
+                }
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.tasks.has_ready() {
+            return Some(Duration::ZERO);
+        }
+        let at = self.tasks.next_timer()?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
+    fn run_jobs(self: &Rc<Self>, remote: &Remote) {
+        let jobs = std::mem::take(&mut *lock(&remote.jobs));
+        for job in jobs {
+            if catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
+                self.context.fault("job", "panic");
+            }
+        }
+    }
+
+    /// Closes everything.
+    fn clear(&self, remote: &Remote) {
+        for task in 0..2 {
+            // Twice: what is dropped may hold the last handle of something that spawns.
+            let _ = task;
+            self.tasks.clear();
+            let listeners = std::mem::take(&mut *self.listeners.borrow_mut());
+            let streams = std::mem::take(&mut *self.streams.borrow_mut());
+            let services = std::mem::take(&mut *self.services.borrow_mut());
+            drop((listeners, streams, services));
+            drop(std::mem::take(&mut *lock(&remote.jobs)));
+        }
+    }
+}
+
+/// A shard's poll and its remote, before its thread runs.
+pub(crate) struct Seat {
+    poll: Poll,
+}
+
+impl Seat {
+    /// # Errors
+    /// The system's, when descriptors are short.
+    pub(crate) fn open() -> io::Result<(Self, Remote)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let remote = Remote { jobs: Mutex::default(), waker, stopping: AtomicBool::new(false) };
+        Ok((Self { poll }, remote))
+    }
+
+    /// The thread's body.
+    pub(crate) fn run(mut self, index: usize, context: Arc<Context>) -> io::Result<()> {
+        let registry = self.poll.registry().try_clone()?;
+        let pipes = Pipes::new(context.pipe_bytes);
+        let shard = Rc::new(Shard {
+            index,
+            tasks: Tasks::default(),
+            reactor: Reactor::new(registry),
+            pipes,
+            buffer: RefCell::new(vec![0; BUFFER_BYTES].into_boxed_slice()),
+            listeners: RefCell::default(),
+            streams: RefCell::default(),
+            services: RefCell::default(),
+            now: Cell::new(Instant::now()),
+            context: Arc::clone(&context),
+        });
+        let remote = context.remote(index);
+        shard.run(&mut self.poll, remote);
+        shard.clear(remote);
+        Ok(())
+    }
+}
+
+/// A job on another shard or this one that ends a task with a reason.
+pub(crate) fn cancel_visitors(context: &Context, service: ServiceId, reason: EndReason) {
+    for remote in context.remotes() {
+        remote.post(move |shard| shard.tasks.cancel_all(Owner::Visitor(service), reason));
+    }
+}

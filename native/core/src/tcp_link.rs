@@ -1,0 +1,208 @@
+//! One TCP connection on its shard: non-blocking reads and writes that remember when to wait.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use mio::Interest;
+use mio::net::TcpStream;
+use socket2::SockRef;
+
+use crate::reactor::{ERROR, READ, READ_CLOSED, WRITE};
+use crate::shard::Shard;
+use crate::task::TaskId;
+
+/// A short read means that nothing is left: true for edge-triggered epoll and kqueue, while Windows
+/// tells of more only after a call that would block.
+const SHORT_MEANS_DRY: bool = cfg!(unix);
+
+pub(crate) struct TcpLink {
+    /// Absent only once it has been handed on.
+    stream: Option<TcpStream>,
+    slot: usize,
+    shard: Rc<Shard>,
+}
+
+impl TcpLink {
+    /// Takes a connected socket; its events wake the running task.
+    pub(crate) fn adopt(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
+        Self::register(shard, stream, WRITE)
+    }
+
+    /// Takes a socket whose connect is under way: it is writable when that is done.
+    pub(crate) fn connecting(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
+        Self::register(shard, stream, 0)
+    }
+
+    fn register(shard: &Rc<Shard>, mut stream: TcpStream, ready: u8) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let task = shard.tasks.current();
+        let slot = shard.reactor.register(&mut stream, interest, task, ready)?;
+        Ok(Self { stream: Some(stream), slot, shard: Rc::clone(shard) })
+    }
+
+    fn stream(&self) -> &TcpStream {
+        self.stream.as_ref().expect("taken out only by the functions that consume the link")
+    }
+
+    /// Its events wake the running task from now on.
+    pub(crate) fn watch(&self) {
+        self.watch_by(self.shard.tasks.current());
+    }
+
+    pub(crate) fn watch_by(&self, task: TaskId) {
+        self.shard.reactor.set_task(self.slot, task);
+    }
+
+    fn ready(&self) -> u8 {
+        self.shard.reactor.ready(self.slot)
+    }
+
+    /// Whether a read is worth trying.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.ready() & READ != 0
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.ready() & WRITE != 0
+    }
+
+    /// The connection is broken, as far as the system has told; `take_error` says how.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.ready() & ERROR != 0
+    }
+
+    /// The error that broke it, once. Without one, both directions are shut down.
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        self.stream().take_error().unwrap_or_else(Some)
+    }
+
+    /// # Errors
+    /// `WouldBlock` when the task has to wait for the socket.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.is_readable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = retry(|| self.stream().read(buffer));
+        self.after_read(&result, buffer.len());
+        result
+    }
+
+    fn after_read(&self, result: &io::Result<usize>, wanted: usize) {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.shard.reactor.clear(self.slot, READ | READ_CLOSED);
+            }
+            // After FIN the next read has to see it.
+            Ok(length)
+                if SHORT_MEANS_DRY
+                    && *length > 0
+                    && *length < wanted
+                    && self.ready() & (READ_CLOSED | ERROR) == 0 =>
+            {
+                self.shard.reactor.clear(self.slot, READ);
+            }
+            _ => {}
+        }
+    }
+
+    /// # Errors
+    /// `WouldBlock` when the task has to wait for the socket.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_writable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = retry(|| self.stream().write(bytes));
+        let short = matches!(result, Ok(length) if SHORT_MEANS_DRY && length < bytes.len());
+        if short || would_block(&result) {
+            self.shard.reactor.clear(self.slot, WRITE);
+        }
+        result
+    }
+
+    /// Runs a system call that reads from the socket by itself. `Ok(0)` is its end.
+    pub(crate) fn read_with(
+        &self,
+        call: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if !self.is_readable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = self.run(call);
+        if would_block(&result) {
+            self.shard.reactor.clear(self.slot, READ | READ_CLOSED);
+        }
+        result
+    }
+
+    /// Runs a system call that writes to the socket by itself.
+    pub(crate) fn write_with(
+        &self,
+        call: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if !self.is_writable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = self.run(call);
+        if would_block(&result) {
+            self.shard.reactor.clear(self.slot, WRITE);
+        }
+        result
+    }
+
+    fn run(&self, mut call: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        retry(|| call(self.stream()))
+    }
+
+    /// FIN, behind everything written.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        self.stream().shutdown(Shutdown::Write)
+    }
+
+    /// RST, now. What the peer has not got of what was written is lost.
+    pub(crate) fn abort(self) {
+        // A socket that is not connected any more cannot send one.
+        let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
+    }
+
+    pub(crate) fn set_nodelay(&self, on: bool) {
+        // Fails only on a connection that is gone; the next read or write says so.
+        let _ = self.stream().set_nodelay(on);
+    }
+
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        self.stream().peer_addr()
+    }
+
+    /// Hands the connection on, to another shard.
+    pub(crate) fn into_stream(mut self) -> io::Result<TcpStream> {
+        let mut stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        self.shard.reactor.deregister(&mut stream)?;
+        Ok(stream)
+    }
+
+    pub(crate) fn shard(&self) -> &Rc<Shard> {
+        &self.shard
+    }
+}
+
+impl Drop for TcpLink {
+    fn drop(&mut self) {
+        self.shard.reactor.release(self.slot);
+    }
+}
+
+fn would_block(result: &io::Result<usize>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Repeats a call that a signal interrupted.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
