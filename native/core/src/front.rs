@@ -1,0 +1,117 @@
+//! The public side of a server's service, of either protocol, as the service drives it; and what a
+//! front needs of the service.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use crate::context::SharedFacts;
+use crate::reason::EndReason;
+use crate::server_session::ServerSession;
+use crate::shard::Shard;
+use crate::spec::HostPort;
+use crate::tcp_front::TcpFront;
+use crate::tcp_link::TcpLink;
+use crate::udp_front::UdpFront;
+use crate::upcall::SystemError;
+
+/// What a front sees of its service and the service's session.
+pub(crate) struct Line {
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) facts: SharedFacts,
+    /// The session that requests go to.
+    pub(crate) session: RefCell<Option<Rc<ServerSession>>>,
+    /// The command that puts a channel to use: of the newest session. A channel is only ever put to
+    /// use while there has been one.
+    pub(crate) start: RefCell<Rc<[u8]>>,
+    /// Of channels put to use from now on; `None` leaves them as they are.
+    pub(crate) nodelay: Cell<Option<bool>>,
+    /// Where requested channels come from.
+    pub(crate) expected_from: Cell<Option<IpAddr>>,
+}
+
+impl Line {
+    /// Asks the client for so many channels; false while no session can take the request.
+    pub(crate) fn request(&self, count: usize) -> bool {
+        let session = self.session.borrow().clone();
+        session.is_some_and(|session| session.request(count))
+    }
+
+    /// So many more (or fewer) channels are on their way.
+    pub(crate) fn expect(&self, change: isize) {
+        if let Some(address) = self.expected_from.get()
+            && change != 0
+        {
+            self.shard.context.admission().expect(address, change);
+        }
+    }
+
+    pub(crate) fn start(&self) -> Rc<[u8]> {
+        Rc::clone(&self.start.borrow())
+    }
+}
+
+pub(crate) enum Front {
+    Tcp(Rc<TcpFront>),
+    Udp(Rc<UdpFront>),
+}
+
+impl Front {
+    /// Binds the first of the addresses that can be bound.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn bind(&self, addresses: &[SocketAddr], to: &HostPort) -> Result<SocketAddr, SystemError> {
+        match self {
+            Self::Tcp(front) => front.bind(addresses, to),
+            Self::Udp(front) => front.bind(addresses, to),
+        }
+    }
+
+    /// Stops taking visitors; the address is free when it returns. Those being served stay.
+    pub(crate) fn unbind(&self) {
+        match self {
+            Self::Tcp(front) => front.unbind(),
+            Self::Udp(front) => front.unbind(),
+        }
+    }
+
+    /// A session can take requests now.
+    pub(crate) fn session_started(&self) {
+        match self {
+            Self::Tcp(front) => front.session_started(),
+            Self::Udp(front) => front.session_started(),
+        }
+    }
+
+    /// Channels of the session that has ended are closed unless they serve a visitor.
+    pub(crate) fn session_ended(&self) {
+        match self {
+            Self::Tcp(front) => front.session_ended(),
+            Self::Udp(front) => front.session_ended(),
+        }
+    }
+
+    /// An authenticated data channel has come.
+    pub(crate) fn channel(&self, link: TcpLink) {
+        match self {
+            Self::Tcp(front) => front.channel(link),
+            Self::Udp(front) => front.channel(link),
+        }
+    }
+
+    /// Ends those that wait for a channel (udp: all visitors).
+    pub(crate) fn end_waiting(&self, reason: EndReason) {
+        match self {
+            Self::Tcp(front) => front.end_waiting(reason),
+            Self::Udp(front) => front.end_waiting(reason),
+        }
+    }
+
+    pub(crate) fn destroy(&self, reason: EndReason) {
+        match self {
+            Self::Tcp(front) => front.destroy(reason),
+            Self::Udp(front) => front.destroy(reason),
+        }
+    }
+}

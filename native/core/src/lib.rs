@@ -1,0 +1,52 @@
+//! warren's data plane on native threads. It knows no configuration file, no token and no Node: the
+//! control plane tells it what to serve and takes upcalls. The contract is `ts/engine/engine.ts`.
+
+mod admission;
+mod channel_dialer;
+mod client_service;
+mod client_session;
+mod context;
+mod control_stream;
+mod counters;
+mod descriptors;
+mod dial;
+mod engine;
+mod event_batch;
+mod events;
+mod front;
+mod limits;
+mod listen;
+mod local_carrier;
+mod pipes;
+mod pool;
+mod reactor;
+mod reason;
+mod relay;
+mod resolve;
+mod server_service;
+mod server_session;
+mod shard;
+mod spec;
+mod sys;
+mod task;
+mod tcp_front;
+mod tcp_link;
+mod tcp_locals;
+mod tcp_socket;
+mod tunnel_listener;
+mod udp_carrier;
+mod udp_front;
+mod upcall;
+
+pub use client_service::ClientSessionStart;
+pub use counters::{EngineStats, ServiceStats};
+pub use engine::{Engine, EngineOptions};
+pub use events::{EVENT_BATCH_MAX, Event};
+pub use limits::Limits;
+pub use reason::EndReason;
+pub use server_service::ServerSessionStart;
+pub use spec::{
+    ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, HelloRule, HostPort,
+    ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType, TcpSpec, TunnelListenSpec,
+};
+pub use upcall::{ListenerId, ServiceId, SessionId, StreamId, SystemError, Upcall};

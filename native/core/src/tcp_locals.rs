@@ -1,0 +1,2 @@
+//! STUB (helper client).
+pub(crate) struct TcpLocals {}
