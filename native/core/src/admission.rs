@@ -88,7 +88,9 @@ impl Admission {
 
     pub(crate) fn leave(&mut self, address: IpAddr) {
         self.open = self.open.saturating_sub(1);
-        self.change(address.into(), |counts| counts.open = counts.open.saturating_sub(1));
+        self.change(address.into(), |counts| {
+            counts.open = counts.open.saturating_sub(1)
+        });
     }
 
     /// So many more (or fewer) channels are on their way from that address.

@@ -1,9 +1,9 @@
 //! What all shards of one engine share. Nothing here is global to the process.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::collections::HashMap;
 
 use crate::admission::Admission;
 use crate::counters::{ReasonCounts, ServiceCounters};
@@ -77,19 +77,43 @@ impl Context {
 
     /// A fault of ours: told, never thrown on.
     pub(crate) fn fault(&self, place: &str, error: &str) {
-        self.event(Event::Fault { place: place.to_owned(), error: error.to_owned(), stack: None });
+        self.event(Event::Fault {
+            place: place.to_owned(),
+            error: error.to_owned(),
+            stack: None,
+        });
     }
 
     /// Data channels of a service that ended without a visitor.
-    pub(crate) fn channel_failed(&self, facts: &ServiceFacts, reason: EndReason, error: Option<String>) {
+    pub(crate) fn channel_failed(
+        &self,
+        facts: &ServiceFacts,
+        reason: EndReason,
+        error: Option<String>,
+    ) {
         facts.counters.end(reason);
         let service = facts.name.clone();
-        self.event(Event::ChannelFailed { service, reason, error, count: 1 });
+        self.event(Event::ChannelFailed {
+            service,
+            reason,
+            error,
+            count: 1,
+        });
     }
 
-    pub(crate) fn visitor_refused(&self, facts: &ServiceFacts, reason: EndReason, error: Option<String>) {
+    pub(crate) fn visitor_refused(
+        &self,
+        facts: &ServiceFacts,
+        reason: EndReason,
+        error: Option<String>,
+    ) {
         let service = facts.name.clone();
-        self.event(Event::VisitorRefused { service, reason, error, count: 1 });
+        self.event(Event::VisitorRefused {
+            service,
+            reason,
+            error,
+            count: 1,
+        });
     }
 
     /// Counts a visitor's end and makes the access record; that is free when nobody wants it.
@@ -112,7 +136,11 @@ impl Context {
         self.tunnel_rejected.count(reason);
         // The control plane refused this one itself, and knows more about it than we do.
         if reason != EndReason::RefusedAuth {
-            self.event(Event::TunnelRejected { reason, peer: Some(peer), count: 1 });
+            self.event(Event::TunnelRejected {
+                reason,
+                peer: Some(peer),
+                count: 1,
+            });
         }
     }
 

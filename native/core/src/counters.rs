@@ -22,7 +22,9 @@ impl ReasonCounts {
 
     /// Those that occurred.
     pub(crate) fn snapshot(&self) -> Vec<(EndReason, u64)> {
-        let counts = EndReason::ALL.iter().map(|reason| (*reason, self.0[*reason as usize].load(Relaxed)));
+        let counts = EndReason::ALL
+            .iter()
+            .map(|reason| (*reason, self.0[*reason as usize].load(Relaxed)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 }

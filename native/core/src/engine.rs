@@ -136,7 +136,9 @@ impl Engine {
             listeners.insert(listener, shard);
             shard
         };
-        self.post(shard, move |shard| TunnelListener::open(shard, listener, spec));
+        self.post(shard, move |shard| {
+            TunnelListener::open(shard, listener, spec)
+        });
     }
 
     /// For connections accepted from now on.
@@ -150,12 +152,20 @@ impl Engine {
         lock(&self.listeners).remove(&listener);
         // Streams that were attached have moved to the shards of their services.
         for shard in 0..self.context.remotes().len() {
-            self.post(shard, move |shard| control_stream::end_of_listener(shard, listener, reason));
+            self.post(shard, move |shard| {
+                control_stream::end_of_listener(shard, listener, reason)
+            });
         }
     }
 
-    fn with_listener(&self, listener: ListenerId, act: impl FnOnce(&Rc<TunnelListener>) + Send + 'static) {
-        let Some(shard) = lock(&self.listeners).get(&listener).copied() else { return };
+    fn with_listener(
+        &self,
+        listener: ListenerId,
+        act: impl FnOnce(&Rc<TunnelListener>) + Send + 'static,
+    ) {
+        let Some(shard) = lock(&self.listeners).get(&listener).copied() else {
+            return;
+        };
         self.post(shard, move |shard| {
             let it = shard.listeners.borrow().get(&listener).cloned();
             if let Some(it) = it {
@@ -196,7 +206,9 @@ impl Engine {
 
     fn with_stream(&self, stream: StreamId, act: impl FnOnce(&Rc<ControlStream>) + Send + 'static) {
         let home = lock(&self.context.streams).get(&stream).copied();
-        let Some(StreamHome::Shard(shard)) = home else { return };
+        let Some(StreamHome::Shard(shard)) = home else {
+            return;
+        };
         self.post(shard, move |shard| {
             let it = shard.streams.borrow().get(&stream).cloned();
             if let Some(it) = it {
@@ -209,7 +221,10 @@ impl Engine {
         let facts = self.open(service, &spec.name, spec.protocol);
         self.post(facts.home, move |shard| {
             let it = ServerService::open(shard, facts, spec);
-            shard.services.borrow_mut().insert(service, Service::Server(it));
+            shard
+                .services
+                .borrow_mut()
+                .insert(service, Service::Server(it));
         });
     }
 
@@ -217,7 +232,10 @@ impl Engine {
         let facts = self.open(service, &spec.name, spec.protocol);
         self.post(facts.home, move |shard| {
             let it = ClientService::open(shard, facts, spec);
-            shard.services.borrow_mut().insert(service, Service::Client(it));
+            shard
+                .services
+                .borrow_mut()
+                .insert(service, Service::Client(it));
         });
     }
 
@@ -228,9 +246,17 @@ impl Engine {
         for facts in services.values() {
             load[facts.home] += 1;
         }
-        let home = (0..load.len()).min_by_key(|shard| load[*shard]).unwrap_or(0);
+        let home = (0..load.len())
+            .min_by_key(|shard| load[*shard])
+            .unwrap_or(0);
         let counters = ServiceCounters::default();
-        let facts = Arc::new(ServiceFacts { id, name: name.to_owned(), protocol, home, counters });
+        let facts = Arc::new(ServiceFacts {
+            id,
+            name: name.to_owned(),
+            protocol,
+            home,
+            counters,
+        });
         services.insert(id, Arc::clone(&facts));
         facts
     }
@@ -244,7 +270,9 @@ impl Engine {
         ended: Option<EndReason>,
         start: ServerSessionStart,
     ) {
-        let Some(home) = self.home_of(service) else { return };
+        let Some(home) = self.home_of(service) else {
+            return;
+        };
         let session = start.session;
         self.with_server(service, move |it| it.attach(start));
         self.hand_over(stream, ended, home, service, session);
@@ -258,7 +286,9 @@ impl Engine {
         ended: Option<EndReason>,
         start: ClientSessionStart,
     ) {
-        let Some(home) = self.home_of(service) else { return };
+        let Some(home) = self.home_of(service) else {
+            return;
+        };
         let session = start.session;
         self.with_client(service, move |it| it.attach(start));
         self.hand_over(stream, ended, home, service, session);
@@ -375,7 +405,9 @@ impl Engine {
     }
 
     fn with_service(&self, service: ServiceId, act: impl FnOnce(&Service) + Send + 'static) {
-        let Some(home) = self.home_of(service) else { return };
+        let Some(home) = self.home_of(service) else {
+            return;
+        };
         self.post(home, move |shard| {
             let it = shard.services.borrow().get(&service).cloned();
             if let Some(it) = it {
@@ -384,7 +416,11 @@ impl Engine {
         });
     }
 
-    fn with_server(&self, service: ServiceId, act: impl FnOnce(&Rc<ServerService>) + Send + 'static) {
+    fn with_server(
+        &self,
+        service: ServiceId,
+        act: impl FnOnce(&Rc<ServerService>) + Send + 'static,
+    ) {
         self.with_service(service, move |it| {
             if let Service::Server(it) = it {
                 act(it);
@@ -392,7 +428,11 @@ impl Engine {
         });
     }
 
-    fn with_client(&self, service: ServiceId, act: impl FnOnce(&Rc<ClientService>) + Send + 'static) {
+    fn with_client(
+        &self,
+        service: ServiceId,
+        act: impl FnOnce(&Rc<ClientService>) + Send + 'static,
+    ) {
         self.with_service(service, move |it| {
             if let Service::Client(it) = it {
                 act(it);

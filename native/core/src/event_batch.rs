@@ -25,12 +25,18 @@ impl Fact {
             Event::TunnelRejected { reason, peer, .. } => {
                 Some(Self::Tunnel(*reason, peer.map(|peer| peer.ip())))
             }
-            Event::VisitorRefused { reason, service, error, .. } => {
-                Some(Self::Visitor(*reason, service.clone(), error.clone()))
-            }
-            Event::ChannelFailed { reason, service, error, .. } => {
-                Some(Self::Channel(*reason, service.clone(), error.clone()))
-            }
+            Event::VisitorRefused {
+                reason,
+                service,
+                error,
+                ..
+            } => Some(Self::Visitor(*reason, service.clone(), error.clone())),
+            Event::ChannelFailed {
+                reason,
+                service,
+                error,
+                ..
+            } => Some(Self::Channel(*reason, service.clone(), error.clone())),
             _ => None,
         }
     }
@@ -46,8 +52,14 @@ struct Batch {
 impl Batch {
     fn push(&mut self, event: Event) {
         let fact = Fact::of(&event);
-        let same = fact.as_ref().and_then(|fact| self.merged.get(fact)).copied();
-        if let Some(count) = same.and_then(|at| self.events.get_mut(at)).and_then(count_of) {
+        let same = fact
+            .as_ref()
+            .and_then(|fact| self.merged.get(fact))
+            .copied();
+        if let Some(count) = same
+            .and_then(|at| self.events.get_mut(at))
+            .and_then(count_of)
+        {
             *count += 1;
         } else if self.events.len() >= EVENT_BATCH_MAX {
             self.lost += 1;
@@ -76,7 +88,9 @@ pub(crate) struct EventBatch {
 
 impl EventBatch {
     pub(crate) fn new(wanted: bool) -> Self {
-        Self { batch: wanted.then(Mutex::default) }
+        Self {
+            batch: wanted.then(Mutex::default),
+        }
     }
 
     /// The first event of a batch has it handed up a little later.
@@ -100,7 +114,9 @@ impl EventBatch {
 
     pub(crate) fn flush(&self, context: &Context) {
         let Some(batch) = &self.batch else { return };
-        let Batch { mut events, lost, .. } = std::mem::take(&mut *lock(batch));
+        let Batch {
+            mut events, lost, ..
+        } = std::mem::take(&mut *lock(batch));
         if events.is_empty() {
             return;
         }

@@ -18,12 +18,43 @@ pub enum Event {
         duration_ms: u64,
         reason: EndReason,
     },
-    Bound { service: String, address: SocketAddr },
-    BindFailed { service: String, address: String, error: String, attempt: u32 },
-    TunnelRejected { reason: EndReason, peer: Option<SocketAddr>, count: u64 },
-    VisitorRefused { service: String, reason: EndReason, error: Option<String>, count: u64 },
-    ChannelFailed { service: String, reason: EndReason, error: Option<String>, count: u64 },
-    AcceptFailed { address: String, error: String },
-    Fault { place: String, error: String, stack: Option<String> },
-    EventsLost { count: u64 },
+    Bound {
+        service: String,
+        address: SocketAddr,
+    },
+    BindFailed {
+        service: String,
+        address: String,
+        error: String,
+        attempt: u32,
+    },
+    TunnelRejected {
+        reason: EndReason,
+        peer: Option<SocketAddr>,
+        count: u64,
+    },
+    VisitorRefused {
+        service: String,
+        reason: EndReason,
+        error: Option<String>,
+        count: u64,
+    },
+    ChannelFailed {
+        service: String,
+        reason: EndReason,
+        error: Option<String>,
+        count: u64,
+    },
+    AcceptFailed {
+        address: String,
+        error: String,
+    },
+    Fault {
+        place: String,
+        error: String,
+        stack: Option<String>,
+    },
+    EventsLost {
+        count: u64,
+    },
 }

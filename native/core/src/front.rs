@@ -61,7 +61,11 @@ impl Front {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn bind(&self, addresses: &[SocketAddr], to: &HostPort) -> Result<SocketAddr, SystemError> {
+    pub(crate) fn bind(
+        &self,
+        addresses: &[SocketAddr],
+        to: &HostPort,
+    ) -> Result<SocketAddr, SystemError> {
         match self {
             Self::Tcp(front) => front.bind(addresses, to),
             Self::Udp(front) => front.bind(addresses, to),

@@ -31,7 +31,10 @@ pub(crate) struct Reactor {
 
 impl Reactor {
     pub(crate) fn new(registry: Registry) -> Self {
-        Self { registry, slots: RefCell::default() }
+        Self {
+            registry,
+            slots: RefCell::default(),
+        }
     }
 
     /// Watches a socket for the task. `ready`: what is known already.

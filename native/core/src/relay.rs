@@ -1,11 +1,11 @@
 //! STUB (founder). Moves bytes both ways between two links.
-use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::Instant;
 use crate::context::SharedFacts;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::tcp_link::TcpLink;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
 
 /// What a relay needs to know to end well.
 pub(crate) struct RelayOptions {
@@ -25,4 +25,11 @@ pub(crate) struct RelayOptions {
 /// Relays until both directions have ended or a link broke, then counts the visitor's end (reason,
 /// access record, `visitors_open` -1, drain watch). Runs as the caller's task, whose owner must be
 /// `Owner::Visitor`; it may go on as another task on another shard.
-pub(crate) async fn relay(_shard: &Rc<Shard>, _near: TcpLink, _far: TcpLink, _options: RelayOptions) { todo!() }
+pub(crate) async fn relay(
+    _shard: &Rc<Shard>,
+    _near: TcpLink,
+    _far: TcpLink,
+    _options: RelayOptions,
+) {
+    todo!()
+}

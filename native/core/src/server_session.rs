@@ -1,5 +1,7 @@
 //! STUB (founder).
 pub(crate) struct ServerSession {}
 impl ServerSession {
-    pub(crate) fn request(&self, _count: usize) -> bool { todo!() }
+    pub(crate) fn request(&self, _count: usize) -> bool {
+        todo!()
+    }
 }

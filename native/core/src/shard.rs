@@ -198,7 +198,11 @@ impl Seat {
     pub(crate) fn open() -> io::Result<(Self, Remote)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let remote = Remote { jobs: Mutex::default(), waker, stopping: AtomicBool::new(false) };
+        let remote = Remote {
+            jobs: Mutex::default(),
+            waker,
+            stopping: AtomicBool::new(false),
+        };
         Ok((Self { poll }, remote))
     }
 

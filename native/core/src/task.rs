@@ -27,7 +27,10 @@ pub(crate) struct TaskId {
 
 impl TaskId {
     /// Names nobody.
-    pub(crate) const NONE: Self = Self { index: u32::MAX, generation: 0 };
+    pub(crate) const NONE: Self = Self {
+        index: u32::MAX,
+        generation: 0,
+    };
 }
 
 /// What a task is for: the service that it can be cancelled with.
@@ -120,7 +123,10 @@ pub(crate) struct Tasks {
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self { inner: RefCell::default(), current: Cell::new(TaskId::NONE) }
+        Self {
+            inner: RefCell::default(),
+            current: Cell::new(TaskId::NONE),
+        }
     }
 }
 
@@ -176,7 +182,10 @@ impl Tasks {
             if slot.owner == owner {
                 slot.cancelled.get_or_insert(reason);
                 let index = u32::try_from(index).unwrap_or(u32::MAX);
-                woken.push(TaskId { index, generation: slot.generation });
+                woken.push(TaskId {
+                    index,
+                    generation: slot.generation,
+                });
             }
         }
         for id in woken {
@@ -187,7 +196,11 @@ impl Tasks {
     /// The running task goes on as soon as something wakes it, or at the deadline. It must look
     /// again at what it waits for: a wake-up may be for anything.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> Park<'_> {
-        Park { tasks: self, deadline, parked: false }
+        Park {
+            tasks: self,
+            deadline,
+            parked: false,
+        }
     }
 
     /// Lets the others run first.
@@ -227,7 +240,9 @@ impl Tasks {
         let mut panics = Vec::new();
         let count = self.inner.borrow().ready.len();
         for _ in 0..count {
-            let Some(id) = self.inner.borrow_mut().ready.pop_front() else { break };
+            let Some(id) = self.inner.borrow_mut().ready.pop_front() else {
+                break;
+            };
             if let Some(panic) = self.run(id) {
                 panics.push(panic);
             }
@@ -306,7 +321,9 @@ impl Future for Park<'_> {
     fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
         let id = self.tasks.current.get();
         let inner = &mut *self.tasks.inner.borrow_mut();
-        let Some(slot) = inner.slot(id) else { return Poll::Pending };
+        let Some(slot) = inner.slot(id) else {
+            return Poll::Pending;
+        };
         if let Some(reason) = slot.cancelled {
             return Poll::Ready(Err(Cancelled(reason)));
         }

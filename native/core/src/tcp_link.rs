@@ -39,11 +39,17 @@ impl TcpLink {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let task = shard.tasks.current();
         let slot = shard.reactor.register(&mut stream, interest, task, ready)?;
-        Ok(Self { stream: Some(stream), slot, shard: Rc::clone(shard) })
+        Ok(Self {
+            stream: Some(stream),
+            slot,
+            shard: Rc::clone(shard),
+        })
     }
 
     fn stream(&self) -> &TcpStream {
-        self.stream.as_ref().expect("taken out only by the functions that consume the link")
+        self.stream
+            .as_ref()
+            .expect("taken out only by the functions that consume the link")
     }
 
     /// Its events wake the running task from now on.

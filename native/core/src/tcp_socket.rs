@@ -1,7 +1,7 @@
 //! STUB (helper sys). Makes TCP sockets with the options that every connection of ours has.
+use mio::net::{TcpListener, TcpStream};
 use std::io;
 use std::net::SocketAddr;
-use mio::net::{TcpListener, TcpStream};
 /// Options of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamOptions {
@@ -14,13 +14,26 @@ pub(crate) struct StreamOptions {
 }
 impl StreamOptions {
     /// Of visitors and local services: nodelay, keepalive of 60 s.
-    pub(crate) const PLAIN: Self = Self { nodelay: true, keepalive_ms: 60_000, keepalive_interval_ms: 0, user_timeout: false };
+    pub(crate) const PLAIN: Self = Self {
+        nodelay: true,
+        keepalive_ms: 60_000,
+        keepalive_interval_ms: 0,
+        user_timeout: false,
+    };
 }
 /// A listener, backlog 4096; what it accepts inherits the options where the system does that.
-pub(crate) fn listen(_address: SocketAddr, _options: &StreamOptions) -> io::Result<TcpListener> { todo!() }
+pub(crate) fn listen(_address: SocketAddr, _options: &StreamOptions) -> io::Result<TcpListener> {
+    todo!()
+}
 /// Sets what an accepted connection did not inherit.
-pub(crate) fn accepted(_stream: &TcpStream, _peer: SocketAddr, _options: &StreamOptions) { todo!() }
+pub(crate) fn accepted(_stream: &TcpStream, _peer: SocketAddr, _options: &StreamOptions) {
+    todo!()
+}
 /// Begins to connect.
-pub(crate) fn connect(_address: SocketAddr, _options: &StreamOptions) -> io::Result<TcpStream> { todo!() }
+pub(crate) fn connect(_address: SocketAddr, _options: &StreamOptions) -> io::Result<TcpStream> {
+    todo!()
+}
 /// The number of the socket's descriptor; -1 where there is none.
-pub(crate) fn descriptor(_stream: &TcpStream) -> i64 { todo!() }
+pub(crate) fn descriptor(_stream: &TcpStream) -> i64 {
+    todo!()
+}

@@ -27,28 +27,69 @@ pub struct SystemError {
 #[derive(Debug)]
 pub enum Upcall {
     /// A tunnel listener is bound.
-    Listening { listener: ListenerId, address: SocketAddr },
-    ListenFailed { listener: ListenerId, error: SystemError },
+    Listening {
+        listener: ListenerId,
+        address: SocketAddr,
+    },
+    ListenFailed {
+        listener: ListenerId,
+        error: SystemError,
+    },
     /// Its port is free.
-    ListenerClosed { listener: ListenerId },
+    ListenerClosed {
+        listener: ListenerId,
+    },
     /// A control hello came; the stream is held.
-    Control { listener: ListenerId, stream: StreamId, digest: Vec<u8>, peer: SocketAddr },
-    Dialed { stream: StreamId, peer: SocketAddr },
+    Control {
+        listener: ListenerId,
+        stream: StreamId,
+        digest: Vec<u8>,
+        peer: SocketAddr,
+    },
+    Dialed {
+        stream: StreamId,
+        peer: SocketAddr,
+    },
     /// `tried`: what was tried and how it failed, one text. `aborted`: by `abort_dial`.
-    DialFailed { stream: StreamId, tried: String, error: Option<SystemError>, aborted: bool },
+    DialFailed {
+        stream: StreamId,
+        tried: String,
+        error: Option<SystemError>,
+        aborted: bool,
+    },
     /// The bytes that `stream_read` asked for.
-    StreamRead { stream: StreamId, bytes: Vec<u8> },
+    StreamRead {
+        stream: StreamId,
+        bytes: Vec<u8>,
+    },
     /// All that was written so far is with the system.
-    StreamFlushed { stream: StreamId },
+    StreamFlushed {
+        stream: StreamId,
+    },
     /// While it was held, or held again; an attached stream's end is its session's.
-    StreamEnded { stream: StreamId, reason: EndReason },
+    StreamEnded {
+        stream: StreamId,
+        reason: EndReason,
+    },
     /// A server's service is bound there, or not bound any more.
-    Address { service: ServiceId, address: Option<SocketAddr> },
+    Address {
+        service: ServiceId,
+        address: Option<SocketAddr>,
+    },
     /// The session's routine is suspended; its stream is held again.
-    Surplus { service: ServiceId, session: SessionId },
-    SessionEnded { service: ServiceId, session: SessionId, reason: EndReason },
+    Surplus {
+        service: ServiceId,
+        session: SessionId,
+    },
+    SessionEnded {
+        service: ServiceId,
+        session: SessionId,
+        reason: EndReason,
+    },
     /// Nothing of the service is left.
-    ServiceClosed { service: ServiceId },
+    ServiceClosed {
+        service: ServiceId,
+    },
     Events(Vec<Event>),
 }
 
@@ -60,7 +101,10 @@ pub(crate) struct Upcalls {
 
 impl Upcalls {
     pub(crate) fn new(notify: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { queue: Mutex::new(Vec::new()), notify }
+        Self {
+            queue: Mutex::new(Vec::new()),
+            notify,
+        }
     }
 
     pub(crate) fn push(&self, upcall: Upcall) {
@@ -81,5 +125,7 @@ impl Upcalls {
 
 /// A panic while a lock was held leaves plain data behind, so poison means nothing here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
