@@ -7,9 +7,9 @@
 import { type CAC, cac } from 'cac';
 import type { Role } from '../config/config.ts';
 import { WarrenError } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
 import { TIMER_MAX_MS } from '../timers.ts';
 import { helpSections } from './usage.ts';
-import { packageVersion } from './version.ts';
 
 export interface RunArguments {
   readonly verb: 'run';

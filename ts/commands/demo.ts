@@ -7,9 +7,9 @@
 import { constants } from 'node:os';
 import { DemoRun } from '../demo/demo-run.ts';
 import { Terminal } from '../demo/terminal.ts';
+import { packageVersion } from '../package-version.ts';
 import type { DemoArguments } from './arguments.ts';
 import { EXIT_OK, EXIT_SIGNAL_BASE } from './exit-codes.ts';
-import { packageVersion } from './version.ts';
 
 /** A step was not right. */
 const EXIT_FAILED = 1;

@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import type { ConfigWatch } from '../config/watch.ts';
 import { WarrenError } from '../errors.ts';
 import { type Log, openLog } from '../log.ts';
+import { packageVersion } from '../package-version.ts';
 import type { RunArguments } from './arguments.ts';
 import { createDaemon, type Daemon } from './daemon.ts';
 import { EXIT_OK } from './exit-codes.ts';
@@ -14,7 +15,6 @@ import type { Faults } from './faults.ts';
 import { followConfig, logDiagnostics } from './follow.ts';
 import { chooseRole } from './role.ts';
 import { endBy, stopSignal } from './stop.ts';
-import { packageVersion } from './version.ts';
 
 const STDOUT = 1;
 const FLUSH_MS = 1_000;

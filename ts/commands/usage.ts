@@ -14,6 +14,7 @@ const ENVIRONMENT: readonly Row[] = [
   ['WARREN_LOG_FORMAT', 'pretty or json (default: pretty on a terminal, json elsewhere)'],
   ['WARREN_ACCESS_LOG', '1: one log line per visitor connection'],
   ['WARREN_ENGINE', 'auto, rust, addon or typescript (default: auto)'],
+  ['WARREN_THREADS', 'threads of the rust engine (default: as many as cores, at most 4)'],
   ['NO_COLOR', 'no colours'],
 ];
 

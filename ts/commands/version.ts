@@ -1,23 +1,16 @@
 /** What `--version` prints. */
-import { readFileSync } from 'node:fs';
 import { rejectedText, selectEngine } from '../engine/select.ts';
 import { errorText } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
 
-/** The version of this package. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const json: unknown = JSON.parse(text);
-  const version: unknown =
-    typeof json === 'object' && json !== null && Reflect.get(json, 'version');
-  return typeof version === 'string' ? version : 'unknown';
-}
+type Fact = readonly [name: string, value: string];
 
 /** One line, or with `verbose` one per fact that a bug report needs. */
 export function versionText(verbose: boolean): string {
   const line = `warren ${packageVersion()}\n`;
   if (!verbose) return line;
-  const facts: readonly (readonly [string, string])[] = [
-    ['engine', engineText()],
+  const facts: readonly Fact[] = [
+    ...engineFacts(),
     ['protocol', 'rathole wire v1'],
     ['node', process.version],
     ['platform', `${process.platform}-${process.arch}`],
@@ -26,13 +19,15 @@ export function versionText(verbose: boolean): string {
 }
 
 /** The engine that would run, and why those before it would not; a forced one may not be there. */
-function engineText(): string {
+function engineFacts(): Fact[] {
   try {
     const { engine, rejected } = selectEngine({});
     engine.destroy();
-    const reasons = rejected.map(rejectedText).join('; ');
-    return reasons === '' ? engine.name : `${engine.name} (${reasons})`;
+    return [
+      ['engine', engine.name],
+      ...rejected.map((each): Fact => ['not used', rejectedText(each)]),
+    ];
   } catch (error) {
-    return `none (${errorText(error)})`;
+    return [['engine', `none: ${errorText(error)}`]];
   }
 }

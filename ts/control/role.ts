@@ -13,6 +13,8 @@ export interface RoleOptions {
   /** One log line per visitor connection. */
   readonly accessLog?: boolean;
   readonly limits?: Partial<Limits>;
+  /** Threads of the Rust engine; WARREN_THREADS by default, else as many as cores, at most 4. */
+  readonly threads?: number;
   /**
    * An engine of the caller's, with limits and events of its own; it is closed with the role. By
    * default one is selected.
@@ -45,7 +47,7 @@ export class RoleBase {
 
   /** @throws WARREN_E_ENGINE */
   openEngine(): Engine {
-    const { engine, limits, accessLog = false } = this.#options;
+    const { engine, limits, threads, accessLog = false } = this.#options;
     if (engine !== undefined) {
       this.#engine = engine;
       return engine;
@@ -55,6 +57,7 @@ export class RoleBase {
     const options: EngineOptions = {
       accessLog,
       ...(limits === undefined ? {} : { limits }),
+      ...(threads === undefined ? {} : { threads }),
       events: (batch: readonly EngineEvent[]) => {
         facts(batch);
         if (accessLog) access(batch);

@@ -71,6 +71,8 @@ export interface EngineOptions {
   /** Whether `visitor_end` events are made. Off, they cost nothing. */
   readonly accessLog?: boolean;
   readonly events?: EventSink;
+  /** Of an engine that has threads of its own; by default as many as cores, at most 4. */
+  readonly threads?: number;
 }
 
 export interface CloseOptions {

@@ -4,6 +4,7 @@
  */
 import { WarrenError } from '../errors.ts';
 import type { Engine, EngineName, EngineOptions } from './engine.ts';
+import { loadBinding } from './load-binding.ts';
 import { TypescriptEngine } from './typescript.ts';
 
 export interface RejectedEngine {
@@ -16,31 +17,77 @@ export interface SelectedEngine {
   readonly rejected: readonly RejectedEngine[];
 }
 
+/** One engine that may be there. */
+export interface Tier {
+  readonly name: EngineName;
+  open(options: EngineOptions): { readonly engine: Engine } | { readonly reason: string };
+}
+
+export interface Selection {
+  /** By default the environment's. */
+  readonly wanted?: string | undefined;
+  readonly threads?: string | undefined;
+  readonly tiers?: readonly Tier[];
+}
+
+/** The best one first. */
+const TIERS: readonly Tier[] = [
+  { name: 'rust', open: openRust },
+  { name: 'addon', open: () => ({ reason: 'not part of this version of warren' }) },
+  { name: 'typescript', open: (options) => ({ engine: new TypescriptEngine(options) }) },
+];
+
+const NOT_BUILT = 'not part of this version of warren';
+const MAX_THREADS = 256;
+
 /** For people: which engine, and why not. */
 export function rejectedText({ name, reason }: RejectedEngine): string {
   return `${name}: ${reason}`;
 }
 
-const NOT_BUILT = 'not part of this version of warren';
-const REJECTED: readonly RejectedEngine[] = [
-  { name: 'rust', reason: NOT_BUILT },
-  { name: 'addon', reason: NOT_BUILT },
-];
-
-/** @throws WARREN_E_ENGINE when the wanted one cannot be had. */
-export function selectEngine(
-  options: EngineOptions,
-  wanted: string | undefined = process.env['WARREN_ENGINE'],
-): SelectedEngine {
+/** @throws WARREN_E_ENGINE when the wanted one cannot be had, or not with so many threads. */
+export function selectEngine(options: EngineOptions, selection: Selection = {}): SelectedEngine {
+  const { WARREN_ENGINE, WARREN_THREADS } = process.env;
+  const { wanted = WARREN_ENGINE, threads = WARREN_THREADS, tiers = TIERS } = selection;
   const name = wanted === undefined || wanted === '' ? 'auto' : wanted;
-  if (name !== 'auto' && name !== 'typescript') {
-    const known = REJECTED.find((engine) => engine.name === name);
-    const reason = known?.reason ?? 'no such engine';
-    const allowed = 'auto, rust, addon or typescript';
-    throw new WarrenError(
-      'WARREN_E_ENGINE',
-      `WARREN_ENGINE=${name}: ${reason} (allowed: ${allowed})`,
-    );
+  const tried = name === 'auto' ? tiers : tiers.filter((tier) => tier.name === name);
+  if (tried.length === 0) {
+    const allowed = ['auto', ...tiers.map((tier) => tier.name)].join(', ');
+    throw engineError(`WARREN_ENGINE=${name}: no such engine (allowed: ${allowed})`);
   }
-  return { engine: new TypescriptEngine(options), rejected: name === 'auto' ? REJECTED : [] };
+  const withThreads = { ...options, ...threadsOption(options.threads, threads) };
+  const rejected: RejectedEngine[] = [];
+  for (const tier of tried) {
+    const opened = tier.open(withThreads);
+    if ('engine' in opened) return { engine: opened.engine, rejected };
+    rejected.push({ name: tier.name, reason: opened.reason });
+  }
+  const reasons = name === 'auto' ? rejected.map(rejectedText) : rejected.map((it) => it.reason);
+  throw engineError(`WARREN_ENGINE=${name}: ${reasons.join('; ')}`);
+}
+
+function openRust(): ReturnType<Tier['open']> {
+  const loaded = loadBinding();
+  if ('reason' in loaded) return loaded;
+  return { reason: NOT_BUILT };
+}
+
+/** The caller's number goes before the environment's; without any the engine decides. */
+function threadsOption(
+  own: number | undefined,
+  environment: string | undefined,
+): Pick<EngineOptions, 'threads'> {
+  if (own !== undefined) return { threads: checkedThreads('threads: ', own, own) };
+  if (environment === undefined || environment === '') return {};
+  const count = /^\d+$/.test(environment) ? Number(environment) : Number.NaN;
+  return { threads: checkedThreads('WARREN_THREADS=', environment, count) };
+}
+
+function checkedThreads(source: string, given: string | number, count: number): number {
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_THREADS) return count;
+  throw engineError(`${source}${given}: a whole number from 1 to ${MAX_THREADS} is needed`);
+}
+
+function engineError(message: string): WarrenError {
+  return new WarrenError('WARREN_E_ENGINE', message);
 }

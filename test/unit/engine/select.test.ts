@@ -1,33 +1,161 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Engine, EngineOptions } from '../../../ts/engine/engine.ts';
 import { END_REASONS, REASONS } from '../../../ts/engine/reason.ts';
-import { selectEngine } from '../../../ts/engine/select.ts';
+import {
+  rejectedText,
+  type SelectedEngine,
+  type Selection,
+  selectEngine,
+  type Tier,
+} from '../../../ts/engine/select.ts';
+import { TypescriptEngine } from '../../../ts/engine/typescript.ts';
+
+const opened: Engine[] = [];
+beforeEach(() => {
+  vi.stubEnv('WARREN_ENGINE', undefined);
+  vi.stubEnv('WARREN_THREADS', undefined);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await Promise.all(opened.splice(0).map((engine) => engine.close({ deadlineMs: 0 })));
+});
+
+function select(selection: Selection, options: EngineOptions = {}): SelectedEngine {
+  const selected = selectEngine(options, selection);
+  opened.push(selected.engine);
+  return selected;
+}
+
+/** A tier that can be had; what it was opened with is in `seen`. */
+function present(name: Tier['name'], seen: EngineOptions[] = []): Tier {
+  return {
+    name,
+    open: (options) => {
+      seen.push(options);
+      return { engine: new TypescriptEngine(options) };
+    },
+  };
+}
+
+function absent(name: Tier['name'], reason: string): Tier {
+  return { name, open: () => ({ reason }) };
+}
+
+function engineError(...words: string[]): object {
+  const matching = words.map((word) => `(?=.*${word})`).join('');
+  return expect.objectContaining({
+    code: 'WARREN_E_ENGINE',
+    message: expect.stringMatching(new RegExp(matching)),
+  });
+}
 
 describe('selectEngine', () => {
-  it.each([undefined, '', 'auto'])('takes the first that can be had for %s', async (wanted) => {
-    const { engine, rejected } = selectEngine({}, wanted);
-    expect(engine.name).toBe('typescript');
-    expect(rejected.map(({ name }) => name)).toEqual(['rust', 'addon']);
-    for (const { reason } of rejected) expect(reason).not.toBe('');
-    await engine.close({ deadlineMs: 0 });
+  it.each([undefined, '', 'auto'])('takes the first that can be had for %s', (wanted) => {
+    const seen: EngineOptions[] = [];
+    const behind: EngineOptions[] = [];
+    const tiers = [
+      absent('rust', 'no file'),
+      present('addon', seen),
+      present('typescript', behind),
+    ];
+    const { rejected } = select({ wanted, tiers }, { accessLog: true });
+    expect(rejected).toEqual([{ name: 'rust', reason: 'no file' }]);
+    expect(rejected.map(rejectedText)).toEqual(['rust: no file']);
+    expect(seen).toEqual([{ accessLog: true }]);
+    expect(behind).toEqual([]);
   });
 
-  it('takes the one that is forced, without looking at others', async () => {
-    const { engine, rejected } = selectEngine({}, 'typescript');
-    expect(engine.name).toBe('typescript');
+  it('has nothing to tell when the best one can be had', () => {
+    const { rejected } = select({ wanted: 'auto', tiers: [present('rust'), present('addon')] });
     expect(rejected).toEqual([]);
-    await engine.close({ deadlineMs: 0 });
   });
 
-  it.each(['rust', 'addon', 'Typescript', 'ruby'])(
-    'fails rather than take another than %s',
-    (name) => {
-      const error = expect.objectContaining({
-        code: 'WARREN_E_ENGINE',
-        message: expect.stringContaining(name),
-      });
-      expect(() => selectEngine({}, name)).toThrow(error);
-    },
-  );
+  it('has an engine for auto wherever Node runs', () => {
+    const { engine, rejected } = select({ wanted: 'auto' });
+    expect(['rust', 'typescript']).toContain(engine.name);
+    for (const { reason } of rejected) expect(reason).not.toBe('');
+    expect(rejected.map(({ name }) => name)).toEqual(
+      engine.name === 'rust' ? [] : ['rust', 'addon'],
+    );
+  });
+
+  it('takes the one that is forced, without looking at others', () => {
+    const seen: EngineOptions[] = [];
+    const tiers = [present('rust', seen), present('typescript')];
+    expect(select({ wanted: 'typescript', tiers }).rejected).toEqual([]);
+    expect(seen).toEqual([]);
+    expect(select({ wanted: 'typescript' }).engine.name).toBe('typescript');
+  });
+
+  it('asks the environment', () => {
+    vi.stubEnv('WARREN_ENGINE', 'addon');
+    vi.stubEnv('WARREN_THREADS', '3');
+    const seen: EngineOptions[] = [];
+    select({ tiers: [present('rust'), present('addon', seen)] });
+    expect(seen).toEqual([{ threads: 3 }]);
+  });
+
+  it('fails with the reason rather than take another than the one that is forced', () => {
+    const tiers = [absent('rust', 'no file /x'), present('typescript')];
+    expect(() => select({ wanted: 'rust', tiers })).toThrow(
+      engineError('WARREN_ENGINE=rust', 'no file /x'),
+    );
+    expect(() => select({ wanted: 'addon' })).toThrow(
+      engineError('WARREN_ENGINE=addon', 'not part of this version'),
+    );
+  });
+
+  it('has all reasons where no engine can be had', () => {
+    const tiers = [absent('rust', 'no file'), absent('addon', 'no compiler')];
+    expect(() => select({ wanted: 'auto', tiers })).toThrow(
+      engineError('rust: no file', 'addon: no compiler'),
+    );
+  });
+
+  it.each(['Typescript', 'ruby', 'rust '])('names those that exist for %j', (wanted) => {
+    expect(() => select({ wanted })).toThrow(
+      engineError(`WARREN_ENGINE=${wanted}`, 'auto, rust, addon, typescript'),
+    );
+  });
+});
+
+describe('threads', () => {
+  function threads(environment: string | undefined, own?: number): number | undefined {
+    const seen: EngineOptions[] = [];
+    const options = own === undefined ? {} : { threads: own };
+    select({ wanted: 'auto', threads: environment, tiers: [present('rust', seen)] }, options);
+    return seen[0]?.threads;
+  }
+
+  it.each([
+    ['1', 1],
+    ['16', 16],
+    ['256', 256],
+    ['', undefined],
+  ])('WARREN_THREADS=%s', (environment, expected) => {
+    expect(threads(environment)).toBe(expected);
+  });
+
+  it('the option of the library goes before the environment', () => {
+    expect(threads('16', 2)).toBe(2);
+    expect(threads(undefined, 2)).toBe(2);
+  });
+
+  it.each(['0', '-1', '257', '1.5', '0x2', ' 2', 'many', '1e2'])('refuses %j', (environment) => {
+    expect(() => threads(environment)).toThrow(
+      engineError('WARREN_THREADS=', environment, 'from 1 to 256'),
+    );
+  });
+
+  it.each([0, -1, 257, 1.5, Number.NaN])('refuses the option %d', (own) => {
+    expect(() => threads(undefined, own)).toThrow(engineError('threads', 'from 1 to 256'));
+  });
+
+  it('says so too where the engine has none of its own', () => {
+    expect(() => select({ wanted: 'typescript', threads: 'many' })).toThrow(
+      engineError('WARREN_THREADS=many'),
+    );
+  });
 });
 
 describe('end reasons', () => {
