@@ -68,6 +68,14 @@ impl Args {
         }
     }
 
+    /// A count that may be left out.
+    pub(crate) fn optional_count(&self, flag: &str) -> io::Result<Option<usize>> {
+        match self.optional(flag) {
+            Some(_) => self.count(flag, 1).map(Some),
+            None => Ok(None),
+        }
+    }
+
     pub(crate) fn seconds(&self, flag: &str, default: f64) -> io::Result<Duration> {
         let seconds: f64 = self.parsed(flag, Some(default))?;
         Duration::try_from_secs_f64(seconds).map_err(|error| invalid(format!("--{flag}: {error}")))
@@ -129,6 +137,8 @@ mod tests {
         assert_eq!(args.addr("connect")?.port(), 80);
         assert_eq!(args.count("count", 1)?, 5);
         assert_eq!(args.count("streams", 3)?, 3);
+        assert_eq!(args.optional_count("count")?, Some(5));
+        assert_eq!(args.optional_count("rate")?, None);
         assert_eq!(args.seconds("seconds", 1.0)?, Duration::from_millis(500));
         assert_eq!(args.choice("direction", ["up", "down"])?, "down");
         args.expect_all_used()
@@ -140,6 +150,7 @@ mod tests {
         assert!(args("--connect").is_err());
         assert!(args("--count 1 --count 2").is_err());
         assert!(args("--count 0")?.count("count", 1).is_err());
+        assert!(args("--rate 0")?.optional_count("rate").is_err());
         assert!(args("--seconds -1")?.seconds("seconds", 1.0).is_err());
         assert!(args("")?.addr("connect").is_err());
         assert!(args("--speed 1")?.expect_all_used().is_err());

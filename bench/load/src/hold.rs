@@ -1,4 +1,5 @@
 //! Idle visitors: each does one 64 B echo and then stays, so that memory can be read meanwhile.
+//! They come in steps, with a rest after each.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,12 +17,36 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let count = args.count("count", 1000)?;
     let seconds = args.seconds("seconds", 2.0)?;
 
+    let step = args.count("step", count)?;
+
     let mut fleet = Fleet::new(addr, count)?;
     let mut finished = Vec::new();
-    let (mut opened, mut answered) = (0, 0);
+    let mut held = 0;
+    while held < count {
+        let goal = count.min(held + step);
+        open_up_to(&mut fleet, held, goal)?;
+        held = goal;
+        Report::default()
+            .count("held", fleet.open_count() as u64)
+            .print();
+        let until = Instant::now() + seconds;
+        while Instant::now() < until {
+            fleet.wait(until, &mut finished)?;
+        }
+    }
+    let kept = fleet.open_count();
+    Ok(Report::default()
+        .count("kept", kept as u64)
+        .count("lost", (count - kept) as u64))
+}
+
+/// Opens the slots `from` to `to` and waits until each has had its answer.
+fn open_up_to(fleet: &mut Fleet, from: usize, to: usize) -> io::Result<()> {
+    let mut finished = Vec::new();
+    let (mut opened, mut answered) = (from, from);
     let deadline = Instant::now() + OPEN_LIMIT;
-    while answered < count {
-        while opened < count && opened - answered < IN_FLIGHT {
+    while answered < to {
+        while opened < to && opened - answered < IN_FLIGHT {
             fleet.open(opened, opened as u64)?;
             opened += 1;
         }
@@ -29,7 +54,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
         if Instant::now() >= deadline {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("{answered} of {count} connections came up"),
+                format!("{answered} of {to} connections came up"),
             ));
         }
         for done in finished.drain(..) {
@@ -37,16 +62,5 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
             answered += 1;
         }
     }
-    Report::default()
-        .count("held", fleet.open_count() as u64)
-        .print();
-
-    let until = Instant::now() + seconds;
-    while Instant::now() < until {
-        fleet.wait(until, &mut finished)?;
-    }
-    let kept = fleet.open_count();
-    Ok(Report::default()
-        .count("kept", kept as u64)
-        .count("lost", (count - kept) as u64))
+    Ok(())
 }

@@ -1,6 +1,8 @@
-//! Load generator for reverse tunnels: `sink` is the local service behind the tunnel, every
-//! other command is a visitor in front of it. Knows nothing of tunnels: an address is enough.
+//! Load generator for reverse tunnels: `sink` is the local service behind the tunnel, `relay` a
+//! bare hop to compare with, every other command is a visitor in front of it. Knows nothing of
+//! tunnels: an address is enough.
 
+mod abort;
 mod args;
 mod bulk;
 mod burst;
@@ -8,6 +10,7 @@ mod exchange;
 mod fleet;
 mod hold;
 mod pingpong;
+mod relay;
 mod report;
 mod requests;
 mod sink;
@@ -29,11 +32,13 @@ const USAGE: &str = "usage: warren-load COMMAND [--flag value]...
   bulk      --connect ADDR --streams N --seconds S --direction up|down [--query ADDR]
   pingpong  --connect ADDR --size BYTES --count N
   rr        --connect ADDR --connections N --seconds S
-  visitors  --connect ADDR --concurrency N --seconds S
+  visitors  --connect ADDR --concurrency N --seconds S [--rate N] [--count N]
+  abort     --connect ADDR --count N [--threads N]
   burst     --connect ADDR --count N [--deadline S]
   slow      --connect ADDR --count N --bytes SIZE --rate SIZE/s --hold S
-  hold      --connect ADDR --count N --seconds S
+  hold      --connect ADDR --count N --seconds S [--step N]
   udp       --connect ADDR --size BYTES --rate N --seconds S [--query ADDR] [--echo yes|no]
+  relay     --listen ADDR --connect ADDR
 --query is the sink's own TCP address, for counts that must not cross the tunnel.";
 
 fn run(command: &str, args: &Args) -> io::Result<Report> {
@@ -43,10 +48,12 @@ fn run(command: &str, args: &Args) -> io::Result<Report> {
         "pingpong" => pingpong::run(args),
         "rr" => requests::run(args),
         "visitors" => visitors::run(args),
+        "abort" => abort::run(args),
         "burst" => burst::run(args),
         "slow" => slow::run(args),
         "hold" => hold::run(args),
         "udp" => udp::run(args),
+        "relay" => relay::run(args),
         other => Err(args::invalid(format!("unknown command {other}\n{USAGE}"))),
     }
 }

@@ -1,5 +1,6 @@
 //! System calls that std does not offer: epoll, non-blocking connect, reading without copying,
-//! socket options. The only file with unsafe code; everything it exports is safe.
+//! pipes and splice, socket options. The only file with unsafe code, hence its length; everything
+//! it exports is safe.
 #![allow(
     unsafe_code,
     reason = "FFI to libc; every block states why it is sound"
@@ -18,6 +19,8 @@ use libc::{c_int, c_void, socklen_t};
 pub(crate) enum Interest {
     Read,
     Write,
+    /// Both, and told only when something changes: who uses it goes on until `WouldBlock`.
+    Edges,
 }
 
 impl Interest {
@@ -25,11 +28,14 @@ impl Interest {
         match self {
             Self::Read => libc::EPOLLIN as u32,
             Self::Write => libc::EPOLLOUT as u32,
+            Self::Edges => {
+                (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET) as u32
+            }
         }
     }
 }
 
-/// Level-triggered epoll; a closed descriptor leaves it by itself.
+/// Epoll; a closed descriptor leaves it by itself.
 pub(crate) struct Poller {
     epoll: OwnedFd,
     events: Vec<libc::epoll_event>,
@@ -157,6 +163,55 @@ pub(crate) fn discard(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize
         )
     };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// A kernel pipe that carries bytes between sockets without copying them.
+pub(crate) struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Pipe {
+    /// A pipe of at least `bytes`.
+    ///
+    /// # Errors
+    /// The system's limits: `EMFILE`, or `EPERM` where a user has used up its pipe pages.
+    pub(crate) fn new(bytes: c_int) -> io::Result<Self> {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` is a live array of the two integers that pipe2 writes.
+        checked(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+        // SAFETY: pipe2 succeeded, so both are new descriptors that nobody else owns.
+        let (reader, writer) =
+            unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
+        // SAFETY: no pointers; the descriptor is owned, so open.
+        checked(unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) })?;
+        Ok(Self { reader, writer })
+    }
+
+    /// Moves what the stream holds into the empty pipe; zero means FIN.
+    pub(crate) fn fill(&self, stream: &TcpStream) -> io::Result<usize> {
+        splice(stream.as_fd(), self.writer.as_fd(), usize::MAX >> 1)
+    }
+
+    /// Moves up to `count` bytes that the pipe holds into the stream.
+    pub(crate) fn empty(&self, stream: &TcpStream, count: usize) -> io::Result<usize> {
+        splice(self.reader.as_fd(), stream.as_fd(), count)
+    }
+}
+
+fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
+    // SAFETY: both descriptors are borrowed, so open; null offsets are what sockets and pipes need.
+    let moved = unsafe {
+        libc::splice(
+            from.as_raw_fd(),
+            std::ptr::null_mut(),
+            to.as_raw_fd(),
+            std::ptr::null_mut(),
+            count,
+            libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
 fn set_option<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {

@@ -56,6 +56,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let report = Report::default()
         .count("sent", sent)
         .count("delivered", delivered)
+        .number("seconds", elapsed)
         .number("loss", 1.0 - delivered as f64 / sent as f64)
         .number("rate", sent as f64 / elapsed);
     Ok(if echo {

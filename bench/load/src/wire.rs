@@ -6,6 +6,8 @@
 //!      'd' id                    drain: count until FIN, note it, answer the count, close
 //!      's' bytes                 source: send that many bytes, then FIN
 //!      't' id millis             timed source: send that long, note the count, then FIN
+//!      'x' bytes                 broken source: send that many bytes, then RST
+//!      'r' bytes                 broken drain: take that many bytes, then RST
 //!      'q' id...                 per id answer two numbers: finished (0 or 1) and the count
 //! UDP  id sequence flags pad     flags 1: send it back; distinct datagrams count under the id
 //! ```
@@ -19,6 +21,8 @@ pub(crate) enum Mode {
     Drain { id: u64 },
     Source { bytes: u64 },
     Timed { id: u64, millis: u64 },
+    BrokenSource { bytes: u64 },
+    BrokenDrain { bytes: u64 },
     Query,
 }
 
@@ -36,6 +40,8 @@ impl Mode {
             Self::Drain { id } => (b'd', vec![id]),
             Self::Source { bytes } => (b's', vec![bytes]),
             Self::Timed { id, millis } => (b't', vec![id, millis]),
+            Self::BrokenSource { bytes } => (b'x', vec![bytes]),
+            Self::BrokenDrain { bytes } => (b'r', vec![bytes]),
             Self::Query => (b'q', vec![]),
         };
         let mut header = vec![letter];
@@ -47,7 +53,7 @@ impl Mode {
     pub(crate) fn header_length(letter: u8) -> Option<usize> {
         match letter {
             b'e' | b'q' => Some(1),
-            b'd' | b's' => Some(9),
+            b'd' | b's' | b'x' | b'r' => Some(9),
             b't' => Some(17),
             _ => None,
         }
@@ -64,6 +70,8 @@ impl Mode {
                 id: number(0)?,
                 millis: number(1)?,
             }),
+            b'x' => Some(Self::BrokenSource { bytes: number(0)? }),
+            b'r' => Some(Self::BrokenDrain { bytes: number(0)? }),
             b'q' => Some(Self::Query),
             _ => None,
         }
@@ -92,13 +100,15 @@ mod tests {
                 id: u64::MAX,
                 millis: 250,
             },
+            Mode::BrokenSource { bytes: 5 },
+            Mode::BrokenDrain { bytes: 6 },
             Mode::Query,
         ] {
             let header = mode.encode();
             assert_eq!(Mode::header_length(header[0]), Some(header.len()));
             assert_eq!(Mode::decode(&header), Some(mode));
         }
-        assert_eq!(Mode::header_length(b'x'), None);
+        assert_eq!(Mode::header_length(b'?'), None);
         assert_eq!(Mode::decode(&[b'd', 1, 2]), None);
     }
 }

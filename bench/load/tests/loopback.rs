@@ -18,12 +18,7 @@ impl Sink {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the loader was just built");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("the sink says its port");
-        let addr = format!("127.0.0.1:{}", number(&line, "ready"));
+        let addr = format!("127.0.0.1:{}", number(&first_line(&mut process), "ready"));
         Self { process, addr }
     }
 
@@ -46,6 +41,48 @@ impl Drop for Sink {
         self.process.kill().expect("the sink still runs");
         self.process.wait().expect("the sink ends");
     }
+}
+
+/// Two hops of the bare relay in front of a sink.
+struct Relays {
+    hops: Vec<Child>,
+    /// Its address is that of the first hop.
+    sink: Sink,
+}
+
+impl Relays {
+    fn start() -> Self {
+        let mut sink = Sink::start();
+        let mut hops = Vec::new();
+        for _ in 0..2 {
+            let mut process = Command::new(LOADER)
+                .args(["relay", "--listen", "127.0.0.1:0", "--connect", &sink.addr])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the loader was just built");
+            sink.addr = format!("127.0.0.1:{}", number(&first_line(&mut process), "ready"));
+            hops.push(process);
+        }
+        Self { hops, sink }
+    }
+}
+
+impl Drop for Relays {
+    fn drop(&mut self) {
+        for hop in &mut self.hops {
+            hop.kill().expect("the hop still runs");
+            hop.wait().expect("the hop ends");
+        }
+    }
+}
+
+fn first_line(process: &mut Child) -> String {
+    let mut line = String::new();
+    let stdout = process.stdout.take().expect("stdout is piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("it says its port");
+    line
 }
 
 /// The number of one field; the reports are flat.
@@ -115,6 +152,49 @@ fn visitors_come_and_go() {
 }
 
 #[test]
+fn visitors_keep_to_their_rate_and_count() {
+    let sink = Sink::start();
+    let line = sink.load("visitors", "--concurrency 16 --rate 500 --seconds 0.4");
+    let visitors = number(&line, "visitors");
+    assert!((150.0..=201.0).contains(&visitors), "{line}");
+    let line = sink.load("visitors", "--concurrency 16 --rate 5000 --count 300");
+    assert_eq!(number(&line, "visitors"), 300.0, "{line}");
+    assert!(number(&line, "seconds") >= 0.0598, "{line}");
+}
+
+#[test]
+fn aborted_visitors_end_at_every_moment() {
+    let relays = Relays::start();
+    let line = relays.sink.load("abort", "--count 100");
+    assert_eq!(number(&line, "failures"), 0.0, "{line}");
+    assert_eq!(number(&line, "waiting"), 40.0, "{line}");
+    // Of nine moments six are the visitor's; RST of the sink arrives as RST.
+    assert_eq!(number(&line, "by_visitor"), 42.0, "{line}");
+    assert_eq!(number(&line, "by_local_as_reset"), 18.0, "{line}");
+    // Neither the relay nor the sink has been hurt.
+    let line = relays.sink.load("burst", "--count 50");
+    assert_eq!(number(&line, "paired"), 50.0, "{line}");
+}
+
+#[test]
+fn two_bare_relays_pass_every_byte() {
+    let relays = Relays::start();
+    for flags in [
+        "--direction up --streams 1",
+        "--direction up --streams 4",
+        "--direction down --streams 2",
+    ] {
+        let line = relays.sink.load("bulk", &format!("{flags} --seconds 0.1"));
+        assert!(number(&line, "bytes") > 1e6, "{line}");
+        assert!(line.contains("\"half_close\":true"), "{line}");
+    }
+    let line = relays.sink.load("pingpong", "--size 64 --count 100");
+    assert_eq!(number(&line, "trips"), 100.0, "{line}");
+    let line = relays.sink.load("pingpong", "--size 300KiB --count 20");
+    assert_eq!(number(&line, "trips"), 20.0, "{line}");
+}
+
+#[test]
 fn burst_pairs_every_visitor_with_its_own_bytes() {
     let line = Sink::start().load("burst", "--count 300");
     assert_eq!(number(&line, "paired"), 300.0, "{line}");
@@ -136,7 +216,7 @@ fn slow_readers_read_at_their_rate() {
 
 #[test]
 fn hold_keeps_every_connection() {
-    let line = Sink::start().load("hold", "--count 100 --seconds 0.1");
+    let line = Sink::start().load("hold", "--count 100 --step 40 --seconds 0.1");
     assert_eq!(number(&line, "kept"), 100.0, "{line}");
     assert_eq!(number(&line, "lost"), 0.0, "{line}");
 }

@@ -6,11 +6,10 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::ledger::{Entry, Ledger};
+use super::transfer::{STEPS_PER_TURN, drain, write_some};
 use crate::sys;
 use crate::wire::{self, Mode};
 
-/// Reads or writes of one turn.
-const STEPS_PER_TURN: usize = 4;
 /// What one write of a source offers.
 const SOURCE_CHUNK: usize = 512 * 1024;
 
@@ -32,6 +31,10 @@ enum State {
         count: u64,
     },
     Source {
+        left: u64,
+        broken: bool,
+    },
+    BrokenDrain {
         left: u64,
     },
     Timed {
@@ -76,6 +79,15 @@ impl Connection {
                 })
             }
             State::Source { .. } | State::Timed { .. } => self.send(scratch, ledger),
+            State::BrokenDrain { left } => {
+                let mut count = 0;
+                let end = drain(&self.stream, scratch, &mut count)?;
+                *left = left.saturating_sub(count);
+                if end || *left == 0 {
+                    return self.reset();
+                }
+                Ok(Next::Read)
+            }
             State::Echo { unsent } if !unsent.is_empty() => {
                 let waiting = std::mem::take(unsent);
                 self.echo(&waiting)
@@ -132,6 +144,10 @@ impl Connection {
                 *count += bytes.len() as u64;
                 Ok(Next::Read)
             }
+            State::BrokenDrain { left } => {
+                *left = left.saturating_sub(bytes.len() as u64);
+                Ok(Next::Read)
+            }
             State::Source { .. } | State::Timed { .. } => Ok(Next::Write),
             State::Finished => Ok(Next::Read),
         }
@@ -141,7 +157,16 @@ impl Connection {
         self.state = match mode {
             Mode::Echo => State::Echo { unsent: Vec::new() },
             Mode::Drain { id } => State::Drain { id, count: 0 },
-            Mode::Source { bytes } => State::Source { left: bytes },
+            Mode::Source { bytes } => State::Source {
+                left: bytes,
+                broken: false,
+            },
+            Mode::BrokenSource { bytes } => State::Source {
+                left: bytes,
+                broken: true,
+            },
+            Mode::BrokenDrain { bytes: 0 } => return self.reset(),
+            Mode::BrokenDrain { bytes } => State::BrokenDrain { left: bytes },
             Mode::Timed { id, millis } => State::Timed {
                 id,
                 count: 0,
@@ -185,7 +210,7 @@ impl Connection {
     fn send(&mut self, scratch: &[u8], ledger: &mut Ledger) -> io::Result<Next> {
         for _ in 0..STEPS_PER_TURN {
             let wanted = match &self.state {
-                State::Source { left } => {
+                State::Source { left, .. } => {
                     SOURCE_CHUNK.min(usize::try_from(*left).unwrap_or(SOURCE_CHUNK))
                 }
                 State::Timed { until, .. } if Instant::now() < *until => SOURCE_CHUNK,
@@ -196,7 +221,7 @@ impl Connection {
             }
             let sent = write_some(&mut self.stream, &scratch[..wanted])?;
             match &mut self.state {
-                State::Source { left } => *left -= sent as u64,
+                State::Source { left, .. } => *left -= sent as u64,
                 State::Timed { count, .. } => *count += sent as u64,
                 _ => {}
             }
@@ -208,43 +233,25 @@ impl Connection {
     }
 
     fn finish(&mut self, ledger: &mut Ledger) -> io::Result<Next> {
-        if let State::Timed { id, count, .. } = self.state {
-            ledger.note(
+        match self.state {
+            State::Timed { id, count, .. } => ledger.note(
                 id,
                 Entry {
                     finished: true,
                     count,
                 },
-            );
+            ),
+            State::Source { broken: true, .. } => return self.reset(),
+            _ => {}
         }
         self.state = State::Finished;
         self.stream.shutdown(Shutdown::Write)?;
         Ok(Next::Read)
     }
-}
 
-/// Counts what is there; true once the visitor's FIN was read.
-fn drain(stream: &TcpStream, scratch: &mut [u8], total: &mut u64) -> io::Result<bool> {
-    for _ in 0..STEPS_PER_TURN {
-        match sys::discard(stream, scratch) {
-            Ok(0) => return Ok(true),
-            Ok(count) => *total += count as u64,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        }
+    /// Ends as a local service does that crashes.
+    fn reset(&self) -> io::Result<Next> {
+        sys::reset_on_close(&self.stream)?;
+        Ok(Next::Close)
     }
-    Ok(false)
-}
-
-/// Writes until all is written or the socket is full.
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        match stream.write(&bytes[sent..]) {
-            Ok(count) => sent += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(sent)
 }

@@ -92,10 +92,9 @@ impl Sink {
 
     fn accept(&mut self) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
-            let stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
-                // EMFILE and aborted connections: the next turn tries again.
-                Err(_) => break,
+            // EMFILE and aborted connections: the next turn tries again.
+            let Ok((stream, _)) = self.listener.accept() else {
+                break;
             };
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;

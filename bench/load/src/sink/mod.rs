@@ -4,5 +4,6 @@ mod connection;
 mod datagrams;
 mod event_loop;
 mod ledger;
+mod transfer;
 
 pub(crate) use event_loop::run;
