@@ -39,8 +39,13 @@ export class CliProcess {
   stderr = '';
   readonly #changed: (() => void)[] = [];
 
-  constructor(args: readonly string[], env: CliEnv = {}, nodeArgs: readonly string[] = []) {
-    const child = spawn(process.execPath, [...nodeArgs, CLI, ...args], {
+  constructor(
+    args: readonly string[],
+    env: CliEnv = {},
+    nodeArgs: readonly string[] = [],
+    cli: string = CLI,
+  ) {
+    const child = spawn(process.execPath, [...nodeArgs, cli, ...args], {
       env: cleanEnv(env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -104,9 +109,9 @@ export class CliProcess {
   }
 }
 
-/** Runs a command line to its end. */
-export function runCli(args: readonly string[], env: CliEnv = {}): Promise<Ended> {
-  return new CliProcess(args, env).ended;
+/** Runs a command line to its end; `cli` for another build than this clone's. */
+export function runCli(args: readonly string[], env: CliEnv = {}, cli?: string): Promise<Ended> {
+  return new CliProcess(args, env, [], cli).ended;
 }
 
 /** Processes and a folder for files, both gone after `clean`. */
@@ -120,8 +125,13 @@ export class CliWorld {
     return path;
   }
 
-  start(args: readonly string[], env: CliEnv = {}, nodeArgs: readonly string[] = []): CliProcess {
-    const process = new CliProcess(args, env, nodeArgs);
+  start(
+    args: readonly string[],
+    env: CliEnv = {},
+    nodeArgs: readonly string[] = [],
+    cli?: string,
+  ): CliProcess {
+    const process = new CliProcess(args, env, nodeArgs, cli);
     this.#processes.push(process);
     return process;
   }

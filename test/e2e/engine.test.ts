@@ -1,0 +1,142 @@
+/**
+ * Which engine a daemon runs and how its operator sees why. Builds that lack the addon, or have a
+ * bad one, are copies of this one.
+ */
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BINDING_FILE } from '../../ts/engine/load-binding.ts';
+import { CLI, CliWorld, type LogLine, runCli } from '../helpers/cli.ts';
+import { RUST } from '../helpers/rust-binding.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SERVER = '[server]\nbind_addr = "127.0.0.1:0"\ndefault_token = "t"\nservices = {}\n';
+
+let world: CliWorld;
+beforeEach(() => {
+  world = new CliWorld();
+});
+afterEach(() => world.clean());
+
+interface Copy {
+  readonly cli: string;
+  /** Where its addon is looked for. */
+  readonly addon: string;
+}
+
+/** A copy of the built package without an addon. */
+function copyOfPackage(version?: string): Copy {
+  const folder = join(world.folder, 'package');
+  cpSync(dirname(CLI), join(folder, 'dist'), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction');
+  const manifest = readFileSync(join(ROOT, 'package.json'), 'utf8');
+  const changed = version === undefined ? manifest : withVersion(manifest, version);
+  writeFileSync(join(folder, 'package.json'), changed);
+  const addon = join(folder, relative(ROOT, BINDING_FILE));
+  mkdirSync(dirname(addon), { recursive: true });
+  return { cli: join(folder, 'dist/cli.js'), addon };
+}
+
+function withVersion(manifest: string, version: string): string {
+  return manifest.replace(/"version": "[^"]*"/, `"version": "${version}"`);
+}
+
+/** What a server's log says of its engine. */
+async function selection(engine: string, cli = CLI): Promise<LogLine> {
+  const file = world.file('server.toml', SERVER);
+  const daemon = world.start([file], { WARREN_ENGINE: engine }, [], cli);
+  const ready = await daemon.waitForLog('warren ready');
+  const lines = daemon.logLines.filter(({ msg }) => msg === 'engine selected');
+  expect(lines).toHaveLength(1);
+  expect(ready['engine']).toBe(lines[0]?.['engine']);
+  daemon.kill('SIGTERM');
+  expect((await daemon.ended).code).toBe(0);
+  return lines[0] ?? {};
+}
+
+function versionFacts(engine: string, cli = CLI): Promise<{ stdout: string; code: number | null }> {
+  return runCli(['--version', '--verbose'], { WARREN_ENGINE: engine }, cli);
+}
+
+describe('the typescript engine', () => {
+  it('runs where it is forced, and nothing else is looked at', async () => {
+    expect(await selection('typescript')).toMatchObject({ engine: 'typescript', rejected: [] });
+    const { code, stdout } = await versionFacts('typescript');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^engine +typescript$/m);
+    expect(stdout).not.toContain('not used');
+  });
+});
+
+describe.skipIf(RUST === undefined)('the rust engine', () => {
+  it.each(['rust', 'auto'])('runs for %s where its addon is built', async (wanted) => {
+    expect(await selection(wanted)).toMatchObject({ engine: 'rust', rejected: [] });
+    const { code, stdout } = await versionFacts(wanted);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^engine +rust$/m);
+    expect(stdout).not.toContain('not used');
+  });
+
+  it('is not taken from another version', async () => {
+    const { cli, addon } = copyOfPackage('99.0.0');
+    copyFileSync(BINDING_FILE, addon);
+    const { rejected } = await selection('auto', cli);
+    expect(rejected).toEqual([
+      expect.stringMatching(/^rust: .*version \d+\.\d+\.\d+.*, warren of 99\.0\.0/),
+      expect.stringMatching(/^addon: /),
+    ]);
+  });
+});
+
+describe('an addon that cannot be had', () => {
+  it('is not there: auto goes on and says where it was looked for', async () => {
+    const { cli, addon } = copyOfPackage();
+    const line = await selection('auto', cli);
+    expect(line).toMatchObject({ level: 'info', engine: 'typescript' });
+    expect(line['rejected']).toEqual([
+      expect.stringContaining(addon),
+      expect.stringMatching(/^addon: /),
+    ]);
+    const { stdout, code } = await versionFacts('auto', cli);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^engine +typescript$/m);
+    const reasons = stdout.split('\n').filter((fact) => fact.startsWith('not used'));
+    expect(reasons).toEqual([
+      expect.stringMatching(/^not used +rust: not built .*npm run build:native/),
+      expect.stringMatching(/^not used +addon: /),
+    ]);
+    expect(reasons[0]).toContain(addon);
+  });
+
+  it('cannot be loaded: the loader’s words are told', async () => {
+    const { cli, addon } = copyOfPackage();
+    writeFileSync(addon, 'no shared library');
+    const { rejected } = await selection('auto', cli);
+    expect(rejected).toEqual([
+      expect.stringMatching(/^rust: cannot be loaded: ./),
+      expect.stringMatching(/^addon: /),
+    ]);
+  });
+
+  it('is demanded: the daemon ends with 1 and the reason', async () => {
+    const { cli, addon } = copyOfPackage();
+    const file = world.file('server.toml', SERVER);
+    const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'rust' }, cli);
+    expect(code).toBe(1);
+    expect(stderr).toContain('WARREN_ENGINE=rust');
+    expect(stderr).toContain(addon);
+    const { stdout } = await versionFacts('rust', cli);
+    expect(stdout).toMatch(/^engine +none: WARREN_ENGINE=rust: not built/m);
+  });
+});
+
+describe('WARREN_THREADS', () => {
+  it('that is no number of threads is an error of the start, with what is allowed', async () => {
+    const file = world.file('server.toml', SERVER);
+    const { code, stderr } = await runCli([file], { WARREN_THREADS: 'many' });
+    expect(code).toBe(1);
+    expect(stderr).toContain('WARREN_THREADS=many');
+    expect(stderr).toContain('from 1 to 256');
+  });
+});
