@@ -19,6 +19,7 @@ mod listen;
 mod local_carrier;
 mod pipes;
 mod pool;
+mod probe;
 mod reactor;
 mod reason;
 mod relay;
@@ -43,6 +44,7 @@ pub use counters::{EngineStats, ServiceStats};
 pub use engine::{Engine, EngineOptions};
 pub use events::{EVENT_BATCH_MAX, Event};
 pub use limits::Limits;
+pub use probe::probe;
 pub use reason::EndReason;
 pub use server_service::ServerSessionStart;
 pub use spec::{
