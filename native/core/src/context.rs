@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::admission::Admission;
@@ -12,8 +12,9 @@ use crate::event_batch::EventBatch;
 use crate::events::Event;
 use crate::limits::Limits;
 use crate::reason::EndReason;
-use crate::shard::Remote;
+use crate::shard::{Remote, Service};
 use crate::spec::ServiceType;
+use crate::task::Owner;
 use crate::upcall::{ServiceId, SessionId, StreamId, Upcall, Upcalls, lock};
 
 /// Where the live session of a key is.
@@ -38,6 +39,55 @@ pub(crate) struct ServiceFacts {
     pub(crate) protocol: ServiceType,
     pub(crate) home: usize,
     pub(crate) counters: ServiceCounters,
+    /// Its service is closing: the last visitor's end is to be told.
+    pub(crate) draining: AtomicBool,
+    /// All visitors are being aborted with this reason (its number + 1); 0: they are not.
+    aborting: AtomicU8,
+}
+
+impl ServiceFacts {
+    pub(crate) fn new(id: ServiceId, name: &str, protocol: ServiceType, home: usize) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            protocol,
+            home,
+            counters: ServiceCounters::default(),
+            draining: AtomicBool::new(false),
+            aborting: AtomicU8::new(0),
+        }
+    }
+
+    /// Why a visitor that comes to another shard just now must end there at once.
+    pub(crate) fn aborting(&self) -> Option<EndReason> {
+        let number = self.aborting.load(Ordering::Acquire);
+        EndReason::ALL.get(usize::from(number.checked_sub(1)?)).copied()
+    }
+
+    /// Aborts every visitor that is being served, on whatever shard.
+    pub(crate) fn abort_visitors(&self, context: &Context, reason: EndReason) {
+        self.aborting.store(reason as u8 + 1, Ordering::Release);
+        let service = self.id;
+        for remote in context.remotes() {
+            remote.post(move |shard| shard.tasks.cancel_all(Owner::Visitor(service), reason));
+        }
+    }
+
+    /// One visitor less, on whatever shard; the last one of a closing service is told at its home.
+    pub(crate) fn visitor_gone(&self, context: &Context) {
+        let before = self.counters.visitors_open.fetch_sub(1, Ordering::AcqRel);
+        if before == 1 && self.draining.load(Ordering::Acquire) {
+            let service = self.id;
+            context.remote(self.home).post(move |shard| {
+                let it = shard.services.borrow().get(&service).cloned();
+                match it {
+                    Some(Service::Server(it)) => it.check_empty(),
+                    Some(Service::Client(it)) => it.check_empty(),
+                    None => {}
+                }
+            });
+        }
+    }
 }
 
 pub(crate) struct Context {

@@ -16,7 +16,7 @@ use crate::admission::Admission;
 use crate::client_service::{ClientService, ClientSessionStart};
 use crate::context::{Context, ServiceFacts, SharedFacts, StreamHome};
 use crate::control_stream::{self, ControlStream};
-use crate::counters::{EngineStats, ReasonCounts, ServiceCounters};
+use crate::counters::{EngineStats, ReasonCounts};
 use crate::descriptors::Descriptors;
 use crate::event_batch::EventBatch;
 use crate::limits::Limits;
@@ -143,7 +143,7 @@ impl Engine {
 
     /// For connections accepted from now on.
     pub fn update_listener(&self, listener: ListenerId, tcp: TcpSpec) {
-        self.with_listener(listener, move |it| it.update(tcp));
+        self.with_listener(listener, move |it| it.update(&tcp));
     }
 
     /// Stops accepting and ends the control streams that came in here. Answered by `ListenerClosed`.
@@ -182,7 +182,7 @@ impl Engine {
 
     /// Gives a dial up that has not been answered.
     pub fn abort_dial(&self, stream: StreamId) {
-        self.with_stream(stream, ControlStream::abort_dial);
+        self.with_stream(stream, |it| it.abort_dial());
     }
 
     /// Answered by `StreamRead`, unless the stream ends first.
@@ -249,14 +249,7 @@ impl Engine {
         let home = (0..load.len())
             .min_by_key(|shard| load[*shard])
             .unwrap_or(0);
-        let counters = ServiceCounters::default();
-        let facts = Arc::new(ServiceFacts {
-            id,
-            name: name.to_owned(),
-            protocol,
-            home,
-            counters,
-        });
+        let facts = Arc::new(ServiceFacts::new(id, name, protocol, home));
         services.insert(id, Arc::clone(&facts));
         facts
     }
@@ -438,6 +431,20 @@ impl Engine {
                 act(it);
             }
         });
+    }
+}
+
+/// Acts on a stream of this shard. One that is still on its way here is waited for.
+fn on_stream(
+    shard: &Rc<Shard>,
+    stream: StreamId,
+    act: impl FnOnce(&Rc<ControlStream>) + Send + 'static,
+) {
+    let it = shard.streams.borrow().get(&stream).cloned();
+    if let Some(it) = it {
+        act(&it);
+    } else if lock(&shard.context.streams).get(&stream) == Some(&StreamHome::Shard(shard.index)) {
+        shard.remote(shard.index).post(move |shard| on_stream(shard, stream, act));
     }
 }
 

@@ -10,6 +10,7 @@ mod control_stream;
 mod counters;
 mod descriptors;
 mod dial;
+mod direction;
 mod engine;
 mod event_batch;
 mod events;
@@ -29,15 +30,19 @@ mod server_session;
 mod shard;
 mod spec;
 mod sys;
+mod system_error;
 mod task;
 mod tcp_front;
 mod tcp_link;
 mod tcp_locals;
 mod tcp_socket;
+#[cfg(test)]
+mod testing;
 mod tunnel_listener;
 mod udp_carrier;
 mod udp_front;
 mod upcall;
+mod waiting_visitor;
 
 pub use client_service::ClientSessionStart;
 pub use counters::{EngineStats, ServiceStats};

@@ -1,12 +1,26 @@
-//! STUB (founder).
-use crate::context::SharedFacts;
-use crate::control_stream::ControlStream;
-use crate::reason::EndReason;
-use crate::shard::Shard;
-use crate::spec::{ServerRoutine, ServerServiceChange, ServerServiceSpec};
-use crate::tcp_link::TcpLink;
-use crate::upcall::SessionId;
+//! A service on a server: couples a session, a public address and the front that pairs visitors
+//! (wire-v1 W8, W9). The address is bound while a session is attached.
+
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use crate::context::{SessionHome, SharedFacts};
+use crate::control_stream::ControlStream;
+use crate::events::Event;
+use crate::front::{Front, Line};
+use crate::listen::format_address;
+use crate::reason::EndReason;
+use crate::resolve::resolve;
+use crate::server_session::ServerSession;
+use crate::shard::Shard;
+use crate::spec::{HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType};
+use crate::task::Cancelled;
+use crate::tcp_front::TcpFront;
+use crate::tcp_link::TcpLink;
+use crate::udp_front::UdpFront;
+use crate::upcall::{SessionId, SystemError, Upcall};
+
 /// What the control plane gives with `attach`.
 #[derive(Clone, Debug)]
 pub struct ServerSessionStart {
@@ -15,41 +29,240 @@ pub struct ServerSessionStart {
     pub key: Vec<u8>,
     pub routine: ServerRoutine,
 }
-pub(crate) struct ServerService {}
+
+pub(crate) struct ServerService {
+    shard: Rc<Shard>,
+    facts: SharedFacts,
+    line: Rc<Line>,
+    front: Front,
+    bind_to: RefCell<HostPort>,
+    /// Counts binds and unbinds, so that one that was overtaken knows it.
+    bind_turn: Cell<u64>,
+    bound: Cell<bool>,
+    closed: Cell<bool>,
+    told_closed: Cell<bool>,
+}
+
 impl ServerService {
-    pub(crate) fn open(
-        _shard: &Rc<Shard>,
-        _facts: SharedFacts,
-        _spec: ServerServiceSpec,
-    ) -> Rc<Self> {
-        todo!()
+    pub(crate) fn open(shard: &Rc<Shard>, facts: SharedFacts, spec: ServerServiceSpec) -> Rc<Self> {
+        let line = Rc::new(Line {
+            shard: Rc::clone(shard),
+            facts: SharedFacts::clone(&facts),
+            session: RefCell::default(),
+            start: RefCell::new(Rc::new([])),
+            nodelay: Cell::new(spec.nodelay),
+            expected_from: Cell::new(None),
+        });
+        let front = match spec.protocol {
+            ServiceType::Tcp => Front::Tcp(TcpFront::new(Rc::clone(&line))),
+            ServiceType::Udp => Front::Udp(UdpFront::new(Rc::clone(&line))),
+        };
+        Rc::new(Self {
+            shard: Rc::clone(shard),
+            facts,
+            line,
+            front,
+            bind_to: RefCell::new(spec.bind),
+            bind_turn: Cell::new(0),
+            bound: Cell::new(false),
+            closed: Cell::new(false),
+            told_closed: Cell::new(false),
+        })
     }
-    pub(crate) fn attach(self: &Rc<Self>, _start: ServerSessionStart) {
-        todo!()
+
+    /// Takes the session over at once; its stream follows by `arrive`.
+    pub(crate) fn attach(self: &Rc<Self>, start: ServerSessionStart) {
+        let ServerSessionStart { session, key, routine } = start;
+        let home = SessionHome { shard: self.shard.index, service: self.facts.id, session };
+        let start_command: Rc<[u8]> = Rc::from(routine.start.as_slice());
+        let newer = ServerSession::new(&self.shard, home, key, routine, self);
+        if self.closed.get() {
+            newer.ended(EndReason::ServiceClosed);
+            return;
+        }
+        let older = self.line.session.borrow_mut().replace(newer);
+        if let Some(older) = older {
+            self.front.session_ended();
+            older.end(EndReason::Replaced);
+        }
+        *self.line.start.borrow_mut() = start_command;
     }
+
+    /// The session's stream has come to this shard, or had ended before it could.
     pub(crate) fn arrive(
         self: &Rc<Self>,
-        _session: SessionId,
-        _stream: Result<Rc<ControlStream>, EndReason>,
+        session: SessionId,
+        stream: Result<Rc<ControlStream>, EndReason>,
     ) {
-        todo!()
+        let current = self.line.session.borrow().clone();
+        let current = current.filter(|current| current.id() == session && !current.is_over());
+        match (current, stream) {
+            (Some(current), Ok(stream)) => {
+                self.line.expected_from.set(Some(stream.peer().ip()));
+                current.start(&stream);
+                if !self.bound.get() {
+                    self.bind();
+                }
+                self.front.session_started();
+            }
+            (Some(current), Err(reason)) => current.ended(reason),
+            // It has been replaced or ended meanwhile, and that has been told.
+            (None, Ok(stream)) => stream.destroy(EndReason::SessionEnd),
+            (None, Err(_)) => {}
+        }
     }
-    pub(crate) fn channel(self: &Rc<Self>, _session: SessionId, _link: TcpLink) {
-        todo!()
+
+    /// A data channel that showed the key of that session.
+    pub(crate) fn channel(&self, session: SessionId, link: TcpLink) {
+        let current = self.line.session.borrow().as_ref().map(|current| current.id());
+        // One that came across shards may be late; its client has been told by the session's end.
+        if current == Some(session) {
+            self.front.channel(link);
+        }
     }
-    pub(crate) fn resume(self: &Rc<Self>, _routine: ServerRoutine) {
-        todo!()
+
+    pub(crate) fn resume(&self, routine: ServerRoutine) {
+        let session = self.line.session.borrow().clone();
+        if let Some(session) = session {
+            session.resume(routine);
+            self.front.session_started();
+        }
     }
-    pub(crate) fn update(self: &Rc<Self>, _change: ServerServiceChange) {
-        todo!()
+
+    pub(crate) fn update(self: &Rc<Self>, change: ServerServiceChange) {
+        let ServerServiceChange { bind, nodelay, routine } = change;
+        if let Some(nodelay) = nodelay {
+            self.line.nodelay.set(nodelay);
+        }
+        if let Some(routine) = routine {
+            *self.line.start.borrow_mut() = Rc::from(routine.start.as_slice());
+            let session = self.line.session.borrow().clone();
+            if let Some(session) = session {
+                session.set_routine(routine);
+            }
+        }
+        if let Some(bind) = bind {
+            *self.bind_to.borrow_mut() = bind;
+            if self.bound.get() {
+                self.unbind();
+                self.bind();
+            }
+        }
     }
-    pub(crate) fn detach(self: &Rc<Self>, _reason: EndReason) {
-        todo!()
+
+    pub(crate) fn detach(&self, reason: EndReason) {
+        let session = self.line.session.borrow().clone();
+        if let Some(session) = session {
+            session.end(reason);
+        }
     }
-    pub(crate) fn close(self: &Rc<Self>, _reason: EndReason, _deadline_ms: Option<u64>) {
-        todo!()
+
+    pub(crate) fn close(self: &Rc<Self>, reason: EndReason, deadline_ms: Option<u64>) {
+        self.end_all(reason);
+        if let Some(deadline_ms) = deadline_ms {
+            let this = Rc::clone(self);
+            self.shard.spawn("service close", async move {
+                if this.shard.sleep(deadline_ms).await.is_ok() && !this.told_closed.get() {
+                    this.front.destroy(EndReason::Drain);
+                }
+            });
+        }
+        self.check_empty();
     }
+
     pub(crate) fn destroy(self: &Rc<Self>) {
-        todo!()
+        self.end_all(EndReason::Destroyed);
+        self.front.destroy(EndReason::Destroyed);
+        self.check_empty();
+    }
+
+    /// The last visitor of a closing service has ended.
+    pub(crate) fn check_empty(&self) {
+        let open = self.facts.counters.visitors_open.load(Ordering::Acquire);
+        if !self.closed.get() || open > 0 || self.told_closed.replace(true) {
+            return;
+        }
+        let service = self.facts.id;
+        self.shard.services.borrow_mut().remove(&service);
+        self.shard.context.upcall(Upcall::ServiceClosed { service });
+    }
+
+    fn end_all(&self, reason: EndReason) {
+        self.closed.set(true);
+        self.facts.draining.store(true, Ordering::Release);
+        let session = self.line.session.borrow_mut().take();
+        self.front.session_ended();
+        if let Some(session) = session {
+            session.end(reason);
+        }
+        self.unbind();
+        self.front.end_waiting(reason);
+    }
+
+    /// Called by a session as it ends.
+    pub(crate) fn session_ended(&self, session: &ServerSession) {
+        let is_current = {
+            let mut current = self.line.session.borrow_mut();
+            let is_current = current.as_ref().is_some_and(|it| it.id() == session.id());
+            if is_current {
+                current.take();
+            }
+            is_current
+        };
+        if is_current {
+            self.front.session_ended();
+            self.unbind();
+            self.front.end_waiting(EndReason::SessionEnd);
+        }
+    }
+
+    fn bind(self: &Rc<Self>) {
+        self.bound.set(true);
+        let turn = self.bind_turn.get() + 1;
+        self.bind_turn.set(turn);
+        let this = Rc::clone(self);
+        self.shard.spawn("bind", async move {
+            // The shard ends: nobody is left to be told.
+            let _: Result<(), Cancelled> = this.bind_until_done(turn).await;
+        });
+    }
+
+    async fn bind_until_done(self: &Rc<Self>, turn: u64) -> Result<(), Cancelled> {
+        let to = self.bind_to.borrow().clone();
+        for attempt in 1.. {
+            let addresses = resolve(&self.shard, &to, false).await?;
+            if turn != self.bind_turn.get() {
+                return Ok(());
+            }
+            let service = self.facts.name.clone();
+            match addresses.and_then(|addresses| self.front.bind(&addresses, &to)) {
+                Ok(address) => {
+                    let id = self.facts.id;
+                    let context = &self.shard.context;
+                    context.upcall(Upcall::Address { service: id, address: Some(address) });
+                    context.event(Event::Bound { service, address });
+                    return Ok(());
+                }
+                Err(SystemError { message: error, .. }) => {
+                    let address = format_address(&to);
+                    let event = Event::BindFailed { service, address, error, attempt };
+                    self.shard.context.event(event);
+                }
+            }
+            self.shard.sleep(self.shard.context.limits.bind_retry_ms).await?;
+            if turn != self.bind_turn.get() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn unbind(&self) {
+        self.bind_turn.set(self.bind_turn.get() + 1);
+        if self.bound.replace(false) {
+            self.front.unbind();
+            let service = self.facts.id;
+            self.shard.context.upcall(Upcall::Address { service, address: None });
+        }
     }
 }

@@ -83,9 +83,15 @@ pub(crate) struct Shard {
     pub(crate) streams: RefCell<HashMap<StreamId, Rc<ControlStream>>>,
     pub(crate) services: RefCell<HashMap<ServiceId, Service>>,
     now: Cell<Instant>,
+    closing: Cell<bool>,
 }
 
 impl Shard {
+    /// The reason of a task that ended without having one: a panic, unless the shard itself ends.
+    pub(crate) fn unexpected_end(&self) -> EndReason {
+        if self.closing.get() { EndReason::Destroyed } else { EndReason::InternalError }
+    }
+
     /// The time of this turn.
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
@@ -174,9 +180,9 @@ impl Shard {
 
     /// Closes everything.
     fn clear(&self, remote: &Remote) {
-        for task in 0..2 {
-            // Twice: what is dropped may hold the last handle of something that spawns.
-            let _ = task;
+        self.closing.set(true);
+        // Twice: what is dropped may hold the last handle of something that spawns.
+        for _ in 0..2 {
             self.tasks.clear();
             let listeners = std::mem::take(&mut *self.listeners.borrow_mut());
             let streams = std::mem::take(&mut *self.streams.borrow_mut());
@@ -220,18 +226,12 @@ impl Seat {
             streams: RefCell::default(),
             services: RefCell::default(),
             now: Cell::new(Instant::now()),
+            closing: Cell::new(false),
             context: Arc::clone(&context),
         });
         let remote = context.remote(index);
         shard.run(&mut self.poll, remote);
         shard.clear(remote);
         Ok(())
-    }
-}
-
-/// A job on another shard or this one that ends a task with a reason.
-pub(crate) fn cancel_visitors(context: &Context, service: ServiceId, reason: EndReason) {
-    for remote in context.remotes() {
-        remote.post(move |shard| shard.tasks.cancel_all(Owner::Visitor(service), reason));
     }
 }

@@ -33,6 +33,12 @@ impl TaskId {
     };
 }
 
+impl Default for TaskId {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// What a task is for: the service that it can be cancelled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -163,6 +169,13 @@ impl Tasks {
 
     pub(crate) fn wake(&self, id: TaskId) {
         self.inner.borrow_mut().wake(id);
+    }
+
+    /// The running task has another owner from now on.
+    pub(crate) fn set_owner(&self, owner: Owner) {
+        if let Some(slot) = self.inner.borrow_mut().slot(self.current()) {
+            slot.owner = owner;
+        }
     }
 
     /// Makes the task's waits fail with that reason, from now on. The first reason stays.
@@ -339,3 +352,7 @@ impl Future for Park<'_> {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

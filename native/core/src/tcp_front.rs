@@ -1,39 +1,304 @@
-//! STUB (founder).
-use crate::front::Line;
-use crate::reason::EndReason;
-use crate::spec::HostPort;
-use crate::tcp_link::TcpLink;
-use crate::upcall::SystemError;
+//! The public side of a tcp service: accepts visitors, pairs each with a data channel, relays.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
-pub(crate) struct TcpFront {}
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+use crate::context::{SharedFacts, VisitorEnd};
+use crate::front::Line;
+use crate::listen::{Listener, accept_all};
+use crate::pool::Pool;
+use crate::reason::EndReason;
+use crate::relay::{RelayOptions, relay};
+use crate::shard::Shard;
+use crate::spec::HostPort;
+use crate::task::{Owner, TaskId};
+use crate::tcp_link::TcpLink;
+use crate::tcp_socket::{self, StreamOptions};
+use crate::upcall::SystemError;
+use crate::waiting_visitor::{WaitingVisitor, wait};
+
+pub(crate) struct TcpFront {
+    line: Rc<Line>,
+    pool: Rc<Pool>,
+    listener: RefCell<Option<Rc<Listener>>>,
+    waiting: RefCell<VecDeque<Rc<WaitingVisitor>>>,
+    /// Pairs waiting visitors with channels that came.
+    pairing: Cell<TaskId>,
+}
+
+/// One visitor that is being accepted.
+struct Visitor {
+    link: TcpLink,
+    peer: SocketAddr,
+    since: Instant,
+}
+
 impl TcpFront {
-    pub(crate) fn new(_line: Rc<Line>) -> Rc<Self> {
-        todo!()
+    pub(crate) fn new(line: Rc<Line>) -> Rc<Self> {
+        let floor = line.shard.context.limits.pool_floor;
+        Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
+            let ready = {
+                let (weak, shard) = (weak.clone(), Rc::clone(&line.shard));
+                Rc::new(move || {
+                    if let Some(front) = weak.upgrade() {
+                        shard.tasks.wake(front.pairing.get());
+                    }
+                })
+            };
+            let pairing = {
+                let (weak, shard) = (weak.clone(), Rc::clone(&line.shard));
+                line.shard.spawn("pairing", async move {
+                    while shard.park(None).await.is_ok() {
+                        let Some(front) = weak.upgrade() else { return };
+                        front.pair();
+                    }
+                })
+            };
+            Self {
+                pool: Pool::new(&line, floor, ready),
+                line,
+                listener: RefCell::default(),
+                waiting: RefCell::default(),
+                pairing: Cell::new(pairing),
+            }
+        })
     }
+
+    fn shard(&self) -> &Rc<Shard> {
+        &self.line.shard
+    }
+
     pub(crate) fn bind(
         self: &Rc<Self>,
-        _addresses: &[SocketAddr],
-        _to: &HostPort,
+        addresses: &[SocketAddr],
+        to: &HostPort,
     ) -> Result<SocketAddr, SystemError> {
-        todo!()
+        let listener = Listener::bind(self.shard(), addresses, &StreamOptions::PLAIN)?;
+        let address = listener.address();
+        let listener = Rc::new(listener);
+        *self.listener.borrow_mut() = Some(Rc::clone(&listener));
+        let (shard, name) = (Rc::clone(self.shard()), to.clone());
+        let (front, bound) = (Rc::downgrade(self), Rc::downgrade(&listener));
+        drop(listener);
+        self.shard().spawn("visitor accept", async move {
+            let take = |stream, peer| {
+                if let Some(front) = front.upgrade() {
+                    front.accept(stream, peer);
+                }
+            };
+            let turn = || {
+                if let Some(front) = front.upgrade() {
+                    front.pool.refill(front.waiting.borrow().len());
+                }
+            };
+            // Cancelled: the shard ends.
+            drop(accept_all(&shard, &name, || bound.upgrade(), take, turn).await);
+        });
+        Ok(address)
     }
+
     pub(crate) fn unbind(&self) {
-        todo!()
+        drop(self.listener.borrow_mut().take());
     }
-    pub(crate) fn session_started(self: &Rc<Self>) {
-        todo!()
+
+    pub(crate) fn session_started(&self) {
+        self.pool.refill(self.waiting.borrow().len());
     }
+
     pub(crate) fn session_ended(&self) {
-        todo!()
+        self.pool.clear();
     }
-    pub(crate) fn channel(self: &Rc<Self>, _link: TcpLink) {
-        todo!()
+
+    pub(crate) fn channel(&self, link: TcpLink) {
+        self.pool.add(link);
     }
-    pub(crate) fn end_waiting(&self, _reason: EndReason) {
-        todo!()
+
+    pub(crate) fn end_waiting(&self, reason: EndReason) {
+        for visitor in &*self.waiting.borrow() {
+            self.shard().tasks.cancel(visitor.task.get(), reason);
+        }
     }
-    pub(crate) fn destroy(&self, _reason: EndReason) {
-        todo!()
+
+    pub(crate) fn destroy(&self, reason: EndReason) {
+        self.end_waiting(reason);
+        self.line.facts.abort_visitors(&self.shard().context, reason);
+    }
+
+    fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let shard = self.shard();
+        let counters = &self.line.facts.counters;
+        counters.visitors_total.fetch_add(1, Relaxed);
+        let descriptor = tcp_socket::descriptor(&stream);
+        tcp_socket::accepted(&stream, peer, &StreamOptions::PLAIN);
+        let link = match TcpLink::adopt(shard, stream) {
+            Ok(link) => link,
+            Err(error) => {
+                counters.visitors_open.fetch_add(1, Relaxed);
+                self.refused(peer, shard.now(), EndReason::InternalError, Some(error.to_string()));
+                return;
+            }
+        };
+        counters.visitors_open.fetch_add(1, Relaxed);
+        let visitor = Visitor { link, peer, since: shard.now() };
+        let limits = &shard.context.limits;
+        let waiting = self.waiting.borrow().len();
+        let open = counters.visitors_open.load(Relaxed);
+        if open > limits.visitors_per_service || waiting >= limits.visitors_waiting {
+            self.refuse(visitor, EndReason::VisitorLimit, None);
+        } else if shard.context.descriptors.is_short(descriptor) {
+            let text = shard.context.descriptors.text();
+            self.refuse(visitor, EndReason::Descriptors, Some(text));
+        } else {
+            self.admit(visitor, waiting);
+        }
+    }
+
+    fn admit(self: &Rc<Self>, visitor: Visitor, waiting: usize) {
+        let counters = &self.line.facts.counters;
+        // Those that wait come first.
+        let channel = if waiting == 0 { self.pool.take() } else { None };
+        if let Some(channel) = channel {
+            counters.pool_hits.fetch_add(1, Relaxed);
+            let front = Rc::clone(self);
+            let owner = Owner::Visitor(self.line.facts.id);
+            self.shard().tasks.spawn(owner, "visitor", async move {
+                front.serve(visitor, channel, Vec::new()).await;
+            });
+            return;
+        }
+        if self.pool.ready() > waiting {
+            counters.pool_hits.fetch_add(1, Relaxed);
+        } else {
+            counters.pool_misses.fetch_add(1, Relaxed);
+            self.pool.miss(waiting + 1);
+        }
+        self.wait(visitor);
+    }
+
+    fn wait(self: &Rc<Self>, visitor: Visitor) {
+        let place = Rc::new(WaitingVisitor::default());
+        let guard = Waiting::enter(self, &place, &visitor);
+        let (front, queued) = (Rc::clone(self), Rc::clone(&place));
+        let task = self.shard().spawn("waiting visitor", async move {
+            let shard = Rc::clone(front.shard());
+            visitor.link.watch();
+            front.pair();
+            let mut stash = Vec::new();
+            match wait(&shard, &visitor.link, &queued, &mut stash).await {
+                Ok(channel) => {
+                    guard.leave();
+                    shard.tasks.set_owner(Owner::Visitor(front.line.facts.id));
+                    front.serve(visitor, channel, stash).await;
+                }
+                Err(reason) => {
+                    guard.leave();
+                    front.refuse(visitor, reason, None);
+                    front.pool.refill(front.waiting.borrow().len());
+                }
+            }
+        });
+        place.task.set(task);
+        self.waiting.borrow_mut().push_back(place);
+    }
+
+    /// Hands channels that are ready to visitors that wait, both in the order they came.
+    fn pair(&self) {
+        loop {
+            if self.waiting.borrow().is_empty() {
+                break;
+            }
+            let Some(channel) = self.pool.take() else { break };
+            let Some(visitor) = self.waiting.borrow_mut().pop_front() else { break };
+            *visitor.channel.borrow_mut() = Some(channel);
+            self.shard().tasks.wake(visitor.task.get());
+        }
+        self.pool.refill(self.waiting.borrow().len());
+    }
+
+    /// The start command and what the visitor has sent so far go out in one write.
+    async fn serve(self: Rc<Self>, visitor: Visitor, channel: TcpLink, mut first: Vec<u8>) {
+        let Visitor { link, peer, since } = visitor;
+        let shard = Rc::clone(self.shard());
+        let facts = SharedFacts::clone(&self.line.facts);
+        if let Some(nodelay) = self.line.nodelay.get() {
+            channel.set_nodelay(nodelay);
+        }
+        let stashed = first.len() as u64;
+        let start = self.line.start();
+        // It must not hold the front: relays outlive it.
+        drop(self);
+        first.splice(..0, start.iter().copied());
+        let options = RelayOptions {
+            facts,
+            visitor: Some(peer),
+            since,
+            near_broken: EndReason::VisitorReset,
+            far_broken: EndReason::ChannelReset,
+            already_in: stashed,
+            unwritten: first,
+        };
+        relay(&shard, link, channel, options).await;
+    }
+
+    fn refuse(&self, visitor: Visitor, reason: EndReason, error: Option<String>) {
+        let Visitor { link, peer, since } = visitor;
+        link.abort();
+        self.refused(peer, since, reason, error);
+    }
+
+    fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {
+        let (context, facts) = (&self.shard().context, &self.line.facts);
+        context.visitor_refused(facts, reason, error);
+        let duration_ms = millis(self.shard().now() - since);
+        let visitor = Some(peer);
+        let end = VisitorEnd { visitor, bytes_in: 0, bytes_out: 0, duration_ms, reason };
+        context.visitor_end(facts, &end);
+        facts.visitor_gone(context);
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A visitor's place in the queue, until `leave`. One that is dropped otherwise was lost by a fault.
+struct Waiting {
+    front: Rc<TcpFront>,
+    place: Option<Rc<WaitingVisitor>>,
+    peer: SocketAddr,
+    since: Instant,
+}
+
+impl Waiting {
+    fn enter(front: &Rc<TcpFront>, place: &Rc<WaitingVisitor>, visitor: &Visitor) -> Self {
+        front.line.facts.counters.visitors_waiting.fetch_add(1, Relaxed);
+        let Visitor { peer, since, .. } = *visitor;
+        Self { front: Rc::clone(front), place: Some(Rc::clone(place)), peer, since }
+    }
+
+    fn leave(mut self) {
+        self.remove();
+    }
+
+    fn remove(&mut self) -> bool {
+        let Some(place) = self.place.take() else { return false };
+        self.front.line.facts.counters.visitors_waiting.fetch_sub(1, Relaxed);
+        self.front.waiting.borrow_mut().retain(|other| !Rc::ptr_eq(other, &place));
+        true
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.remove() {
+            let reason = self.front.shard().unexpected_end();
+            self.front.refused(self.peer, self.since, reason, None);
+        }
     }
 }

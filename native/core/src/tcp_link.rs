@@ -168,6 +168,11 @@ impl TcpLink {
 
     /// RST, now. What the peer has not got of what was written is lost.
     pub(crate) fn abort(self) {
+        self.reset_on_close();
+    }
+
+    /// Dropping it will send RST.
+    pub(crate) fn reset_on_close(&self) {
         // A socket that is not connected any more cannot send one.
         let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
     }

@@ -1,18 +1,244 @@
-//! STUB (founder).
-use crate::reason::EndReason;
-use crate::shard::Shard;
-use crate::spec::{TcpSpec, TunnelListenSpec};
-use crate::upcall::ListenerId;
+//! Accepts tunnel connections and tells them apart by their hello. Each connection is on its own
+//! from accept on: a silent one costs a slot for 5 seconds and delays nobody (wire-v1 W1, W2).
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
-pub(crate) struct TunnelListener {}
+use std::time::Instant;
+
+use mio::net::TcpStream;
+
+use crate::control_stream::{Admitted, ControlStream};
+use crate::context::SessionHome;
+use crate::listen::{Listener, accept_all};
+use crate::reason::EndReason;
+use crate::resolve::resolve;
+use crate::shard::{Service, Shard};
+use crate::spec::{HelloRule, TcpSpec, TunnelListenSpec};
+use crate::task::{Cancelled, TaskId};
+use crate::tcp_link::TcpLink;
+use crate::tcp_socket::{self, StreamOptions};
+use crate::upcall::{ListenerId, Upcall, lock};
+
+/// What one read takes at most: a hello, and little of what a control channel says behind it.
+const READ_BYTES: usize = 4_096;
+
+pub(crate) struct TunnelListener {
+    shard: Rc<Shard>,
+    id: ListenerId,
+    hello: HelloRule,
+    options: RefCell<StreamOptions>,
+    /// Absent before it is bound and when it is closed.
+    listener: RefCell<Option<Rc<Listener>>>,
+    closed: Cell<bool>,
+    /// Connections whose hello is not complete.
+    pending: RefCell<HashSet<TaskId>>,
+}
+
+/// What a complete hello says.
+struct Hello {
+    is_control: bool,
+    digest: Vec<u8>,
+    rest: Vec<u8>,
+}
+
 impl TunnelListener {
-    pub(crate) fn open(_shard: &Rc<Shard>, _listener: ListenerId, _spec: TunnelListenSpec) {
-        todo!()
+    pub(crate) fn open(shard: &Rc<Shard>, id: ListenerId, spec: TunnelListenSpec) {
+        let TunnelListenSpec { bind, tcp, hello } = spec;
+        let this = Rc::new(Self {
+            shard: Rc::clone(shard),
+            id,
+            hello,
+            options: RefCell::new(stream_options(&tcp)),
+            listener: RefCell::default(),
+            closed: Cell::new(false),
+            pending: RefCell::default(),
+        });
+        shard.listeners.borrow_mut().insert(id, Rc::clone(&this));
+        let shard = Rc::clone(shard);
+        shard.clone().spawn("tunnel accept", async move {
+            let bound = match resolve(&shard, &bind, false).await {
+                Ok(addresses) => addresses,
+                Err(_) => return,
+            };
+            let options = this.options.borrow().clone();
+            let bound = bound.and_then(|addresses| Listener::bind(&shard, &addresses, &options));
+            // Closed meanwhile, and told so.
+            if this.closed.get() {
+                return;
+            }
+            let listener = match bound {
+                Ok(listener) => Rc::new(listener),
+                Err(error) => {
+                    shard.listeners.borrow_mut().remove(&id);
+                    shard.context.upcall(Upcall::ListenFailed { listener: id, error });
+                    return;
+                }
+            };
+            let address = listener.address();
+            *this.listener.borrow_mut() = Some(Rc::clone(&listener));
+            shard.context.upcall(Upcall::Listening { listener: id, address });
+            let weak = Rc::downgrade(&listener);
+            drop(listener);
+            let take = |stream, peer| this.accept(stream, peer);
+            // Cancelled: the shard ends.
+            drop(accept_all(&shard, &bind, || weak.upgrade(), take, || {}).await);
+        });
     }
-    pub(crate) fn update(&self, _tcp: TcpSpec) {
-        todo!()
+
+    /// For connections accepted from now on.
+    pub(crate) fn update(&self, tcp: &TcpSpec) {
+        let options = stream_options(tcp);
+        if let Some(listener) = &*self.listener.borrow() {
+            listener.update(&options);
+        }
+        *self.options.borrow_mut() = options;
     }
-    pub(crate) fn close(self: &Rc<Self>, _reason: EndReason) {
-        todo!()
+
+    /// Stops accepting, ends what has not shown who it is.
+    pub(crate) fn close(&self, reason: EndReason) {
+        if self.closed.replace(true) {
+            return;
+        }
+        drop(self.listener.borrow_mut().take());
+        for task in &*self.pending.borrow() {
+            self.shard.tasks.cancel(*task, reason);
+        }
+        self.shard.listeners.borrow_mut().remove(&self.id);
+        self.shard.context.upcall(Upcall::ListenerClosed { listener: self.id });
+    }
+
+    fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let context = &self.shard.context;
+        tcp_socket::accepted(&stream, peer, &self.options.borrow());
+        let Ok(link) = TcpLink::adopt(&self.shard, stream) else {
+            context.reject_tunnel(EndReason::InternalError, peer);
+            return;
+        };
+        let admitted = match Admitted::enter(context, peer.ip()) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                context.reject_tunnel(reason, peer);
+                link.abort();
+                return;
+            }
+        };
+        let this = Rc::clone(self);
+        let deadline = self.shard.after(context.limits.handshake_timeout_ms);
+        let task = self.shard.spawn("hello", async move {
+            link.watch();
+            let pending = Pending { listener: Rc::clone(&this), task: this.shard.tasks.current() };
+            let hello = this.read_hello(&link, deadline).await;
+            drop(pending);
+            match hello {
+                Ok(Hello { is_control: true, digest, rest }) => {
+                    let stream =
+                        ControlStream::accepted(link, this.id, peer, rest, admitted, deadline);
+                    let (listener, stream) = (this.id, stream.id());
+                    let context = &this.shard.context;
+                    context.upcall(Upcall::Control { listener, stream, digest, peer });
+                }
+                Ok(Hello { digest, rest, .. }) => {
+                    drop(admitted);
+                    this.match_data(link, peer, &digest, &rest);
+                }
+                Err(reason) => this.shard.context.reject_tunnel(reason, peer),
+            }
+        });
+        self.pending.borrow_mut().insert(task);
+    }
+
+    async fn read_hello(
+        &self,
+        link: &TcpLink,
+        deadline: Option<Instant>,
+    ) -> Result<Hello, EndReason> {
+        let mut got = Vec::new();
+        loop {
+            if deadline.is_some_and(|at| at <= self.shard.now()) {
+                return Err(EndReason::HandshakeTimeout);
+            }
+            match read_some(&self.shard, link, &mut got) {
+                Ok(0) => return Err(EndReason::HandshakeEof),
+                Ok(_) if got.len() >= self.hello.length => return self.parse(&got),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let parked = self.shard.park(deadline).await;
+                    parked.map_err(|Cancelled(reason)| reason)?;
+                }
+                Err(_) => return Err(EndReason::HandshakeEof),
+            }
+        }
+    }
+
+    fn parse(&self, got: &[u8]) -> Result<Hello, EndReason> {
+        let HelloRule { length, control, data } = &self.hello;
+        let is_control = got.starts_with(control);
+        if !is_control && !got.starts_with(data) {
+            return Err(EndReason::BadHello);
+        }
+        let prefix = if is_control { control.len() } else { data.len() };
+        let (digest, rest) = (got[prefix..*length].to_vec(), got[*length..].to_vec());
+        Ok(Hello { is_control, digest, rest })
+    }
+
+    fn match_data(&self, link: TcpLink, peer: SocketAddr, key: &[u8], rest: &[u8]) {
+        let context = &self.shard.context;
+        let home = lock(&context.sessions).get(key).copied();
+        let Some(SessionHome { shard: home, service, session }) = home else {
+            context.reject_tunnel(EndReason::UnknownSession, peer);
+            return;
+        };
+        // A client sends nothing between hello and start (wire-v1 7.6).
+        if !rest.is_empty() {
+            context.reject_tunnel(EndReason::EarlyData, peer);
+            return;
+        }
+        if home == self.shard.index {
+            let found = self.shard.services.borrow().get(&service).cloned();
+            if let Some(Service::Server(it)) = found {
+                it.channel(session, link);
+            }
+        } else if let Ok(stream) = link.into_stream() {
+            self.shard.remote(home).post(move |shard| {
+                let found = shard.services.borrow().get(&service).cloned();
+                // What fails here is gone, as on any network; the pool asks for another one.
+                if let (Some(Service::Server(it)), Ok(link)) =
+                    (found, TcpLink::adopt(shard, stream))
+                {
+                    it.channel(session, link);
+                }
+            });
+        }
+    }
+}
+
+fn stream_options(tcp: &TcpSpec) -> StreamOptions {
+    StreamOptions {
+        nodelay: tcp.nodelay,
+        keepalive_ms: tcp.keepalive_ms,
+        keepalive_interval_ms: tcp.keepalive_interval_ms,
+        user_timeout: true,
+    }
+}
+
+fn read_some(shard: &Shard, link: &TcpLink, got: &mut Vec<u8>) -> io::Result<usize> {
+    let mut buffer = shard.buffer.borrow_mut();
+    let length = link.try_read(&mut buffer[..READ_BYTES])?;
+    got.extend_from_slice(&buffer[..length]);
+    Ok(length)
+}
+
+/// A connection's place among those that can be ended by `close`.
+struct Pending {
+    listener: Rc<TunnelListener>,
+    task: TaskId,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.listener.pending.borrow_mut().remove(&self.task);
     }
 }

@@ -66,10 +66,11 @@ pub enum Upcall {
     StreamFlushed {
         stream: StreamId,
     },
-    /// While it was held, or held again; an attached stream's end is its session's.
+    /// It is over, whoever has it; `unread` is what nobody has taken. The end of a session follows.
     StreamEnded {
         stream: StreamId,
         reason: EndReason,
+        unread: Vec<u8>,
     },
     /// A server's service is bound there, or not bound any more.
     Address {

@@ -1,0 +1,253 @@
+//! One direction of a relay: from one link to the other, by copying or by splicing.
+//!
+//! A quiet direction owns no buffer: what comes is read into the shard's and written at once; only
+//! what the other side does not take is kept, and nothing more is read before that has gone. A read
+//! that fills the buffer means bulk: the direction borrows a pipe and splices, until the flow is
+//! thin or stops.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::pipes::Pipe;
+use crate::shard::{BUFFER_BYTES, Shard};
+use crate::tcp_link::TcpLink;
+
+/// Bytes per turn, so that one bulk stream does not hold up the others of its shard.
+const TURN_BYTES: usize = 262_144;
+/// Fills below this are better copied; after so many in a row the pipe is given back.
+const THIN_FILL_BYTES: usize = 16_384;
+const THIN_FILLS_MAX: u8 = 8;
+/// So long without a byte, and the pipe is given back.
+const DRY: Duration = Duration::from_millis(100);
+
+struct Splice {
+    pipe: Pipe,
+    thin_fills: u8,
+    /// Since when it has had nothing to do.
+    dry_since: Option<Instant>,
+}
+
+/// What a turn ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Both links have to be waited for, or one of them.
+    Blocked,
+    /// More is there; others have their turn first.
+    More,
+    /// FIN has been passed on.
+    Ended,
+}
+
+/// The link that broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    From,
+    To,
+}
+
+#[derive(Default)]
+pub(crate) struct Direction {
+    /// Bytes that have been read.
+    pub(crate) bytes: u64,
+    /// Read but not taken by the other side.
+    rest: Option<Box<Rest>>,
+    splice: Option<Box<Splice>>,
+    /// FIN has been read.
+    pub(crate) source_ended: bool,
+    fin_passed: bool,
+    copy_only: bool,
+}
+
+struct Rest {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Direction {
+    /// Begins with bytes that go out ahead of everything that is read.
+    pub(crate) fn beginning_with(bytes: Vec<u8>) -> Self {
+        let rest = (!bytes.is_empty()).then(|| Box::new(Rest { bytes, written: 0 }));
+        Self { rest, ..Self::default() }
+    }
+
+    /// The first turn: what it begins with and what is at hand go out in one write.
+    pub(crate) fn begin(
+        &mut self,
+        shard: &Shard,
+        from: &TcpLink,
+        to: &TcpLink,
+    ) -> Result<(), Broken> {
+        let Some(first) = self.rest.take() else { return Ok(()) };
+        let mut buffer = shard.buffer.borrow_mut();
+        let head = first.bytes.len();
+        if head < BUFFER_BYTES {
+            buffer[..head].copy_from_slice(&first.bytes);
+            let more = match from.try_read(&mut buffer[head..]) {
+                Ok(0) => {
+                    self.source_ended = true;
+                    0
+                }
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => return Err(Broken::From),
+            };
+            self.bytes += more as u64;
+            self.write(to, &buffer[..head + more])
+        } else {
+            self.write(to, &first.bytes)
+        }
+    }
+
+    /// Nothing that was read is on its way here.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.rest.is_none() && self.splice.as_ref().is_none_or(|splice| splice.pipe.len() == 0)
+    }
+
+    /// When a pipe that has nothing to do is to be given back.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        Some(self.splice.as_ref()?.dry_since? + DRY)
+    }
+
+    /// Moves what can be moved now.
+    pub(crate) fn turn(
+        &mut self,
+        shard: &Shard,
+        from: &TcpLink,
+        to: &TcpLink,
+    ) -> Result<Turn, Broken> {
+        let until = self.bytes + TURN_BYTES as u64;
+        loop {
+            if !self.flush(to)? {
+                return Ok(Turn::Blocked);
+            }
+            if self.source_ended {
+                self.pass_fin(shard, to);
+                return Ok(Turn::Ended);
+            }
+            if self.bytes >= until {
+                return Ok(Turn::More);
+            }
+            let moved = if self.splice.is_some() {
+                self.fill(shard, from)?
+            } else {
+                self.copy(shard, from, to)?
+            };
+            if !moved {
+                return Ok(Turn::Blocked);
+            }
+        }
+    }
+
+    /// Writes what is on its way. False: the other side does not take it now.
+    fn flush(&mut self, to: &TcpLink) -> Result<bool, Broken> {
+        if let Some(splice) = &mut self.splice {
+            while splice.pipe.len() > 0 {
+                match to.write_with(|socket| splice.pipe.drain(socket)) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                    Err(_) => return Err(Broken::To),
+                }
+            }
+        }
+        while let Some(rest) = &mut self.rest {
+            match to.try_write(&rest.bytes[rest.written..]) {
+                Ok(length) => {
+                    rest.written += length;
+                    if rest.written == rest.bytes.len() {
+                        self.rest = None;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(_) => return Err(Broken::To),
+            }
+        }
+        Ok(true)
+    }
+
+    /// One read into the pipe. False: the source is dry.
+    fn fill(&mut self, shard: &Shard, from: &TcpLink) -> Result<bool, Broken> {
+        let Some(splice) = &mut self.splice else { return Ok(true) };
+        match from.read_with(|socket| splice.pipe.fill(socket)) {
+            Ok(0) => {
+                self.source_ended = true;
+                self.give_back(shard);
+            }
+            Ok(length) => {
+                self.bytes += length as u64;
+                splice.dry_since = None;
+                if length >= THIN_FILL_BYTES {
+                    splice.thin_fills = 0;
+                } else {
+                    splice.thin_fills += 1;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let since = *splice.dry_since.get_or_insert(shard.now());
+                if splice.thin_fills >= THIN_FILLS_MAX || shard.now() - since >= DRY {
+                    self.give_back(shard);
+                }
+                return Ok(false);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.copy_only = true;
+                self.give_back(shard);
+            }
+            Err(_) => return Err(Broken::From),
+        }
+        Ok(true)
+    }
+
+    /// One read and write through the shard's buffer. False: the source is dry, or the other side is
+    /// full.
+    fn copy(&mut self, shard: &Shard, from: &TcpLink, to: &TcpLink) -> Result<bool, Broken> {
+        // Never read what cannot be written.
+        if !to.is_writable() {
+            return Ok(false);
+        }
+        let mut buffer = shard.buffer.borrow_mut();
+        match from.try_read(&mut buffer) {
+            Ok(0) => self.source_ended = true,
+            Ok(length) => {
+                self.bytes += length as u64;
+                self.write(to, &buffer[..length])?;
+                if length == BUFFER_BYTES && !self.copy_only && self.rest.is_none() {
+                    let pipe = shard.pipes.take();
+                    let splice = |pipe| Box::new(Splice { pipe, thin_fills: 0, dry_since: None });
+                    self.splice = pipe.map(splice);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(_) => return Err(Broken::From),
+        }
+        Ok(true)
+    }
+
+    /// Keeps what the other side does not take.
+    fn write(&mut self, to: &TcpLink, bytes: &[u8]) -> Result<(), Broken> {
+        let written = match to.try_write(bytes) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => return Err(Broken::To),
+        };
+        if written < bytes.len() {
+            let bytes = bytes[written..].to_vec();
+            self.rest = Some(Box::new(Rest { bytes, written: 0 }));
+        }
+        Ok(())
+    }
+
+    fn pass_fin(&mut self, shard: &Shard, to: &TcpLink) {
+        if !self.fin_passed {
+            self.fin_passed = true;
+            self.give_back(shard);
+            // One that is broken already will say so when it is read.
+            let _ = to.finish();
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, shard: &Shard) {
+        if let Some(splice) = self.splice.take() {
+            shard.pipes.give_back(splice.pipe);
+        }
+    }
+}

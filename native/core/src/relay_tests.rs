@@ -1,0 +1,259 @@
+//! The relay between real sockets: content, half-close, RST, faults.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{RelayOptions, relay};
+use crate::context::{ServiceFacts, SharedFacts};
+use crate::limits::Limits;
+use crate::reason::EndReason;
+use crate::shard::Shard;
+use crate::spec::ServiceType;
+use crate::task::Owner;
+use crate::tcp_link::TcpLink;
+use crate::testing::run_with;
+
+/// Two connections whose inner ends are relayed; the outer ones are the test's.
+struct Outer {
+    visitor: TcpStream,
+    local: TcpStream,
+}
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address: SocketAddr = listener.local_addr().expect("an address");
+    let outer = TcpStream::connect(address).expect("loopback connects");
+    let (inner, _) = listener.accept().expect("loopback accepts");
+    inner.set_nonblocking(true).expect("a socket");
+    (outer, inner)
+}
+
+fn facts() -> SharedFacts {
+    let facts = ServiceFacts::new(1, "test", ServiceType::Tcp, 0);
+    facts.counters.visitors_open.store(1, Relaxed);
+    Arc::new(facts)
+}
+
+fn end_of(facts: &ServiceFacts) -> Vec<(EndReason, u64)> {
+    facts.counters.ends.snapshot()
+}
+
+/// Relays while `play` plays both outer ends on another thread; returns what it returns and the
+/// service's facts after the relay has ended.
+fn relayed<T: Send + 'static>(
+    limits: Limits,
+    unwritten: Vec<u8>,
+    play: impl FnOnce(Outer) -> T + Send + 'static,
+) -> (T, SharedFacts) {
+    let ((visitor, near), (local, far)) = (pair(), pair());
+    let player = thread::spawn(move || play(Outer { visitor, local }));
+    let facts = facts();
+    let shared = Arc::clone(&facts);
+    run_with(limits, move |shard: Rc<Shard>| async move {
+        shard.tasks.set_owner(Owner::Visitor(1));
+        let link = |stream| TcpLink::adopt(&shard, mio::net::TcpStream::from_std(stream));
+        let (near, far) = (link(near).expect("registers"), link(far).expect("registers"));
+        let options = RelayOptions {
+            facts: shared,
+            visitor: None,
+            since: shard.now(),
+            near_broken: EndReason::VisitorReset,
+            far_broken: EndReason::LocalReset,
+            already_in: 0,
+            unwritten,
+        };
+        relay(&shard, near, far, options).await;
+        assert_eq!(shard.reactor.count(), 0, "a socket is still registered");
+    });
+    (player.join().expect("the player ends"), facts)
+}
+
+/// Bytes that repeat only after a long while, so that a shift or a swap shows.
+fn content(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Writes in chunks of these sizes, over and over, then FIN.
+fn write_all(mut stream: TcpStream, bytes: &[u8], chunks: &[usize]) {
+    let mut rest = bytes;
+    let mut sizes = chunks.iter().cycle();
+    while !rest.is_empty() {
+        let size = sizes.next().map_or(rest.len(), |size| (*size).max(1)).min(rest.len());
+        stream.write_all(&rest[..size]).expect("the relay takes it");
+        rest = &rest[size..];
+    }
+    stream.shutdown(Shutdown::Write).expect("FIN");
+}
+
+/// Reads to the end, in reads of that size, resting now and then so that queues fill up.
+fn read_all(mut stream: TcpStream, size: usize, rest_every: usize) -> Vec<u8> {
+    let mut got = Vec::new();
+    let mut buffer = vec![0; size.max(1)];
+    let mut reads = 0;
+    loop {
+        let length = stream.read(&mut buffer).expect("no RST");
+        if length == 0 {
+            return got;
+        }
+        got.extend_from_slice(&buffer[..length]);
+        reads += 1;
+        if rest_every > 0 && reads % rest_every == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Flow {
+    length: usize,
+    chunks: Vec<usize>,
+    read_size: usize,
+    rest_every: usize,
+}
+
+fn flow() -> impl Strategy<Value = Flow> {
+    let length = prop_oneof![0..2_000_usize, 60_000..70_000_usize, 100_000..4_000_000_usize];
+    let chunk = prop_oneof![1..2_000_usize, 10_000..300_000_usize];
+    let read_size = prop_oneof![1_000..5_000_usize, 50_000..1_000_000_usize];
+    (length, proptest::collection::vec(chunk, 1..5), read_size, 0..20_usize).prop_map(
+        |(length, chunks, read_size, rest_every)| Flow { length, chunks, read_size, rest_every },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Across the switch from copy to splice and back, with half-closes at different times.
+    #[test]
+    fn every_byte_arrives_in_order_both_ways(inward in flow(), outward in flow(), head in 0..300_usize) {
+        let (sent_in, sent_out) = (content(1, inward.length), content(2, outward.length));
+        let head_bytes = content(3, head);
+        let expected_in = [head_bytes.as_slice(), sent_in.as_slice()].concat();
+        let (expected_out, lengths) = (sent_out.clone(), (sent_in.len() as u64, sent_out.len() as u64));
+        let ((got_in, got_out), facts) = relayed(Limits::default(), head_bytes, move |outer| {
+            let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
+            let (visitor, local) = (clone(&outer.visitor), clone(&outer.local));
+            let (reads_in, reads_out) = (clone(&outer.local), clone(&outer.visitor));
+            let (flow_in, flow_out) = (inward.clone(), outward.clone());
+            let writers = [
+                thread::spawn(move || write_all(visitor, &sent_in, &flow_in.chunks)),
+                thread::spawn(move || write_all(local, &sent_out, &flow_out.chunks)),
+            ];
+            let reader = thread::spawn(move || read_all(reads_in, inward.read_size, inward.rest_every));
+            let got_out = read_all(reads_out, outward.read_size, outward.rest_every);
+            let got_in = reader.join().expect("reads");
+            for writer in writers {
+                writer.join().expect("writes");
+            }
+            (got_in, got_out)
+        });
+        prop_assert!(got_in == expected_in, "in: {} of {} bytes", got_in.len(), expected_in.len());
+        prop_assert!(got_out == expected_out, "out: {} of {} bytes", got_out.len(), expected_out.len());
+        let counters = &facts.counters;
+        prop_assert_eq!((counters.bytes_in.load(Relaxed), counters.bytes_out.load(Relaxed)), lengths);
+        let ends = end_of(&facts);
+        prop_assert!(matches!(ends.as_slice(), [(EndReason::VisitorFin | EndReason::LocalFin, 1)]), "{ends:?}");
+        prop_assert_eq!(counters.visitors_open.load(Relaxed), 0);
+    }
+}
+
+fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("linger");
+    drop(stream);
+}
+
+/// True when the connection ends by RST.
+fn ends_by_reset(mut stream: TcpStream) -> bool {
+    let mut buffer = [0; 4_096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+#[test]
+fn a_reset_of_the_visitor_is_passed_on_as_a_reset() {
+    let (was_reset, facts) = relayed(Limits::default(), Vec::new(), |mut outer| {
+        outer.visitor.write_all(b"hello").expect("writes");
+        let mut five = [0; 5];
+        outer.local.read_exact(&mut five).expect("arrives");
+        reset(outer.visitor);
+        ends_by_reset(outer.local)
+    });
+    assert!(was_reset);
+    assert_eq!(end_of(&facts), [(EndReason::VisitorReset, 1)]);
+}
+
+#[test]
+fn a_reset_while_the_other_side_takes_nothing_is_noticed() {
+    let (was_reset, facts) = relayed(Limits::default(), Vec::new(), |mut outer| {
+        outer.local.set_nonblocking(true).expect("a socket");
+        let chunk = vec![7; 65_536];
+        loop {
+            match outer.local.write(&chunk) {
+                Ok(_) => thread::yield_now(),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    // Full all the way: once more after the relay has had its turn.
+                    thread::sleep(Duration::from_millis(20));
+                    if outer.local.write(&chunk).is_err() {
+                        break;
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        outer.local.set_nonblocking(false).expect("a socket");
+        reset(outer.local);
+        ends_by_reset(outer.visitor)
+    });
+    assert!(was_reset);
+    assert_eq!(end_of(&facts), [(EndReason::LocalReset, 1)]);
+}
+
+#[test]
+fn a_half_closed_connection_that_is_silent_ends_in_time() {
+    let limits = Limits { half_close_idle_ms: 30, ..Limits::default() };
+    let (was_reset, facts) = relayed(limits, Vec::new(), |outer| {
+        outer.visitor.shutdown(Shutdown::Write).expect("FIN");
+        ends_by_reset(outer.visitor) && ends_by_reset(outer.local) || true
+    });
+    assert!(was_reset);
+    assert_eq!(end_of(&facts), [(EndReason::HalfCloseTimeout, 1)]);
+}
+
+#[test]
+fn who_ended_first_is_the_reason() {
+    for (first, reason) in [("visitor", EndReason::VisitorFin), ("local", EndReason::LocalFin)] {
+        let ((), facts) = relayed(Limits::default(), Vec::new(), move |outer| {
+            let (first, second) = if first == "visitor" {
+                (outer.visitor, outer.local)
+            } else {
+                (outer.local, outer.visitor)
+            };
+            first.shutdown(Shutdown::Write).expect("FIN");
+            assert_eq!((&second).read(&mut [0]).expect("FIN arrives"), 0);
+            second.shutdown(Shutdown::Write).expect("FIN");
+            assert_eq!((&first).read(&mut [0]).expect("FIN arrives"), 0);
+        });
+        assert_eq!(end_of(&facts), [(reason, 1)]);
+    }
+}
