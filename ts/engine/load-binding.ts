@@ -8,12 +8,10 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
+import type * as generated from './binding.d.ts';
 
 /** What the addon exports. */
-export interface Binding {
-  version(): string;
-  probe(): string | null;
-}
+export type Binding = typeof generated;
 
 export type LoadedBinding = { readonly binding: Binding } | { readonly reason: string };
 

@@ -1,0 +1,26 @@
+//! The Rust engine for Node: conversions between JavaScript and `warren-core`, nothing else. What
+//! things mean is said in `ts/engine/engine.ts`; who calls this is `ts/engine/rust.ts`.
+//!
+//! Exports; `ts/engine/binding.d.ts` is generated from them:
+//!
+//! - `version(): string`: of this addon; its caller takes no other than its own.
+//! - `probe(): string | null`: why the engine does not work on this machine.
+//! - `endReasons(): string[]`, `defaultLimits(): BindingLimits`: tables that both sides have.
+//! - `class BindingEngine`: one engine.
+
+mod bell;
+mod engine;
+mod event;
+mod facts;
+mod limits;
+mod spec;
+mod stats;
+mod upcall;
+
+use napi_derive::napi;
+
+/// Why the engine does not work on this machine; null where it does.
+#[napi(catch_unwind)]
+pub fn probe() -> Option<String> {
+    warren_core::probe().err()
+}
