@@ -16,11 +16,3 @@ mod limits;
 mod spec;
 mod stats;
 mod upcall;
-
-use napi_derive::napi;
-
-/// Why the engine does not work on this machine; null where it does.
-#[napi(catch_unwind)]
-pub fn probe() -> Option<String> {
-    warren_core::probe().err()
-}
