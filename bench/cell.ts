@@ -2,15 +2,16 @@
 // other programs took meanwhile; a disturbed run is tried again.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuBetween, readCpu, readMachineBusyNs } from './cpu.ts';
 import { runLoad, type Sink } from './load.ts';
-import { cpuBetween, readCpu, readMachineBusyNs, readMemory } from './measure.ts';
+import { readMemory } from './memory.ts';
 import type { Cell, Row } from './row.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** Cores that other programs may use before a run counts as disturbed. */
 const DISTURBANCE_CORES = 0.3;
 /** In less time the 10 ms ticks of /proc/stat say nothing. */
-const JUDGED_FROM_NS = 200_000_000;
+const JUDGED_FROM_SECONDS = 0.2;
 const RETRY_AFTER_MS = 300;
 /** Closing what the last run left open is not the next run's cost. */
 const CALM_MS = 40;
@@ -49,32 +50,34 @@ async function runOnce(row: Row, tunnel: Tunnel, sink: Sink, seconds: number): P
     udpAddr: tunnel.udpAddr,
     sinkAddr: sink.addr,
     relayed: tunnel.pids.length > 0,
+    isNode: tunnel.isNode,
     seconds,
     async load(command, flags, onLine) {
-      const before = readCpu(tunnel.pids);
+      const before = tunnel.pids.map(readCpu);
       const { numbers } = await runLoad(command, flags, onLine);
-      const nanos = cpuBetween(before, readCpu(tunnel.pids), tunnel.pids.length);
+      const [server, client] = before.map((start) => cpuBetween(start, readCpu(start.pid)));
       const { cpu_s: spent = 0 } = numbers;
       loaderSeconds += spent;
-      return { ...numbers, cpuSeconds: nanos / 1e9 };
+      const both = server !== undefined && client !== undefined;
+      return { numbers, cpu: both ? { server, client } : undefined };
     },
     memory: () => readMemory(tunnel.pids),
   };
-  const ours = [...tunnel.pids, sink.pid];
   const before = {
-    at: process.hrtime.bigint(),
+    at: performance.now(),
     busy: readMachineBusyNs(),
-    cpu: readCpu(ours),
+    cpu: [...tunnel.pids, sink.pid].map(readCpu),
     runner: process.cpuUsage(),
   };
   const sample = await row.run(cell);
-  const elapsed = Number(process.hrtime.bigint() - before.at);
+  const elapsed = (performance.now() - before.at) / 1000;
   const runner = process.cpuUsage(before.runner);
-  const known =
-    cpuBetween(before.cpu, readCpu(ours), ours.length) +
-    loaderSeconds * 1e9 +
-    (runner.user + runner.system) * 1e3;
-  const others = Math.max(0, (readMachineBusyNs() - before.busy - known) / elapsed);
-  const disturbed = elapsed > JUDGED_FROM_NS && others > DISTURBANCE_CORES;
+  const ours = before.cpu.reduce(
+    (sum, start) => sum + cpuBetween(start, readCpu(start.pid)).total,
+    loaderSeconds + (runner.user + runner.system) / 1e6,
+  );
+  const busy = (readMachineBusyNs() - before.busy) / 1e9;
+  const others = Math.max(0, (busy - ours) / elapsed);
+  const disturbed = elapsed > JUDGED_FROM_SECONDS && others > DISTURBANCE_CORES;
   return { sample, others, disturbed };
 }

@@ -2,14 +2,20 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { track } from './process.ts';
 
 /** The repository; this file runs as bench/dist/load.js. */
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
-const BINARY = `${ROOT}/target/release/warren-load`;
-const RUN_LIMIT_MS = 60_000;
+/** The load generator, as cargo builds it. */
+export const LOADER: string = join(
+  process.env['CARGO_TARGET_DIR'] ?? join(ROOT, 'target'),
+  'release/warren-load',
+);
+/** A run whose length is not given by its own flags. */
+const RUN_LIMIT_MS = 150_000;
 
 /** A run's report: its numbers, and the one word some runs have. */
 export interface LoadResult {
@@ -41,7 +47,7 @@ export async function buildLoader(): Promise<void> {
 
 /** Starts the service that all tunnels lead to. */
 export async function startSink(): Promise<Sink> {
-  const child = track(spawn(BINARY, ['sink'], { stdio: ['ignore', 'pipe', 'inherit'] }));
+  const child = track(spawn(LOADER, ['sink'], { stdio: ['ignore', 'pipe', 'inherit'] }));
   if (child.stdout === null) throw new Error('the sink has no stdout');
   const [line] = await once(createInterface({ input: child.stdout }), 'line');
   const { ready: port } = parseReport(String(line)).numbers;
@@ -65,7 +71,7 @@ export function runLoad(
     ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
   ];
   const child = track(
-    spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_LIMIT_MS }),
+    spawn(LOADER, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_LIMIT_MS }),
   );
   let errors = '';
   let last: LoadResult | undefined;

@@ -1,26 +1,28 @@
 // Rows about memory: idle, with held connections, and behind readers that are too slow.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTcpBuffersKib } from './measure.ts';
+import { type Memory, readDescriptorLimit, readTcpBuffersKib } from './memory.ts';
 import type { Row } from './row.ts';
 
-const HELD_CONNECTIONS = 1000;
+const HELD_STEP = 2000;
+const HELD_STEPS = 2;
 const SLOW_READERS = 20;
 const SAMPLE_EVERY_MS = 100;
 /** What connections allocate when they come up has been allocated then. */
 const HELD_SETTLE_MS = 150;
+/** How long each step stays; memory must have been read by then. */
+const HELD_SECONDS = 0.8;
+/** What a relay needs besides two for each connection. */
+const OTHER_DESCRIPTORS = 200;
 
 /** Growth is the highest level seen while the readers hold on, over the level before. */
 export const slow: Row = {
   name: 'slow',
+  title: `${SLOW_READERS} slow readers of 1 GiB`,
   repeatable: false,
   metrics: [
-    {
-      key: 'growth',
-      title: `${SLOW_READERS} slow readers of 1 GiB: memory growth MiB`,
-      better: 'less',
-    },
-    { key: 'kernel', title: '  TCP buffers of the machine, growth MiB', better: 'less' },
+    { key: 'growth', title: 'RSS growth MiB', better: 'less' },
+    { key: 'kernel', title: 'TCP buffers of the machine, growth MiB', better: 'less' },
   ],
   async run(cell) {
     const before = { rss: cell.memory().rssKib, tcp: readTcpBuffersKib() };
@@ -43,7 +45,7 @@ export const slow: Row = {
       most.tcp = Math.max(most.tcp, readTcpBuffersKib());
       await sleep(SAMPLE_EVERY_MS);
     }
-    const { failures } = await load;
+    const { failures } = (await load).numbers;
     if (failures !== 0) throw new Error(`${failures} slow readers failed`);
     const kernel = (most.tcp - before.tcp) / 1024;
     return cell.relayed ? { growth: (most.rss - before.rss) / 1024, kernel } : { kernel };
@@ -52,10 +54,11 @@ export const slow: Row = {
 
 export const idle: Row = {
   name: 'idle',
+  title: 'idle, server + client',
   repeatable: false,
   metrics: [
-    { key: 'rss', title: 'idle: RSS MiB, server + client', better: 'less' },
-    { key: 'privateDirty', title: '  private dirty MiB', better: 'less' },
+    { key: 'rss', title: 'RSS MiB', better: 'less' },
+    { key: 'privateDirty', title: 'private dirty MiB', better: 'less' },
   ],
   async run(cell) {
     if (!cell.relayed) return {};
@@ -69,36 +72,67 @@ export const idle: Row = {
   },
 };
 
+/** 1 KB is 1,000 bytes. What starts with the first connection (code, heaps) counts as theirs. */
 export const held: Row = {
   name: 'held',
+  title: 'held connections, server + client',
   repeatable: false,
   metrics: [
-    {
-      key: 'perConnection',
-      title: `${HELD_CONNECTIONS} held: private dirty KiB per connection, server + client`,
-      better: 'less',
-    },
-    { key: 'rss', title: '  RSS MiB', better: 'less' },
+    { key: 'rss2000', title: '2000: RSS MiB', better: 'less' },
+    { key: 'private2000', title: 'private dirty MiB', better: 'less' },
+    { key: 'each2000', title: 'KB each', better: 'less' },
+    { key: 'rss4000', title: '4000: RSS MiB', better: 'less' },
+    { key: 'private4000', title: 'private dirty MiB', better: 'less' },
+    { key: 'each4000', title: 'KB each', better: 'less' },
+    { key: 'eachMore', title: 'KB each of the second 2000', better: 'less' },
   ],
   async run(cell) {
+    const count = HELD_STEP * HELD_STEPS;
+    const limit = readDescriptorLimit();
+    if (limit < 2 * count + OTHER_DESCRIPTORS) {
+      throw new Error(
+        `${count} connections need more descriptors than ulimit -Hn allows: ${limit}`,
+      );
+    }
     const before = cell.memory();
-    let during = before;
-    const look = async (): Promise<void> => {
+    const steps: { readonly held: number; readonly memory: Memory }[] = [];
+    const looks: Promise<void>[] = [];
+    let late = false;
+    const look = async (connections: number): Promise<void> => {
+      const said = performance.now();
       await sleep(HELD_SETTLE_MS);
-      during = cell.memory();
+      const memory = cell.memory();
+      late ||= performance.now() - said > HELD_SECONDS * 1000;
+      steps.push({ held: connections, memory });
     };
-    let looked: Promise<void> | undefined;
-    const flags = { connect: cell.tcpAddr, count: HELD_CONNECTIONS, seconds: 0.4 };
-    const { lost } = await cell.load('hold', flags, (line) => {
-      if ('held' in line.numbers) looked = look();
+    const flags = { connect: cell.tcpAddr, count, step: HELD_STEP, seconds: HELD_SECONDS };
+    const { numbers } = await cell.load('hold', flags, (line) => {
+      const { held: connections } = line.numbers;
+      if (connections !== undefined) looks.push(look(connections));
     });
-    await looked;
-    if (lost !== 0) throw new Error(`${lost} held connections were lost`);
-    if (!cell.relayed) return {};
-    return {
-      perConnection: (during.privateDirtyKib - before.privateDirtyKib) / HELD_CONNECTIONS,
-      rss: during.rssKib / 1024,
-      peakRss: during.peakRssKib / 1024,
-    };
+    await Promise.all(looks);
+    if (late) throw new Error('memory was read too late');
+    if (numbers['lost'] !== 0) throw new Error(`${numbers['lost']} held connections were lost`);
+    return cell.relayed ? heldSample(before, steps) : {};
   },
 };
+
+function heldSample(
+  before: Memory,
+  steps: readonly { readonly held: number; readonly memory: Memory }[],
+): Readonly<Record<string, number>> {
+  const sample: Record<string, number> = {};
+  const bytes = (memory: Memory, over: Memory): number =>
+    (memory.privateDirtyKib - over.privateDirtyKib) * 1024;
+  for (const { held: count, memory } of steps) {
+    sample[`rss${count}`] = memory.rssKib / 1024;
+    sample[`private${count}`] = memory.privateDirtyKib / 1024;
+    sample[`each${count}`] = bytes(memory, before) / 1000 / count;
+    sample['peakRss'] = memory.peakRssKib / 1024;
+  }
+  const [first, second] = steps;
+  if (first !== undefined && second !== undefined) {
+    sample['eachMore'] = bytes(second.memory, first.memory) / 1000 / (second.held - first.held);
+  }
+  return sample;
+}

@@ -87,6 +87,15 @@ export class Daemon {
     return readFileSync(this.#log, 'utf8');
   }
 
+  /** SIGTERM, SIGKILL when that does not help; gives the exit code, `null` after a signal. */
+  async stop(limitMs: number): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), limitMs);
+    await this.#ended;
+    clearTimeout(timer);
+    return this.#child.exitCode;
+  }
+
   async destroy(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#ended;

@@ -5,16 +5,23 @@ import { join } from 'node:path';
 import { ROOT } from './load.ts';
 import type { Machine } from './machine.ts';
 import type { Options } from './options.ts';
-import type { Missing } from './peers.ts';
-import type { Metric } from './row.ts';
+import type { Missing } from './peer.ts';
+import type { Metric, Row } from './row.ts';
 import { ROWS } from './rows.ts';
 import type { Failure, RowResult } from './schedule.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
+import { compared, figure, type Line, renderTable } from './table.ts';
+import { judge, TARGETS, type Verdict } from './targets.ts';
 
 export interface Document {
   readonly machine: Machine;
   readonly options: Options;
-  readonly peers: readonly { name: string; version: string; engine: string | null }[];
+  readonly peers: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly engine: string | null;
+    readonly isWarren: boolean;
+  }[];
   readonly missing: readonly Missing[];
   readonly seconds: number;
   readonly disturbed: { readonly cells: number; readonly of: number };
@@ -22,27 +29,37 @@ export interface Document {
   readonly rows: readonly RowResult[];
 }
 
-const OURS = 'warren';
 const BASELINE = 'direct';
-const TITLE_COLUMNS = 60;
-const VALUE_COLUMNS = 22;
-const RATIO_COLUMNS = 15;
+
+/** The peer that is compared with all others: the first build of warren in the run. */
+function subjectOf({ peers }: Document): string | undefined {
+  return peers.find(({ isWarren }) => isWarren)?.name;
+}
 
 export function printReport(document: Document): void {
-  const lines = [...header(document), '', ...table(document), '', ...notes(document)];
+  const lines = [
+    ...header(document),
+    ...document.rows.flatMap((result) => ['', ...rowTable(document, result)]),
+    ...threadTable(document),
+    ...targetTable(document),
+    '',
+    ...notes(document),
+  ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-/** Writes the whole document, medians added, and gives the path. */
+/** Writes the whole document, summaries and verdicts added, and gives the path. */
 export function writeResults(document: Document): string {
   const directory = join(ROOT, 'bench/results/tmp');
   mkdirSync(directory, { recursive: true });
   const path = join(directory, `${document.machine.date.replaceAll(/[:.]/g, '-')}.json`);
-  const rows = document.rows.map((row) => ({
-    ...row,
-    metrics: rowMetrics(row).map((metric) => summaries(document, row, metric)),
+  const subject = subjectOf(document) ?? null;
+  const rows = document.rows.map((result) => ({
+    ...result,
+    metrics: rowOf(result).metrics.map((metric) => summaries(document, result, metric)),
   }));
-  writeFileSync(path, `${JSON.stringify({ ...document, rows }, undefined, 2)}\n`);
+  const whole = { ...document, subject, rows, targets: verdicts(document) };
+  writeFileSync(path, `${JSON.stringify(whole, undefined, 2)}\n`);
   return path;
 }
 
@@ -51,50 +68,113 @@ function header({ machine, peers, missing, options, seconds }: Document): string
     .filter(({ name }) => name !== BASELINE)
     .map(
       ({ name, version, engine }) =>
-        `${name} ${version}${engine === null ? '' : ` (engine ${engine})`}`,
+        `${name} ${version}${engine === null ? '' : `, engine ${engine}`}`,
     );
   return [
     `date        ${machine.date}, repository at ${machine.commit}`,
     `machine     ${machine.cores} x ${machine.cpu}, ${machine.memoryGib} GiB, Linux ${machine.kernel}, load ${machine.loadBefore.toFixed(2)} before`,
     `congestion  ${machine.congestion} (${machine.congestionSource})`,
-    `versions    ${[...versions, `Node ${machine.node}`].join(', ')}`,
-    ...missing.map(({ name, reason }) => `left out    ${name}: ${reason}`),
+    `versions    ${[...versions, `Node ${machine.node}`].join('; ')}`,
+    ...missing.map(({ name, reason }) => `left out    ${name}: ${reason.replaceAll('\n', ' | ')}`),
     `method      ${options.rounds} rounds interleaved in random order, runs of ${options.seconds} s; median (min-max); took ${seconds} s`,
   ];
 }
 
-function table(document: Document): string[] {
-  const names = document.peers.map(({ name }) => name);
-  const rivals = names.includes(OURS)
-    ? names.filter((name) => name !== OURS && name !== BASELINE)
-    : [];
-  const line = (title: string, values: readonly string[], ratios: readonly string[]): string =>
-    [
-      title.padEnd(TITLE_COLUMNS),
-      ...values.map((value) => value.padStart(VALUE_COLUMNS)),
-      ...ratios.map((value) => value.padStart(RATIO_COLUMNS)),
-    ].join('');
-  const body = document.rows.flatMap((row) =>
-    rowMetrics(row).map((metric) => {
-      const { byPeer, ratios } = summaries(document, row, metric);
-      return line(
-        metric.title,
-        names.map((name) => value(byPeer[name])),
-        rivals.map((name) => comparison(ratios[name], metric)),
-      );
-    }),
-  );
-  const head = line(
+function rowOf({ name }: RowResult): Row {
+  const row = ROWS.find((known) => known.name === name);
+  if (row === undefined) throw new Error(`no row ${name}`);
+  return row;
+}
+
+/** Every peer's figures in one row, then the subject's over each rival's. */
+function rowTable(document: Document, result: RowResult): string[] {
+  const { title, metrics: all } = rowOf(result);
+  const metrics = all.filter(({ ofThreads }) => !ofThreads);
+  const names = document.peers.map(({ name }) => name).filter((name) => name in result.samples);
+  const subject = subjectOf(document);
+  const lines = names.map((name): Line => {
+    const figures = metrics.map((metric) => figure(summary(result, metric.key, name)));
+    return { name: `  ${name}`, cells: figures };
+  });
+  const rivals = subject !== undefined && names.includes(subject) ? names : [];
+  const ratios = rivals
+    .filter((name) => name !== subject && name !== BASELINE)
+    .map((name): Line => {
+      const cells = metrics.map((metric) => {
+        const [ours, theirs] = [subject ?? '', name].map((peer) =>
+          summary(result, metric.key, peer),
+        );
+        return compared(ratio(ours, theirs), metric.better);
+      });
+      return { name: `  ${subject} / ${name}`, cells };
+    });
+  return renderTable({ name: title, cells: metrics.map((metric) => metric.title) }, [
+    ...lines,
+    ...ratios,
+  ]);
+}
+
+/** What Node's threads used, for the peers that are Node processes. */
+function threadTable(document: Document): string[] {
+  const columns = new Map<string, string>();
+  const lines: Line[] = [];
+  for (const result of document.rows) {
+    const { title, metrics: all } = rowOf(result);
+    const metrics = all.filter(({ ofThreads }) => ofThreads);
+    for (const { key, title: column } of metrics) columns.set(key, column);
+    const names = document.peers.filter(({ isWarren }) => isWarren).map(({ name }) => name);
+    for (const name of names.filter((peer) => metrics.length > 0 && peer in result.samples)) {
+      const cells = metrics.map((metric) => figure(summary(result, metric.key, name)));
+      lines.push({ name: `  ${title}, ${name}`, cells });
+    }
+  }
+  if (lines.length === 0) return [];
+  return [
     '',
-    names,
-    rivals.map((name) => `warren/${name}`),
+    ...renderTable({ name: '% of a core by thread', cells: [...columns.values()] }, lines),
+  ];
+}
+
+function verdicts(document: Document): Verdict[] {
+  const subject = subjectOf(document);
+  if (subject === undefined) return [];
+  const find = (row: string, metric: string, peer: string): Summary | undefined => {
+    const result = document.rows.find(({ name }) => name === row);
+    return result && summary(result, metric, peer);
+  };
+  return TARGETS.filter(({ row }) => document.rows.some(({ name }) => name === row)).map((target) =>
+    judge(target, subject, find),
   );
-  return [head, '-'.repeat(head.length), ...body];
+}
+
+function targetTable(document: Document): string[] {
+  const lines = verdicts(document).map((verdict): Line => {
+    const { row, metric, than, atLeast, atMost } = verdict.target;
+    const bound = atLeast === undefined ? `<= ${short(atMost)}` : `>= ${short(atLeast)}`;
+    return {
+      name: `  ${row} ${metric}`,
+      cells: [
+        short(verdict.ours),
+        than === undefined ? '' : `${than} ${short(verdict.theirs)}`,
+        verdict.ratio === undefined ? '' : `${short(verdict.ratio)}x`,
+        `${bound}${than === undefined ? '' : 'x'}`,
+        verdict.met === undefined ? 'not measured' : verdict.met ? 'met' : 'MISSED',
+      ],
+    };
+  });
+  if (lines.length === 0) return [];
+  const name = `targets of ${subjectOf(document)}`;
+  return ['', ...renderTable({ name, cells: ['median', 'against', 'ratio', 'wanted', ''] }, lines)];
+}
+
+function short(value: number | undefined): string {
+  return value === undefined ? '-' : String(Number(value.toPrecision(3)));
 }
 
 function notes({ failures, disturbed, options }: Document): string[] {
   return [
     '- : not applicable, or every try failed. direct is the sink without a tunnel. + better, ! worse.',
+    'JS is the main thread of a Node process, helpers are the threads of V8 and libuv.',
     `${disturbed.cells} of ${disturbed.of} runs stayed disturbed by other programs (over 0.3 cores) after ${options.tries} tries.`,
     ...failures.map(
       ({ row, peer, round, message }) => `failed: ${row}, ${peer}, round ${round}: ${message}`,
@@ -102,14 +182,15 @@ function notes({ failures, disturbed, options }: Document): string[] {
   ];
 }
 
-function rowMetrics(row: RowResult): readonly Metric[] {
-  return ROWS.find(({ name }) => name === row.name)?.metrics ?? [];
+function summary({ samples }: RowResult, key: string, peer: string): Summary | undefined {
+  const values = (samples[peer] ?? []).flatMap((sample) => sample[key] ?? []);
+  return summarize(values.filter(Number.isFinite));
 }
 
-/** One metric of one row: per peer the summary, per rival the ratio of warren to it. */
+/** One metric of one row: per peer the summary, per rival the ratio of the subject to it. */
 function summaries(
   document: Document,
-  row: RowResult,
+  result: RowResult,
   metric: Metric,
 ): {
   key: string;
@@ -117,33 +198,13 @@ function summaries(
   byPeer: Record<string, Summary | undefined>;
   ratios: Record<string, number | undefined>;
 } {
-  const byPeer: Record<string, Summary | undefined> = {};
-  const ratios: Record<string, number | undefined> = {};
-  for (const { name } of document.peers) {
-    const values = (row.samples[name] ?? []).flatMap((sample) => sample[metric.key] ?? []);
-    byPeer[name] = summarize(values.filter(Number.isFinite));
-  }
-  for (const { name } of document.peers) {
-    if (name !== OURS) ratios[name] = ratio(byPeer[OURS], byPeer[name]);
-  }
-  return { key: metric.key, title: metric.title.trim(), byPeer, ratios };
-}
-
-function value(summary: Summary | undefined): string {
-  if (summary === undefined) return '-';
-  const { median, min, max } = summary;
-  return `${number(median)} (${number(min)}-${number(max)})`;
-}
-
-function comparison(factor: number | undefined, metric: Metric): string {
-  if (factor === undefined) return '-';
-  const wins = metric.better === 'more' ? factor > 1 : factor < 1;
-  return `${number(factor)}x ${factor === 1 ? '=' : wins ? '+' : '!'}`;
-}
-
-/** Three significant places, or the whole number where it is longer. */
-function number(of: number): string {
-  const size = Math.abs(of);
-  if (size === 0 || size >= 100) return of.toFixed(0);
-  return of.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
+  const names = document.peers.map(({ name }) => name);
+  const byPeer = Object.fromEntries(names.map((name) => [name, summary(result, metric.key, name)]));
+  const subject = subjectOf(document);
+  const ratios = Object.fromEntries(
+    names
+      .filter((name) => subject !== undefined && name !== subject)
+      .map((name) => [name, ratio(byPeer[subject ?? ''], byPeer[name])]),
+  );
+  return { key: metric.key, title: metric.title, byPeer, ratios };
 }

@@ -2,7 +2,7 @@
 
 import { held, idle, slow } from './memory-rows.ts';
 import type { Row } from './row.ts';
-import { bulk, burst, pingpong, requests, udp, visitors } from './traffic-rows.ts';
+import { bulk, burst, pacedVisitors, pingpong, requests, udp, visitors } from './traffic-rows.ts';
 
 /** Rows that share freshly started processes: memory rows go first and in order. */
 export interface Stage {
@@ -23,6 +23,7 @@ const STAGES: readonly Stage[] = [
       requests,
       visitors(1),
       visitors(32),
+      pacedVisitors,
       burst,
       udp,
     ],

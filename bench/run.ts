@@ -13,16 +13,18 @@ import { runRounds } from './schedule.ts';
 
 async function measure(options: Options): Promise<void> {
   const stages = selectRows(options.only);
-  const { found, missing } = findPeers(options.peers);
+  const { found, missing } = findPeers(options.peers, options.variants);
   const sink = await startSink();
   const machine = await describeMachine(sink.addr);
   const results = await runRounds({ options, stages, peers: found, sink });
+  const started = found.filter(({ name }) => results.rows.some(({ samples }) => name in samples));
   const document = {
     machine,
     options,
-    peers: found.map(({ name, version }) => ({
+    peers: started.map(({ name, version, isWarren }) => ({
       name,
       version,
+      isWarren,
       engine: results.engines.get(name) ?? null,
     })),
     missing: [...missing, ...results.dropped],

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { runCell } from './cell.ts';
 import type { Sink } from './load.ts';
 import type { Options } from './options.ts';
-import type { Missing, Peer } from './peers.ts';
+import type { Missing, Peer } from './peer.ts';
 import { Progress } from './progress.ts';
 import type { Row } from './row.ts';
 import { ROWS, type Stage } from './rows.ts';
@@ -63,11 +63,9 @@ class Rounds {
   constructor(plan: Plan) {
     this.#plan = plan;
     this.#peers = plan.peers;
-    const rows = plan.stages.reduce(
-      (sum, { first, shuffled: rest }) => sum + first.length + rest.length,
-      0,
-    );
-    this.#progress = new Progress(rows * plan.peers.length * plan.options.rounds);
+    const rows = plan.stages.flatMap(({ first, shuffled: rest }) => [...first, ...rest]);
+    const cells = plan.peers.flatMap((peer) => rows.filter((row) => takesPart(peer, row)));
+    this.#progress = new Progress(cells.length * plan.options.rounds);
   }
 
   async run(): Promise<Results> {
@@ -90,12 +88,13 @@ class Rounds {
   }
 
   async #stage(stage: Stage, round: number): Promise<void> {
-    const tunnels = await this.#startAll(round);
+    const rows = [...stage.first, ...stage.shuffled];
+    const tunnels = await this.#startAll(round, rows);
     try {
       if (stage.first.length > 0) await sleep(SETTLE_MS);
       for (const row of [...stage.first, ...shuffled(stage.shuffled)]) {
         for (const [peer, tunnel] of shuffled([...tunnels])) {
-          await this.#cell(row, peer, tunnel, round);
+          if (takesPart(peer, row)) await this.#cell(row, peer.name, tunnel, round);
         }
       }
     } finally {
@@ -104,12 +103,13 @@ class Rounds {
   }
 
   /** A peer that does not start is left out from then on. */
-  async #startAll(round: number): Promise<Map<string, Tunnel>> {
-    const tunnels = new Map<string, Tunnel>();
+  async #startAll(round: number, rows: readonly Row[]): Promise<Map<Peer, Tunnel>> {
+    const tunnels = new Map<Peer, Tunnel>();
     for (const peer of this.#peers) {
+      if (!rows.some((row) => takesPart(peer, row))) continue;
       try {
         const tunnel = await startTunnel(peer, this.#plan.sink);
-        tunnels.set(peer.name, tunnel);
+        tunnels.set(peer, tunnel);
         if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
       } catch (error) {
         this.#dropped.push({
@@ -146,6 +146,10 @@ class Rounds {
     this.#cells += 1;
     this.#progress.step();
   }
+}
+
+function takesPart({ rows }: Peer, { name }: Row): boolean {
+  return rows === undefined || rows.some((prefix) => name.startsWith(prefix));
 }
 
 /** A tunnel that died must not leave a number behind. */

@@ -1,21 +1,22 @@
 // Rows about speed: bulk, latency, visitors, datagrams, and what they cost the relays in CPU.
 
+import { cpuMetrics, cpuPer, threadMetrics, threadShares } from './costs.ts';
 import type { Row } from './row.ts';
 
 const BURST_VISITORS = 1500;
+const PACED_VISITORS = 5000;
+/** Visitors that a paced run may have at once; a tunnel that is slower falls behind. */
+const PACED_AT_ONCE = 256;
 
 export function bulk(direction: 'up' | 'down', streams: number): Row {
-  const name = `bulk-${direction}-${streams}`;
   return {
-    name,
+    name: `bulk-${direction}-${streams}`,
+    title: `bulk ${direction}, ${streams} stream${streams > 1 ? 's' : ''}`,
     repeatable: true,
     metrics: [
-      {
-        key: 'gbit',
-        title: `bulk ${direction}, ${streams} stream${streams > 1 ? 's' : ''}: Gbit/s`,
-        better: 'more',
-      },
-      { key: 'cpu', title: '  CPU s/GB, server + client', better: 'less' },
+      { key: 'gbit', title: 'Gbit/s', better: 'more' },
+      ...cpuMetrics('s/GB'),
+      ...threadMetrics,
     ],
     async run(cell) {
       const flags = {
@@ -25,77 +26,108 @@ export function bulk(direction: 'up' | 'down', streams: number): Row {
         direction,
         seconds: cell.seconds,
       };
-      const { gbit_s: gbit = Number.NaN, bytes = 0, cpuSeconds } = await cell.load('bulk', flags);
-      return cell.relayed ? { gbit, cpu: cpuSeconds / (bytes / 1e9) } : { gbit };
+      const loaded = await cell.load('bulk', flags);
+      const { gbit_s: gbit = Number.NaN, bytes = 0 } = loaded.numbers;
+      return { gbit, ...cpuPer(bytes / 1e9, loaded), ...threadShares(cell.isNode, loaded) };
     },
   };
 }
 
 export const pingpong: Row = {
   name: 'pingpong',
+  title: '64 B ping-pong',
   repeatable: true,
   metrics: [
-    { key: 'p50_us', title: '64 B ping-pong: p50 us', better: 'less' },
-    { key: 'p99_us', title: '  p99 us', better: 'less' },
+    { key: 'p50_us', title: 'p50 us', better: 'less' },
+    { key: 'p99_us', title: 'p99 us', better: 'less' },
   ],
-  run: (cell) =>
-    cell.load('pingpong', {
-      connect: cell.tcpAddr,
-      size: 64,
-      count: Math.round(cell.seconds * 7000),
-    }),
+  async run(cell) {
+    const count = Math.round(cell.seconds * 7000);
+    return (await cell.load('pingpong', { connect: cell.tcpAddr, size: 64, count })).numbers;
+  },
 };
 
 export const requests: Row = {
   name: 'requests',
+  title: '32 connections request/response',
   repeatable: true,
   metrics: [
-    { key: 'per_second', title: '32 connections request/response: /s', better: 'more' },
-    { key: 'p50_us', title: '  p50 us', better: 'less' },
-    { key: 'p99_us', title: '  p99 us', better: 'less' },
+    { key: 'per_second', title: '/s', better: 'more' },
+    { key: 'p50_us', title: 'p50 us', better: 'less' },
+    { key: 'p99_us', title: 'p99 us', better: 'less' },
   ],
-  run: (cell) => cell.load('rr', { connect: cell.tcpAddr, connections: 32, seconds: cell.seconds }),
+  async run(cell) {
+    const flags = { connect: cell.tcpAddr, connections: 32, seconds: cell.seconds };
+    return (await cell.load('rr', flags)).numbers;
+  },
 };
 
+/** As many visitors as there can be, so many at a time. */
 export function visitors(concurrency: number): Row {
-  const name = `visitors-${concurrency}`;
   return {
-    name,
+    name: `visitors-${concurrency}`,
+    title: `visitors, ${concurrency} at a time`,
     repeatable: true,
     metrics: [
-      { key: 'per_second', title: `visitors/s, ${concurrency} at a time`, better: 'more' },
-      { key: 'p99_us', title: '  p99 us', better: 'less' },
-      { key: 'cpu', title: '  CPU us per visitor, server + client', better: 'less' },
+      { key: 'per_second', title: '/s', better: 'more' },
+      { key: 'p50_us', title: 'p50 us', better: 'less' },
+      { key: 'p99_us', title: 'p99 us', better: 'less' },
+      ...cpuMetrics('us each'),
     ],
-    async run(cell) {
-      const result = await cell.load('visitors', {
-        connect: cell.tcpAddr,
-        concurrency,
-        seconds: cell.seconds,
-      });
-      const { visitors: done = 0, failures, cpuSeconds, ...rest } = result;
-      if (failures !== 0) throw new Error(`${failures} visitors failed, ${done} were served`);
-      return cell.relayed ? { ...rest, cpu: (cpuSeconds * 1e6) / done } : rest;
-    },
+    run: (cell) => runVisitors(cell, { concurrency }),
+  };
+}
+
+/** Visitors that come by the clock: the same work for every peer that can follow. */
+export const pacedVisitors: Row = {
+  name: 'paced-visitors',
+  title: `visitors, ${PACED_VISITORS} /s wanted`,
+  repeatable: true,
+  metrics: [
+    { key: 'per_second', title: 'achieved /s', better: 'more' },
+    { key: 'p99_us', title: 'p99 us', better: 'less' },
+    ...cpuMetrics('us each'),
+    ...threadMetrics,
+  ],
+  run: (cell) => runVisitors(cell, { concurrency: PACED_AT_ONCE, rate: PACED_VISITORS }),
+};
+
+async function runVisitors(
+  cell: Parameters<Row['run']>[0],
+  flags: Readonly<Record<string, number>>,
+): ReturnType<Row['run']> {
+  const common = { connect: cell.tcpAddr, seconds: cell.seconds };
+  const loaded = await cell.load('visitors', { ...common, ...flags });
+  const { visitors: done = 0, failures } = loaded.numbers;
+  if (failures !== 0) throw new Error(`${failures} visitors failed, ${done} were served`);
+  return {
+    ...loaded.numbers,
+    ...cpuPer(done / 1e6, loaded),
+    ...threadShares(cell.isNode, loaded),
   };
 }
 
 export const burst: Row = {
   name: 'burst',
+  title: `burst of ${BURST_VISITORS} visitors`,
   repeatable: true,
   metrics: [
-    { key: 'paired', title: `burst of ${BURST_VISITORS} visitors: paired`, better: 'more' },
-    { key: 'last_ms', title: '  last answer after ms', better: 'less' },
+    { key: 'paired', title: 'paired', better: 'more' },
+    { key: 'last_ms', title: 'last answer after ms', better: 'less' },
   ],
-  run: (cell) => cell.load('burst', { connect: cell.tcpAddr, count: BURST_VISITORS }),
+  run: async (cell) =>
+    (await cell.load('burst', { connect: cell.tcpAddr, count: BURST_VISITORS })).numbers,
 };
 
 export const udp: Row = {
   name: 'udp',
+  title: 'UDP 512 B at 50000 /s',
   repeatable: true,
   metrics: [
-    { key: 'lossPercent', title: 'UDP 512 B at 50,000/s: loss %', better: 'less' },
-    { key: 'cpu', title: '  CPU us per delivered packet, server + client', better: 'less' },
+    { key: 'lossPercent', title: 'loss %', better: 'less' },
+    { key: 'rate', title: 'sent /s', better: 'more' },
+    ...cpuMetrics('us per delivered packet'),
+    ...threadMetrics,
   ],
   async run(cell) {
     const flags = {
@@ -105,9 +137,14 @@ export const udp: Row = {
       rate: 50_000,
       seconds: cell.seconds,
     };
-    const result = await cell.load('udp', flags);
-    const { loss = Number.NaN, rate = Number.NaN, delivered = 0, cpuSeconds } = result;
-    const sample = { lossPercent: loss * 100, rate };
-    return cell.relayed ? { ...sample, cpu: (cpuSeconds * 1e6) / delivered } : sample;
+    const loaded = await cell.load('udp', flags);
+    const { loss = Number.NaN, rate = Number.NaN, delivered = 0 } = loaded.numbers;
+    return {
+      lossPercent: loss * 100,
+      rate,
+      delivered,
+      ...cpuPer(delivered / 1e6, loaded),
+      ...threadShares(cell.isNode, loaded),
+    };
   },
 };

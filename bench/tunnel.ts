@@ -2,20 +2,27 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sink } from './load.ts';
-import type { Peer } from './peers.ts';
+import type { Peer } from './peer.ts';
 import { Daemon, echoes, freePort, listens, removeDirectory, scratchDirectory } from './process.ts';
 
 const START_LIMIT_MS = 15_000;
 const LOG_TAIL_LETTERS = 400;
+const LOG_LIMIT_MS = 2000;
+const LOG_EVERY_MS = 10;
+/** warren's line when it is up, as JSON or as text. */
+const READY = /^(?=.*warren ready).*\bengine"?[:=] ?"?([\w-]+)/m;
 
 /** Where visitors go, and the processes that carry them; none for `direct`. */
 export interface Tunnel {
   readonly tcpAddr: string;
   readonly udpAddr: string;
   /** Server first, then client. */
+  readonly daemons: readonly Daemon[];
   readonly pids: readonly number[];
-  /** The engine a peer's log names, if it does. */
+  readonly isNode: boolean;
+  /** The engine that both processes of a warren name in their logs, if they do. */
   readonly engine: string | undefined;
   /** Why it can carry nothing any more: a process has ended, with the end of its log. */
   broken(): string | undefined;
@@ -27,7 +34,9 @@ function noTunnel(sink: Sink): Tunnel {
   return {
     tcpAddr: sink.addr,
     udpAddr: sink.addr,
+    daemons: [],
     pids: [],
+    isNode: false,
     engine: undefined,
     broken: () => undefined,
     destroy: async () => {},
@@ -65,17 +74,20 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
     removeDirectory(directory);
   };
   try {
-    const server = new Daemon(peer.tunnel.server(file('server.toml')), file('server.log'));
-    daemons.push(server);
+    const server = peer.tunnel.server(file('server.toml'), ports);
+    daemons.push(new Daemon(server, file('server.log')));
     // A client that comes too early backs off for a second or more.
-    await listens(ports.control, START_LIMIT_MS, daemons);
-    daemons.push(new Daemon(peer.tunnel.client(file('client.toml')), file('client.log')));
+    await listens(ports[peer.tunnel.firstPort], START_LIMIT_MS, daemons);
+    const client = peer.tunnel.client(file('client.toml'), ports);
+    daemons.push(new Daemon(client, file('client.log')));
     await echoes(ports.tcp, START_LIMIT_MS, daemons);
     return {
       tcpAddr: `127.0.0.1:${ports.tcp}`,
       udpAddr: `127.0.0.1:${ports.udp}`,
+      daemons,
       pids: daemons.map((daemon) => daemon.pid),
-      engine: /"?engine"?[:=] ?"?([\w-]+)/.exec(server.output)?.[1],
+      isNode: peer.isWarren,
+      engine: peer.isWarren ? await engineOf(daemons, peer.engine) : undefined,
       broken: () =>
         daemons.every((daemon) => daemon.alive)
           ? undefined
@@ -86,5 +98,30 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
     const logs = tailsOf(daemons);
     await destroy();
     throw new Error(`${error instanceof Error ? error.message : String(error)}; log: ${logs}`);
+  }
+}
+
+/**
+ * The engine that the logs name. An echo may be faster than the log, which is waited for.
+ *
+ * @throws Error when it is not the wanted one: its numbers would stand under the wrong name.
+ */
+async function engineOf(
+  daemons: readonly Daemon[],
+  wanted: string | undefined,
+): Promise<string | undefined> {
+  const deadline = Date.now() + LOG_LIMIT_MS;
+  for (;;) {
+    const named = daemons.map(({ output }) => READY.exec(output)?.[1]);
+    const engines = [...new Set(named)];
+    const [engine] = engines;
+    if (!named.includes(undefined) && engines.length === 1) {
+      if (wanted === undefined || engine === wanted) return engine;
+    } else if (Date.now() < deadline) {
+      await sleep(LOG_EVERY_MS);
+      continue;
+    }
+    const found = named.map((name) => name ?? 'none').join(' and ');
+    throw new Error(`the logs name the engine ${found}${wanted ? `, not ${wanted}` : ''}`);
   }
 }

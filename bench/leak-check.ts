@@ -1,0 +1,219 @@
+// The leak check of one tunnel: warm up, load it with short and aborted visitors, and compare what
+// both ends hold before and after.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { descriptorFaults, leaksMemory, threadFaults } from './leak-verdict.ts';
+import { LOADER, runLoad, type Sink } from './load.ts';
+import type { Peer } from './peer.ts';
+import { track } from './process.ts';
+import { type ProcessState, readDescriptors, readProcessState } from './process-state.ts';
+import { startTunnel, type Tunnel } from './tunnel.ts';
+
+export interface LeakPlan {
+  readonly visitors: number;
+  readonly rate: number;
+  readonly aborted: number;
+  /** Laps before a growth of memory counts as one that never ends. */
+  readonly laps: number;
+  /** Visitors that are kept open on purpose, to see that the check fails. */
+  readonly plant: number;
+}
+
+/** What one end held. */
+export interface EndStates {
+  readonly end: 'server' | 'client';
+  /** Before any visitor, the pool at its floor. */
+  readonly floor: ProcessState;
+  /** After the warm-up and after each lap, at once: the pools are as the load has left them. */
+  readonly laps: readonly ProcessState[];
+  /** When all is quiet. */
+  readonly after: ProcessState;
+}
+
+export interface LeakResult {
+  readonly ends: readonly EndStates[];
+  readonly faults: readonly string[];
+  readonly boundKib: number;
+  /** What the loads said of themselves. */
+  readonly loads: readonly string[];
+}
+
+/**
+ * Growth of one lap that may be noise, each end. The native engine: 42 bytes for each of 50,000
+ * visitors. JavaScript's heap breathes: its collector runs when it likes.
+ */
+const BOUND_KIB = { native: 2048, javascript: 16_384 };
+/** The pool of a warren gives a quarter of its surplus back every 10 s. */
+const FLOOR_LIMIT_MS = 150_000;
+const FLOOR_EVERY_MS = 250;
+/** Quiet means: no change for so long. */
+const STEADY_MS = 1500;
+const STEADY_LIMIT_MS = 15_000;
+/** After a lap: what was closed is closed, and what runs once a second has run. */
+const SETTLE_MS = 3000;
+const CONCURRENCY = 256;
+const STOP_LIMIT_MS = 15_000;
+
+/**
+ * Runs the check. Faults are results; a load that cannot run at all is an error.
+ *
+ * @throws Error when the tunnel does not start or a process ends.
+ */
+export async function checkLeaks(peer: Peer, sink: Sink, plan: LeakPlan): Promise<LeakResult> {
+  const tunnel = await startTunnel(peer, sink);
+  try {
+    return await new LeakCheck(peer, tunnel, plan).run();
+  } finally {
+    await tunnel.destroy();
+  }
+}
+
+class LeakCheck {
+  readonly #tunnel: Tunnel;
+  readonly #plan: LeakPlan;
+  readonly #boundKib: number;
+  readonly #isWarren: boolean;
+  readonly #faults: string[] = [];
+  readonly #loads: string[] = [];
+
+  constructor(peer: Peer, tunnel: Tunnel, plan: LeakPlan) {
+    this.#tunnel = tunnel;
+    this.#plan = plan;
+    this.#isWarren = peer.isWarren;
+    const isScript = tunnel.isNode && tunnel.engine !== 'rust';
+    this.#boundKib = isScript ? BOUND_KIB.javascript : BOUND_KIB.native;
+  }
+
+  async run(): Promise<LeakResult> {
+    const floor = await this.#steady();
+    // Bulk in plenty fills the pools of pipes and buffers.
+    await this.#load('bulk', { streams: 32, seconds: 1, direction: 'down' });
+    await this.#lap();
+    const states = [await this.#settled()];
+    do {
+      await this.#lap();
+      states.push(await this.#settled());
+    } while (states.length <= this.#plan.laps && this.#grows(states));
+    const planted = await this.#plantVisitors();
+    const after = await this.#backAtFloor(floor);
+    const ends = this.#compare(floor, states, after);
+    planted?.kill();
+    // It still serves; then all visitors must be gone.
+    await this.#load('burst', { count: 100 });
+    await sleep(SETTLE_MS);
+    if (this.#isWarren) await this.#stop();
+    return { ends, faults: this.#faults, boundKib: this.#boundKib, loads: this.#loads };
+  }
+
+  /** The load whose traces are looked for. */
+  async #lap(): Promise<void> {
+    const { visitors, rate, aborted } = this.#plan;
+    const flags = { count: visitors, rate, concurrency: CONCURRENCY };
+    const short = await this.#load('visitors', flags);
+    if (short['visitors'] !== visitors) {
+      this.#faults.push(`only ${short['visitors']} of ${visitors} visitors were served`);
+    }
+    const { failures } = await this.#load('abort', { count: aborted });
+    if (failures !== 0) this.#faults.push(`${failures} aborted visitors did not get that far`);
+  }
+
+  async #load(
+    command: string,
+    flags: Readonly<Record<string, string | number>>,
+  ): Promise<Readonly<Record<string, number>>> {
+    const { numbers } = await runLoad(command, { connect: this.#tunnel.tcpAddr, ...flags });
+    const reason = this.#tunnel.broken();
+    if (reason !== undefined) throw new Error(reason);
+    const said = Object.entries(numbers).map(([key, value]) => `${key} ${Math.round(value)}`);
+    this.#loads.push(`${command}: ${said.join(', ')}`);
+    return numbers;
+  }
+
+  #read(): ProcessState[] {
+    return this.#tunnel.pids.map(readProcessState);
+  }
+
+  async #settled(): Promise<ProcessState[]> {
+    await sleep(SETTLE_MS);
+    return this.#read();
+  }
+
+  /** The state once the descriptors have not changed for a while. */
+  async #steady(): Promise<ProcessState[]> {
+    const deadline = Date.now() + STEADY_LIMIT_MS;
+    const look = (): string => JSON.stringify(this.#tunnel.pids.map(readDescriptors));
+    let [last, since] = [look(), Date.now()];
+    while (Date.now() - since < STEADY_MS) {
+      await sleep(FLOOR_EVERY_MS);
+      const now = look();
+      if (now !== last) [last, since] = [now, Date.now()];
+      if (Date.now() > deadline) throw new Error('the tunnel does not come to rest');
+    }
+    return this.#read();
+  }
+
+  #grows(states: readonly (readonly ProcessState[])[]): boolean {
+    return this.#tunnel.pids.some((_, index) =>
+      leaksMemory(
+        states.flatMap((ends) => ends[index] ?? []),
+        this.#boundKib,
+      ),
+    );
+  }
+
+  /** Waits until the sockets are as many as at the start; what is there in the end is the result. */
+  async #backAtFloor(floor: readonly ProcessState[]): Promise<ProcessState[]> {
+    const deadline = Date.now() + FLOOR_LIMIT_MS;
+    const isBack = (): boolean =>
+      this.#tunnel.pids.every(
+        (pid, index) => readDescriptors(pid)['socket'] === floor[index]?.descriptors['socket'],
+      );
+    while (!isBack() && Date.now() < deadline) await sleep(FLOOR_EVERY_MS);
+    return await this.#steady();
+  }
+
+  #compare(
+    floor: readonly ProcessState[],
+    states: readonly (readonly ProcessState[])[],
+    after: readonly ProcessState[],
+  ): EndStates[] {
+    return (['server', 'client'] as const).flatMap((end, index) => {
+      const laps = states.flatMap((ends) => ends[index] ?? []);
+      const [start, last, warm] = [floor[index], after[index], laps[0]];
+      if (start === undefined || last === undefined || warm === undefined) return [];
+      const found = [
+        ...descriptorFaults(start.descriptors, warm.descriptors, last.descriptors),
+        ...threadFaults(warm, last),
+      ];
+      if (leaksMemory(laps, this.#boundKib)) {
+        found.push(`memory grew by more than ${this.#boundKib} KiB in every lap`);
+      }
+      this.#faults.push(...found.map((fault) => `${end}: ${fault}`));
+      return [{ end, floor: start, laps, after: last }];
+    });
+  }
+
+  async #plantVisitors(): Promise<ChildProcess | undefined> {
+    const { plant } = this.#plan;
+    if (plant === 0) return undefined;
+    const flags = ['--connect', this.#tunnel.tcpAddr, '--count', String(plant), '--seconds', '600'];
+    const child = track(spawn(LOADER, ['hold', ...flags], { stdio: ['ignore', 'pipe', 'ignore'] }));
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    return child;
+  }
+
+  /** A warren says when it stops how many visitors it still has, and whether something went wrong. */
+  async #stop(): Promise<void> {
+    for (const daemon of this.#tunnel.daemons) {
+      const code = await daemon.stop(STOP_LIMIT_MS);
+      const name = `process ${daemon.pid}`;
+      if (code !== 0) this.#faults.push(`${name} ended with ${code ?? 'SIGKILL'}`);
+      const open = /"visitors":(\d+)/.exec(daemon.output)?.[1];
+      if (open !== '0') this.#faults.push(`${name} counts ${open ?? 'no'} visitors at its end`);
+      if (daemon.output.includes('fault in the engine')) {
+        this.#faults.push(`${name} has logged a fault in the engine`);
+      }
+    }
+  }
+}

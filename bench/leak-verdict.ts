@@ -1,0 +1,55 @@
+// Whether a process has kept something. Descriptors and threads are exact; memory has a bound,
+// and must exceed it lap after lap to count as a leak.
+
+import type { ProcessState } from './process-state.ts';
+
+type Descriptors = ProcessState['descriptors'];
+
+/** Kinds that are pooled: as many as after the warm-up, which has filled the pool, are no leak. */
+const POOLED: readonly string[] = ['pipe'];
+
+/**
+ * What `after` has that `floor`, the state before any visitor, has not. `warm` is the state after
+ * the warm-up. Fewer of an unpooled kind is a difference too: it was counted in a moving state.
+ */
+export function descriptorFaults(
+  floor: Descriptors,
+  warm: Descriptors,
+  after: Descriptors,
+): string[] {
+  const kinds = new Set([...Object.keys(floor), ...Object.keys(after)]);
+  return [...kinds].flatMap((kind) => {
+    const [before, now] = [floor[kind] ?? 0, after[kind] ?? 0];
+    if (POOLED.includes(kind)) {
+      const most = Math.max(before, warm[kind] ?? 0);
+      return now > most ? [`${kind}: at most ${most} before, ${now} after`] : [];
+    }
+    return now === before ? [] : [`${kind}: ${before} before, ${now} after`];
+  });
+}
+
+export function threadFaults(warm: ProcessState, after: ProcessState): string[] {
+  if (after.threads <= warm.threads) return [];
+  return [`threads: ${warm.threads} before, ${after.threads} after`];
+}
+
+export interface MemoryGrowth {
+  readonly rssKib: number;
+  readonly privateKib: number;
+}
+
+/** From each state to the next: one lap of the same load lies between two of them. */
+export function growthOf(states: readonly ProcessState[]): MemoryGrowth[] {
+  return states.slice(1).map((state, index) => ({
+    rssKib: state.rssKib - (states[index]?.rssKib ?? 0),
+    privateKib: state.privateKib - (states[index]?.privateKib ?? 0),
+  }));
+}
+
+/** True when each lap grew beyond the bound: what is kept for each visitor does so, noise not. */
+export function leaksMemory(states: readonly ProcessState[], boundKib: number): boolean {
+  const laps = growthOf(states);
+  const exceeds = (of: (lap: MemoryGrowth) => number): boolean =>
+    laps.length > 0 && laps.every((lap) => of(lap) > boundKib);
+  return exceeds((lap) => lap.rssKib) || exceeds((lap) => lap.privateKib);
+}

@@ -1,0 +1,52 @@
+// What processes cost in memory, read from /proc, in KiB. A process that is gone reads as zero.
+
+import { readFileSync } from 'node:fs';
+
+export interface Memory {
+  readonly rssKib: number;
+  readonly pssKib: number;
+  /** Clean file pages included, unless another process maps them too. */
+  readonly privateKib: number;
+  /** Without them: does not depend on who else runs the same program. */
+  readonly privateDirtyKib: number;
+  readonly peakRssKib: number;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function field(text: string, name: string): number {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text);
+  return Number(match?.[1] ?? 0);
+}
+
+/** Memory of all the processes together. */
+export function readMemory(pids: readonly number[]): Memory {
+  const sum = { rssKib: 0, pssKib: 0, privateKib: 0, privateDirtyKib: 0, peakRssKib: 0 };
+  for (const pid of pids) {
+    const rollup = read(`/proc/${pid}/smaps_rollup`);
+    sum.rssKib += field(rollup, 'Rss');
+    sum.pssKib += field(rollup, 'Pss');
+    sum.privateKib += field(rollup, 'Private_Clean') + field(rollup, 'Private_Dirty');
+    sum.privateDirtyKib += field(rollup, 'Private_Dirty');
+    sum.peakRssKib += field(read(`/proc/${pid}/status`), 'VmHWM');
+  }
+  return sum;
+}
+
+/** KiB of TCP buffers of the whole machine: where a relay's bytes hide from RSS. */
+export function readTcpBuffersKib(): number {
+  const match = /^TCP:.* mem (\d+)/m.exec(read('/proc/net/sockstat'));
+  return Number(match?.[1] ?? 0) * 4;
+}
+
+/** How many descriptors this process, and so its children, may open. */
+export function readDescriptorLimit(): number {
+  const match = /^Max open files +(\d+)/m.exec(read('/proc/self/limits'));
+  return match === null ? Number.POSITIVE_INFINITY : Number(match[1]);
+}

@@ -1,0 +1,38 @@
+// What a peer is: one way from a visitor to the sink.
+
+import type { Command } from './process.ts';
+
+export interface Ports {
+  readonly control: number;
+  readonly tcp: number;
+  readonly udp: number;
+  readonly sink: number;
+}
+
+/** The two processes of a tunnel. */
+export interface TunnelKind {
+  /** The text of the server's and the client's file. */
+  configs(ports: Ports): { readonly server: string; readonly client: string };
+  server(config: string, ports: Ports): Command;
+  client(config: string, ports: Ports): Command;
+  /** Where the server listens before there is a client. */
+  readonly firstPort: 'control' | 'tcp';
+}
+
+export interface Peer {
+  readonly name: string;
+  readonly version: string;
+  /** `undefined` for `direct`. */
+  readonly tunnel: TunnelKind | undefined;
+  /** A build of warren: it runs on Node, and it can be the subject of the comparison. */
+  readonly isWarren: boolean;
+  /** The engine that both processes must name in their log. */
+  readonly engine?: string;
+  /** The rows it takes part in, by prefix; all when absent. */
+  readonly rows?: readonly string[];
+}
+
+export interface Missing {
+  readonly name: string;
+  readonly reason: string;
+}

@@ -1,0 +1,91 @@
+// What warren is to reach, and whether a run shows it. Comparisons are between medians of one run.
+
+import { ratio, type Summary } from './stats.ts';
+
+export interface Target {
+  /** A row's name. */
+  readonly row: string;
+  readonly metric: string;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+  /** The peer whose figure the bound multiplies; without one the bound is the figure itself. */
+  readonly than?: string;
+}
+
+const RIVAL = 'rathole';
+const BARE_RELAY = 'splice-relay';
+
+/** Percent of a core. */
+const JS_THREAD = 5;
+/** KB of 1,000 bytes, both ends together. */
+const HELD_KB = 3.5;
+
+function bulkTargets(row: string, atLeast: number): Target[] {
+  return [
+    { row, metric: 'gbit', atLeast, than: RIVAL },
+    { row, metric: 'gbit', atLeast: 0.9, than: BARE_RELAY },
+    { row, metric: 'cpu', atMost: 1 / 5, than: RIVAL },
+    { row, metric: 'js', atMost: JS_THREAD },
+  ];
+}
+
+function heldTargets(count: number): Target[] {
+  const metric = `each${count}`;
+  return [
+    { row: 'held', metric, atMost: 1 / 10, than: RIVAL },
+    { row: 'held', metric, atMost: HELD_KB },
+  ];
+}
+
+export const TARGETS: readonly Target[] = [
+  ...bulkTargets('bulk-up-1', 3.3),
+  ...bulkTargets('bulk-up-8', 2.7),
+  ...bulkTargets('bulk-down-1', 3.3),
+  ...bulkTargets('bulk-down-8', 2.7),
+  { row: 'pingpong', metric: 'p99_us', atMost: 1, than: RIVAL },
+  { row: 'requests', metric: 'per_second', atLeast: 1, than: RIVAL },
+  { row: 'visitors-1', metric: 'per_second', atLeast: 1.25, than: RIVAL },
+  { row: 'visitors-32', metric: 'per_second', atLeast: 1.02, than: RIVAL },
+  { row: 'paced-visitors', metric: 'js', atMost: JS_THREAD },
+  { row: 'udp', metric: 'cpu', atMost: 1 / 3, than: RIVAL },
+  { row: 'udp', metric: 'lossPercent', atMost: 1 / 5, than: RIVAL },
+  { row: 'udp', metric: 'js', atMost: JS_THREAD },
+  ...heldTargets(2000),
+  ...heldTargets(4000),
+  { row: 'held', metric: 'rss4000', atMost: 1.1, than: RIVAL },
+];
+
+export interface Verdict {
+  readonly target: Target;
+  readonly ours: number | undefined;
+  readonly theirs: number | undefined;
+  /** Ours over theirs; `undefined` for a target without a rival, and where theirs is zero. */
+  readonly ratio: number | undefined;
+  /** `undefined`: a figure is missing. */
+  readonly met: boolean | undefined;
+}
+
+/** Whether `subject` meets the target. `median` gives a peer's figure in a row. */
+export function judge(
+  target: Target,
+  subject: string,
+  figure: (row: string, metric: string, peer: string) => Summary | undefined,
+): Verdict {
+  const { row, metric, than } = target;
+  const ours = figure(row, metric, subject);
+  const theirs = than === undefined ? undefined : figure(row, metric, than);
+  const base = than === undefined ? 1 : theirs?.median;
+  return {
+    target,
+    ours: ours?.median,
+    theirs: theirs?.median,
+    ratio: than === undefined ? undefined : ratio(ours, theirs),
+    met: ours === undefined || base === undefined ? undefined : holds(target, ours.median, base),
+  };
+}
+
+/** Multiplied, not divided: nothing lost against nothing lost is met. */
+function holds({ atLeast, atMost }: Target, ours: number, base: number): boolean {
+  if (atLeast !== undefined && !(ours >= atLeast * base)) return false;
+  return atMost === undefined || ours <= atMost * base;
+}

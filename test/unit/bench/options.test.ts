@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { readOptions } from '../../../bench/options.ts';
+import { findPeers } from '../../../bench/peers.ts';
+
+describe('benchmark options', () => {
+  it('reads further builds of warren with their environment', () => {
+    const options = readOptions([
+      '--peer',
+      'old=/tmp/old/cli.js,WARREN_ENGINE=rust,X=a=b',
+      '--peer',
+      'two threads=,WARREN_THREADS=2',
+    ]);
+    expect(options).toMatchObject({
+      variants: [
+        { name: 'old', cli: '/tmp/old/cli.js', env: { WARREN_ENGINE: 'rust', X: 'a=b' } },
+        { name: 'two threads', cli: '', env: { WARREN_THREADS: '2' } },
+      ],
+    });
+  });
+
+  it.each(['old', '=cli.js', 'old=cli.js,WARREN_THREADS', 'old=cli.js,=2'])(
+    'refuses --peer %s',
+    (text) => {
+      expect(() => readOptions(['--peer', text])).toThrow('--peer');
+    },
+  );
+
+  it('refuses two peers of one name', () => {
+    expect(() => readOptions(['--peer', 'a=x', '--peer', 'a=y'])).toThrow('two are named a');
+    const [variant] = [{ name: 'rathole', cli: '', env: {} }];
+    expect(() => findPeers([], [variant])).toThrow('is taken');
+  });
+
+  it('picks peers by their names and by the engine', () => {
+    const names = (...words: string[]): string[] => {
+      const { found, missing } = findPeers(words, []);
+      return [...found, ...missing].map(({ name }) => name);
+    };
+    expect(names('direct', 'rust')).toEqual(['direct', 'warren (rust)']);
+    expect(names('warren')).toEqual(['warren (rust)', 'warren (typescript)']);
+    expect(names()).toContain('splice-relay');
+    expect(() => findPeers(['nginx'], [])).toThrow('unknown peer nginx');
+  });
+
+  it('leaves a build that is not there out and says so', () => {
+    const { missing } = findPeers(['direct'], [{ name: 'gone', cli: '/nowhere/cli.js', env: {} }]);
+    expect(missing).toEqual([{ name: 'gone', reason: expect.stringContaining('/nowhere/cli.js') }]);
+  });
+});

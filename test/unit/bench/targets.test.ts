@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { ROWS } from '../../../bench/rows.ts';
+import { type Summary, summarize } from '../../../bench/stats.ts';
+import { judge, TARGETS, type Target, type Verdict } from '../../../bench/targets.ts';
+
+function judged(target: Omit<Target, 'row' | 'metric'>, ours?: number, theirs?: number): Verdict {
+  const figures = new Map<string, number | undefined>([
+    ['warren', ours],
+    ['rathole', theirs],
+  ]);
+  const find = (_row: string, _metric: string, peer: string): Summary | undefined => {
+    const value = figures.get(peer);
+    return value === undefined ? undefined : summarize([value]);
+  };
+  return judge({ row: 'row', metric: 'metric', ...target }, 'warren', find);
+}
+
+describe('targets', () => {
+  it('compares with a multiple of the rival', () => {
+    const target = { atLeast: 3.3, than: 'rathole' };
+    expect(judged(target, 33, 10)).toMatchObject({ met: true, ratio: 3.3 });
+    expect(judged(target, 32.9, 10).met).toBe(false);
+    expect(judged({ atMost: 0.2, than: 'rathole' }, 0.2, 1).met).toBe(true);
+    expect(judged({ atMost: 0.2, than: 'rathole' }, 0.21, 1).met).toBe(false);
+  });
+
+  it('compares with a figure of its own', () => {
+    expect(judged({ atMost: 5 }, 4.9)).toMatchObject({ met: true, ours: 4.9, ratio: undefined });
+    expect(judged({ atMost: 5 }, 5.1).met).toBe(false);
+  });
+
+  it('has no ratio to a rival that lost nothing, but a verdict', () => {
+    const target = { atMost: 0.2, than: 'rathole' };
+    expect(judged(target, 0, 0)).toMatchObject({ met: true, ratio: undefined });
+    expect(judged(target, 0.1, 0).met).toBe(false);
+  });
+
+  it('says nothing where a figure is missing', () => {
+    expect(judged({ atMost: 0.2, than: 'rathole' }, 1).met).toBeUndefined();
+    expect(judged({ atMost: 5 }).met).toBeUndefined();
+  });
+
+  it('names rows that exist, and metrics that are printed or kept with them', () => {
+    const kept = ['js'];
+    for (const { row, metric } of TARGETS) {
+      const found = ROWS.find(({ name }) => name === row);
+      const keys = found?.metrics.map(({ key }) => key) ?? [];
+      expect([...keys, ...kept]).toContain(metric);
+    }
+  });
+});
