@@ -2,9 +2,10 @@
  * Chooses the engine. `WARREN_ENGINE` forces one and then fails rather than take another; `auto`,
  * the default, takes the first that can be had. Why the others were not taken is kept and told.
  */
-import { WarrenError } from '../errors.ts';
+import { errorText, WarrenError } from '../errors.ts';
 import type { Engine, EngineName, EngineOptions } from './engine.ts';
 import { loadBinding } from './load-binding.ts';
+import { RustEngine } from './rust.ts';
 import { TypescriptEngine } from './typescript.ts';
 
 export interface RejectedEngine {
@@ -37,7 +38,6 @@ const TIERS: readonly Tier[] = [
   { name: 'typescript', open: (options) => ({ engine: new TypescriptEngine(options) }) },
 ];
 
-const NOT_BUILT = 'not part of this version of warren';
 const MAX_THREADS = 256;
 
 /** For people: which engine, and why not. */
@@ -66,10 +66,14 @@ export function selectEngine(options: EngineOptions, selection: Selection = {}):
   throw engineError(`WARREN_ENGINE=${name}: ${reasons.join('; ')}`);
 }
 
-function openRust(): ReturnType<Tier['open']> {
+function openRust(options: EngineOptions): ReturnType<Tier['open']> {
   const loaded = loadBinding();
   if ('reason' in loaded) return loaded;
-  return { reason: NOT_BUILT };
+  try {
+    return { engine: new RustEngine(loaded.binding, options) };
+  } catch (error) {
+    return { reason: `cannot start: ${errorText(error)}` };
+  }
 }
 
 /** The caller's number goes before the environment's; without any the engine decides. */
