@@ -42,6 +42,7 @@ mod tunnel_listener;
 mod udp_carrier;
 mod udp_front;
 mod upcall;
+mod waiting_channel;
 mod waiting_visitor;
 
 pub use client_service::ClientSessionStart;

@@ -1,26 +1,47 @@
-//! STUB (helper client). The local side of a client's service, of either protocol.
+//! The local side of a client's service, of either protocol, as the service drives it.
+
+use std::rc::Rc;
+
 use crate::reason::EndReason;
 use crate::tcp_link::TcpLink;
 use crate::tcp_locals::TcpLocals;
 use crate::udp_carrier::UdpCarrier;
-use std::rc::Rc;
+
 pub(crate) enum LocalCarrier {
     Tcp(Rc<TcpLocals>),
     Udp(Rc<UdpCarrier>),
 }
+
 impl LocalCarrier {
     /// Visitors (tcp) or channels (udp) being carried.
     pub(crate) fn size(&self) -> usize {
-        todo!()
+        match self {
+            Self::Tcp(locals) => locals.size(),
+            Self::Udp(carrier) => carrier.size(),
+        }
     }
+
     /// Takes a started channel over; `rest` came behind the start command.
-    pub(crate) fn carry(&self, _link: TcpLink, _rest: Vec<u8>) {
-        todo!()
+    pub(crate) fn carry(&self, link: TcpLink, rest: Vec<u8>) {
+        match self {
+            Self::Tcp(locals) => locals.carry(link, rest),
+            Self::Udp(carrier) => carrier.carry(link, rest),
+        }
     }
+
+    /// The service is closing: what has no end of its own ends now.
     pub(crate) fn draining(&self) {
-        todo!()
+        match self {
+            // Connections end by themselves.
+            Self::Tcp(_) => {}
+            Self::Udp(carrier) => carrier.draining(),
+        }
     }
-    pub(crate) fn destroy(&self, _reason: EndReason) {
-        todo!()
+
+    pub(crate) fn destroy(&self, reason: EndReason) {
+        match self {
+            Self::Tcp(locals) => locals.destroy(reason),
+            Self::Udp(carrier) => carrier.destroy(reason),
+        }
     }
 }

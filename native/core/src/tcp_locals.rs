@@ -1,2 +1,183 @@
-//! STUB (helper client).
-pub(crate) struct TcpLocals {}
+//! Carries started tcp channels to the local service: connect, then relay. Each is a task of its
+//! own, which its service can cancel.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Instant;
+
+use crate::context::{SharedFacts, VisitorEnd};
+use crate::dial::{DialError, DialOptions, connect_text, dial};
+use crate::reason::EndReason;
+use crate::relay::{RelayOptions, relay};
+use crate::shard::Shard;
+use crate::spec::ClientServiceSpec;
+use crate::task::{Cancelled, Owner};
+use crate::tcp_link::TcpLink;
+use crate::tcp_socket::StreamOptions;
+use crate::upcall::SystemError;
+
+pub(crate) struct TcpLocals {
+    shard: Rc<Shard>,
+    facts: SharedFacts,
+    /// As it is now: a reload may change it.
+    spec: Rc<RefCell<ClientServiceSpec>>,
+}
+
+impl TcpLocals {
+    pub(crate) fn new(
+        shard: &Rc<Shard>,
+        facts: SharedFacts,
+        spec: Rc<RefCell<ClientServiceSpec>>,
+    ) -> Rc<Self> {
+        let shard = Rc::clone(shard);
+        Rc::new(Self { shard, facts, spec })
+    }
+
+    /// On this shard or another, where the relay may have moved.
+    pub(crate) fn size(&self) -> usize {
+        self.facts.counters.visitors_open.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn carry(self: &Rc<Self>, link: TcpLink, rest: Vec<u8>) {
+        let visitor = Visitor::enter(self);
+        let owner = Owner::Visitor(self.facts.id);
+        let tasks = &self.shard.tasks;
+        tasks.spawn(owner, "tcp local", serve(visitor, link, rest));
+    }
+
+    pub(crate) fn destroy(&self, reason: EndReason) {
+        self.facts.abort_visitors(&self.shard.context, reason);
+    }
+}
+
+/// Why there is no connection to the local service.
+struct Refusal {
+    reason: EndReason,
+    /// Absent where it was not the local service's doing.
+    error: Option<String>,
+}
+
+async fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) {
+    channel.watch();
+    match visitor.connect(&channel).await {
+        Ok(local) => {
+            let shard = Rc::clone(&visitor.locals.shard);
+            let options = visitor.into_relay(rest);
+            relay(&shard, channel, local, options).await;
+        }
+        Err(refusal) => {
+            channel.abort();
+            visitor.refused(refusal);
+        }
+    }
+}
+
+/// A visitor until it is relayed.
+struct Visitor {
+    locals: Rc<TcpLocals>,
+    since: Instant,
+    told: bool,
+}
+
+impl Visitor {
+    fn enter(locals: &Rc<TcpLocals>) -> Self {
+        let counters = &locals.facts.counters;
+        counters.visitors_total.fetch_add(1, Ordering::Relaxed);
+        counters.visitors_open.fetch_add(1, Ordering::AcqRel);
+        Self {
+            locals: Rc::clone(locals),
+            since: locals.shard.now(),
+            told: false,
+        }
+    }
+
+    /// Dials the local service, unless the channel breaks meanwhile.
+    async fn connect(&self, channel: &TcpLink) -> Result<TcpLink, Refusal> {
+        let TcpLocals { shard, spec, .. } = &*self.locals;
+        let (local, prefer_ipv6) = {
+            let spec = spec.borrow();
+            (spec.local.clone(), spec.prefer_ipv6)
+        };
+        let options = DialOptions {
+            timeout_ms: shard.context.limits.local_connect_timeout_ms,
+            prefer_ipv6,
+            stream: StreamOptions::PLAIN,
+            first: None,
+        };
+        let mut dialling = pin!(dial(shard, &local, &options));
+        let dialled = poll_fn(|context| {
+            if channel.is_broken() {
+                let reset = Cancelled(EndReason::ChannelReset);
+                return Poll::Ready(Err(reset.into()));
+            }
+            dialling.as_mut().poll(context)
+        });
+        match dialled.await {
+            Ok((link, _)) => Ok(link),
+            Err(DialError::Cancelled(Cancelled(reason))) => Err(Refusal {
+                reason,
+                error: None,
+            }),
+            Err(DialError::Failed { tried, error }) => Err(Refusal {
+                reason: local_reason(error.as_ref()),
+                error: Some(connect_text(&local, &tried)),
+            }),
+        }
+    }
+
+    /// The relay counts its end from now on.
+    fn into_relay(mut self, rest: Vec<u8>) -> RelayOptions {
+        self.told = true;
+        RelayOptions {
+            facts: SharedFacts::clone(&self.locals.facts),
+            visitor: None,
+            since: self.since,
+            near_broken: EndReason::ChannelReset,
+            far_broken: EndReason::LocalReset,
+            already_in: rest.len() as u64,
+            unwritten: rest,
+        }
+    }
+
+    fn refused(mut self, Refusal { reason, error }: Refusal) {
+        self.told = true;
+        self.end(reason, error);
+    }
+
+    fn end(&self, reason: EndReason, error: Option<String>) {
+        let TcpLocals { shard, facts, .. } = &*self.locals;
+        let duration = shard.now() - self.since;
+        let end = VisitorEnd {
+            visitor: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            reason,
+        };
+        shard.context.visitor_end(facts, &end);
+        if error.is_some() {
+            shard.context.visitor_refused(facts, reason, error);
+        }
+        facts.visitor_gone(&shard.context);
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        if !self.told {
+            self.end(self.locals.shard.unexpected_end(), None);
+        }
+    }
+}
+
+fn local_reason(error: Option<&SystemError>) -> EndReason {
+    match error.and_then(|error| error.code.as_deref()) {
+        Some("ECONNREFUSED") => EndReason::LocalRefused,
+        Some("ETIMEDOUT") => EndReason::LocalTimeout,
+        _ => EndReason::LocalUnreachable,
+    }
+}
