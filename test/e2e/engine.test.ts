@@ -2,6 +2,7 @@
  * Which engine a daemon runs and how its operator sees why. Builds that lack the addon, or have a
  * bad one, are copies of this one.
  */
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,11 @@ import { RUST } from '../helpers/rust-binding.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SERVER = '[server]\nbind_addr = "127.0.0.1:0"\ndefault_token = "t"\nservices = {}\n';
+
+/** Whether strace can make system calls fail here. */
+const CAN_REFUSE = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
+if (!CAN_REFUSE)
+  process.stderr.write('skipped: refused system calls (no strace, or not allowed)\n');
 
 let world: CliWorld;
 beforeEach(() => {
@@ -76,6 +82,24 @@ describe.skipIf(RUST === undefined)('the rust engine', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^engine +rust$/m);
     expect(stdout).not.toContain('not used');
+  });
+
+  it.skipIf(!CAN_REFUSE)('is not taken where the system refuses what it lives by', () => {
+    for (const [call, part] of [
+      ['splice', 'splice'],
+      ['recvmmsg', 'udp'],
+    ] as const) {
+      const refusing = ['-f', '-o', '/dev/null', `-einject=${call}:error=EPERM`];
+      const words = [...refusing, process.execPath, CLI, '--version', '--verbose'];
+      const { stdout } = spawnSync('strace', words, {
+        encoding: 'utf8',
+        env: { ...process.env, WARREN_ENGINE: 'auto' },
+      });
+      expect(stdout).toMatch(/^engine +typescript$/m);
+      expect(stdout).toMatch(
+        new RegExp(`^not used +rust: probe failed: ${part}: .*permitted`, 'm'),
+      );
+    }
   });
 
   it('is not taken from another version', async () => {
