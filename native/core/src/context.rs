@@ -11,6 +11,7 @@ use crate::descriptors::Descriptors;
 use crate::event_batch::EventBatch;
 use crate::events::Event;
 use crate::limits::Limits;
+use crate::pipe_budget::PipeBudget;
 use crate::reason::EndReason;
 use crate::shard::{Remote, Service};
 use crate::spec::ServiceType;
@@ -103,7 +104,7 @@ pub(crate) struct Context {
     /// Sockets of UDP sessions that are open, all services together.
     pub(crate) udp_sockets: AtomicUsize,
     /// Of a relay's pipes; `None`: this system has none that help.
-    pub(crate) pipe_bytes: Option<usize>,
+    pub(crate) pipe_budget: Option<PipeBudget>,
     pub(crate) next_stream: AtomicU32,
     pub(crate) remotes: OnceLock<Vec<Remote>>,
 }

@@ -80,7 +80,7 @@ impl Engine {
             tunnel_rejected: ReasonCounts::default(),
             descriptors: Descriptors::of_system(),
             udp_sockets: AtomicUsize::new(0),
-            pipe_bytes: pipes::probe(),
+            pipe_budget: pipes::probe(),
             next_stream: AtomicU32::new(FIRST_ACCEPTED_STREAM),
             remotes: OnceLock::new(),
         });

@@ -18,6 +18,7 @@ mod front;
 mod limits;
 mod listen;
 mod local_carrier;
+mod pipe_budget;
 mod pipes;
 mod pool;
 mod probe;

@@ -215,7 +215,7 @@ impl Seat {
     /// The thread's body.
     pub(crate) fn run(mut self, index: usize, context: Arc<Context>) -> io::Result<()> {
         let registry = self.poll.registry().try_clone()?;
-        let pipes = Pipes::new(context.pipe_bytes);
+        let pipes = Pipes::new(context.pipe_budget.clone());
         let shard = Rc::new(Shard {
             index,
             tasks: Tasks::default(),

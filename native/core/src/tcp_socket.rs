@@ -1,7 +1,22 @@
-//! STUB (helper sys). Makes TCP sockets with the options that every connection of ours has.
-use mio::net::{TcpListener, TcpStream};
+//! Makes TCP sockets with the options that every connection of ours has.
+
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::sys;
+
+const BACKLOG: i32 = 4_096;
+/// Unanswered probes after which keepalive gives up.
+const KEEPALIVE_PROBES: u32 = 3;
+/// More is refused by Linux.
+const KEEPALIVE_MAX_SECS: u64 = 32_767;
+/// Between probes, where nobody chose: the default of Linux.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(75);
+
 /// Options of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamOptions {
@@ -9,9 +24,11 @@ pub(crate) struct StreamOptions {
     /// Keepalive: idle time before the first probe (0: off) and between probes (0: the system's).
     pub(crate) keepalive_ms: u64,
     pub(crate) keepalive_interval_ms: u64,
-    /// Whether unacknowledged bytes end the connection when keepalive would (TCP_USER_TIMEOUT).
+    /// Whether bytes that nobody acknowledges end the connection when keepalive would end a quiet
+    /// one. See [`allow_stalls`].
     pub(crate) user_timeout: bool,
 }
+
 impl StreamOptions {
     /// Of visitors and local services: nodelay, keepalive of 60 s.
     pub(crate) const PLAIN: Self = Self {
@@ -20,20 +37,142 @@ impl StreamOptions {
         keepalive_interval_ms: 0,
         user_timeout: false,
     };
+
+    /// A socket on which one of them fails works without it.
+    fn set_on(&self, socket: &Socket) {
+        if self.nodelay {
+            let _ = socket.set_tcp_nodelay(true);
+        }
+        if self.keepalive_ms == 0 {
+            return;
+        }
+        let idle = whole_seconds(self.keepalive_ms);
+        let mut keepalive = TcpKeepalive::new().with_time(idle);
+        if self.keepalive_interval_ms > 0 {
+            keepalive = keepalive
+                .with_interval(whole_seconds(self.keepalive_interval_ms))
+                .with_retries(KEEPALIVE_PROBES);
+        }
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        if self.user_timeout {
+            let interval = match self.keepalive_interval_ms {
+                0 => INTERVAL_DEFAULT,
+                chosen => whole_seconds(chosen),
+            };
+            let patience = idle + interval * KEEPALIVE_PROBES;
+            // With it, Linux lets keepalive give up at this time and not by the count of probes: on
+            // a quiet connection that is the same moment, the one after the third probe.
+            sys::set_user_timeout(socket, Some(patience));
+            sys::set_retransmission_patience(socket, patience);
+        }
+    }
 }
-/// A listener, backlog 4096; what it accepts inherits the options where the system does that.
-pub(crate) fn listen(_address: SocketAddr, _options: &StreamOptions) -> io::Result<TcpListener> {
-    todo!()
+
+fn whole_seconds(milliseconds: u64) -> Duration {
+    Duration::from_secs((milliseconds / 1_000).clamp(1, KEEPALIVE_MAX_SECS))
 }
-/// Sets what an accepted connection did not inherit.
-pub(crate) fn accepted(_stream: &TcpStream, _peer: SocketAddr, _options: &StreamOptions) {
-    todo!()
+
+/// A listener, backlog 4096; what it accepts inherits the options where the system does that. On an
+/// address of IPv6 it takes IPv4 as well, as Node's do.
+pub(crate) fn listen(address: SocketAddr, options: &StreamOptions) -> io::Result<TcpListener> {
+    let socket = open(address)?;
+    // On Windows it would let another process take the port over.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    if sys::LISTENER_OPTIONS_INHERITED {
+        options.set_on(&socket);
+        if is_loopback(address.ip()) {
+            sys::avoid_bbr(&socket);
+        }
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
+
+/// Options of what the listener accepts from now on.
+pub(crate) fn update(listener: &TcpListener, options: &StreamOptions) {
+    if !sys::LISTENER_OPTIONS_INHERITED {
+        return;
+    }
+    let socket = SockRef::from(listener);
+    // What it had is undone first: options that are off are not set.
+    let _ = socket.set_tcp_nodelay(false);
+    let _ = socket.set_keepalive(false);
+    sys::set_user_timeout(&socket, None);
+    sys::set_retransmission_patience(&socket, Duration::MAX);
+    options.set_on(&socket);
+}
+
+/// Sets what an accepted connection did not inherit. On Linux a peer from elsewhere costs nothing.
+pub(crate) fn accepted(stream: &TcpStream, peer: SocketAddr, options: &StreamOptions) {
+    let socket = SockRef::from(stream);
+    if !sys::LISTENER_OPTIONS_INHERITED {
+        options.set_on(&socket);
+    }
+    if is_loopback(peer.ip()) {
+        sys::avoid_bbr(&socket);
+    }
+}
+
 /// Begins to connect.
-pub(crate) fn connect(_address: SocketAddr, _options: &StreamOptions) -> io::Result<TcpStream> {
-    todo!()
+pub(crate) fn connect(address: SocketAddr, options: &StreamOptions) -> io::Result<TcpStream> {
+    let socket = open(address)?;
+    options.set_on(&socket);
+    if is_loopback(address.ip()) {
+        sys::avoid_bbr(&socket);
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if !is_under_way(&error) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
 }
+
+/// For a tunnel connection that is about to carry a visitor's bytes. To the system, a peer that takes
+/// nothing for long is as good as one that does not answer, and the user timeout ends both; but here
+/// it may be a visitor who paused a download. From now on only an unanswered connection ends, where
+/// the system can tell (Linux 6.15); elsewhere that takes it a quarter of an hour.
+pub(crate) fn allow_stalls(stream: &TcpStream) {
+    sys::set_user_timeout(&SockRef::from(stream), None);
+}
+
 /// The number of the socket's descriptor; -1 where there is none.
-pub(crate) fn descriptor(_stream: &TcpStream) -> i64 {
-    todo!()
+pub(crate) fn descriptor(stream: &TcpStream) -> i64 {
+    #[cfg(unix)]
+    return i64::from(std::os::fd::AsRawFd::as_raw_fd(stream));
+    #[cfg(not(unix))]
+    {
+        let _ = stream;
+        -1
+    }
 }
+
+/// Non-blocking, and closed in child processes.
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let kind = Type::STREAM;
+    #[cfg(target_os = "linux")]
+    let kind = kind.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    #[cfg(not(target_os = "linux"))]
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Also of an IPv4 address within IPv6, as a listener for both has it.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn is_under_way(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return error.raw_os_error() == Some(libc::EINPROGRESS);
+    #[cfg(not(unix))]
+    return error.kind() == io::ErrorKind::WouldBlock;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "tcp_socket_tests.rs"]
+mod tests;

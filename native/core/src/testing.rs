@@ -27,7 +27,7 @@ fn context(limits: Limits) -> Context {
         tunnel_rejected: ReasonCounts::default(),
         descriptors: Descriptors::of_system(),
         udp_sockets: AtomicUsize::new(0),
-        pipe_bytes: crate::pipes::probe(),
+        pipe_budget: crate::pipes::probe(),
         next_stream: AtomicU32::new(FIRST_ACCEPTED_STREAM),
         remotes: OnceLock::new(),
     }
