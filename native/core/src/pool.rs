@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::front::Line;
 use crate::reason::EndReason;
+use crate::spec::ServiceType;
 use crate::task::TaskId;
 use crate::tcp_link::TcpLink;
 
@@ -289,9 +290,12 @@ impl Pool {
 
     fn publish(&self, state: &State) {
         let counters = &self.line.facts.counters;
-        counters.pool_ready.store(state.idle.len(), Relaxed);
         counters.pool_requested.store(state.requested.len(), Relaxed);
-        counters.pool_target.store(state.target, Relaxed);
+        // A udp service's are its channels in use: the front tells them.
+        if self.line.facts.protocol == ServiceType::Tcp {
+            counters.pool_ready.store(state.idle.len(), Relaxed);
+            counters.pool_target.store(state.target, Relaxed);
+        }
     }
 }
 
