@@ -88,6 +88,7 @@ impl ChannelDialer {
     }
 }
 
+/// The life of a channel until it is started.
 async fn channel(dialing: Dialing, give_up_at: Option<Instant>) {
     if let Some((link, held)) = open(dialing, give_up_at).await {
         wait_for_start(link, held).await;
@@ -198,14 +199,5 @@ fn jitter(pause_ms: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::jitter;
-
-    #[test]
-    fn pauses_differ_within_their_bounds() {
-        let pauses: Vec<u64> = (0..200).map(|_| jitter(1_000)).collect();
-        assert!(pauses.iter().all(|pause| (500..=1_500).contains(pause)));
-        let few = pauses.iter().filter(|pause| **pause < 1_000).count();
-        assert!((20..180).contains(&few), "{pauses:?}");
-    }
-}
+#[path = "channel_dialer_tests.rs"]
+mod tests;

@@ -309,6 +309,11 @@ impl ClientService {
             .channel_failed(&self.facts, reason, error);
     }
 
+    #[cfg(test)]
+    pub(crate) fn facts(&self) -> &crate::context::ServiceFacts {
+        &self.facts
+    }
+
     /// Of data channels; `None`: as the transport.
     pub(crate) fn nodelay(&self) -> Option<bool> {
         self.spec.borrow().nodelay
@@ -341,3 +346,7 @@ impl ClientService {
         drop(this);
     }
 }
+
+#[cfg(test)]
+#[path = "client_service_tests.rs"]
+mod tests;

@@ -223,3 +223,7 @@ impl ClientSession {
         self.orphaned_until.get()
     }
 }
+
+#[cfg(test)]
+#[path = "client_session_tests.rs"]
+pub(crate) mod tests;

@@ -329,3 +329,7 @@ impl<'a> Race<'a> {
         DialError::Failed { tried, error }
     }
 }
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

@@ -284,3 +284,7 @@ fn lookup_code(error: &io::Error) -> Option<&'static str> {
     let again = TRY_AGAIN.iter().any(|known| text.contains(known));
     again.then_some("EAI_AGAIN")
 }
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

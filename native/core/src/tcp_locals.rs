@@ -61,17 +61,23 @@ struct Refusal {
     error: Option<String>,
 }
 
-async fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) {
-    channel.watch();
-    match visitor.connect(&channel).await {
-        Ok(local) => {
-            let shard = Rc::clone(&visitor.locals.shard);
-            let options = visitor.into_relay(rest);
-            relay(&shard, channel, local, options).await;
-        }
-        Err(refusal) => {
-            channel.abort();
-            visitor.refused(refusal);
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn holds its arguments twice, and this is what a held connection costs"
+)]
+fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) -> impl Future<Output = ()> {
+    async move {
+        channel.watch();
+        match visitor.connect(&channel).await {
+            Ok(local) => {
+                let shard = Rc::clone(&visitor.locals.shard);
+                let options = visitor.into_relay(rest);
+                relay(&shard, channel, local, options).await;
+            }
+            Err(refusal) => {
+                channel.abort();
+                visitor.refused(refusal);
+            }
         }
     }
 }
@@ -181,3 +187,7 @@ fn local_reason(error: Option<&SystemError>) -> EndReason {
         _ => EndReason::LocalUnreachable,
     }
 }
+
+#[cfg(test)]
+#[path = "tcp_locals_tests.rs"]
+mod tests;

@@ -1,0 +1,85 @@
+//! Pauses, what a channel costs while it waits, and faults.
+
+use std::mem::size_of_val;
+use std::rc::Rc;
+
+use super::{Dialing, channel, jitter};
+use crate::client_session::tests::scene;
+use crate::limits::Limits;
+use crate::reason::EndReason;
+use crate::testing::{run, run_with};
+use crate::upcall::Upcall;
+use crate::waiting_channel::Held;
+
+#[test]
+fn pauses_differ_within_their_bounds() {
+    let pauses: Vec<u64> = (0..200).map(|_| jitter(1_000)).collect();
+    assert!(pauses.iter().all(|pause| (500..=1_500).contains(pause)));
+    let short = pauses.iter().filter(|pause| **pause < 1_000).count();
+    assert!((20..180).contains(&short), "{pauses:?}");
+}
+
+/// All that a connection that is held may cost is 1 KB; its task is most of that.
+#[test]
+fn a_channel_costs_little_while_it_waits() {
+    let size = run(|shard| async move {
+        let (service, session) = scene(&shard);
+        let key = session
+            .dialer
+            .running
+            .borrow_mut()
+            .insert(shard.tasks.current());
+        let dialing = Dialing::begin(&service, &session, key);
+        size_of_val(&channel(dialing, None))
+    });
+    assert!(size <= 768, "{size}");
+}
+
+#[test]
+fn faults_leave_the_counts_exact_and_are_told() {
+    let limits = Limits {
+        orphan_grace_ms: 0,
+        ..Limits::default()
+    };
+    let ((ends, ready), upcalls) = run_with(limits, |shard| async move {
+        let (service, session) = scene(&shard);
+        let key = session
+            .dialer
+            .running
+            .borrow_mut()
+            .insert(shard.tasks.current());
+        let dialing = Dialing::begin(&service, &session, key);
+        let (one, other) = (Rc::clone(&service), Rc::clone(&session));
+        shard.spawn("dial that panics", async move {
+            let _dialing = dialing;
+            panic!("a fault of the test");
+        });
+        shard.spawn("wait that panics", async move {
+            let _held = Held::enter(&one, &other);
+            assert_eq!(
+                one.facts()
+                    .counters
+                    .pool_ready
+                    .load(std::sync::atomic::Ordering::Relaxed),
+                1
+            );
+            panic!("a fault of the test");
+        });
+        shard.sleep(1).await.expect("not cancelled");
+        assert_eq!(
+            (session.dialer.outstanding(), service.dialing.get()),
+            (0, 0)
+        );
+        let counters = &service.facts().counters;
+        let ready = counters
+            .pool_ready
+            .load(std::sync::atomic::Ordering::Relaxed);
+        (counters.ends.snapshot(), ready)
+    });
+    assert_eq!((ends, ready), (vec![(EndReason::InternalError, 2)], 0));
+    let faults = upcalls
+        .iter()
+        .filter(|it| matches!(it, Upcall::Events(_)))
+        .count();
+    assert!(faults > 0, "{upcalls:?}");
+}

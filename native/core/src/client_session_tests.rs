@@ -1,0 +1,212 @@
+//! Commands of the server, however they are cut.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::ClientSession;
+use crate::client_service::{ClientService, ClientSessionStart};
+use crate::context::ServiceFacts;
+use crate::limits::Limits;
+use crate::reason::EndReason;
+use crate::shard::Shard;
+use crate::spec::{ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceType, TcpSpec};
+use crate::testing::run_with;
+use crate::upcall::Upcall;
+
+const CREATE: [u8; 4] = [0, 0, 0, 0];
+const HEARTBEAT: [u8; 4] = [1, 0, 0, 0];
+const SILENCE_MS: u64 = 5_000;
+
+/// Requests are counted, never dialled.
+fn limits() -> Limits {
+    Limits {
+        dials_at_once: 0,
+        dials_waiting: usize::MAX,
+        ..Limits::default()
+    }
+}
+
+/// A service that is open, and a session of it that runs without a stream.
+pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>) {
+    let nowhere = HostPort {
+        host: "127.0.0.1".to_owned(),
+        port: 1,
+    };
+    let spec = ClientServiceSpec {
+        name: "test".to_owned(),
+        protocol: ServiceType::Tcp,
+        local: nowhere.clone(),
+        nodelay: None,
+        prefer_ipv6: false,
+    };
+    let facts = Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0));
+    let service = ClientService::open(shard, facts, spec);
+    let start = ClientSessionStart {
+        session: 7,
+        dial: DialSpec {
+            remote: nowhere,
+            prefer_ipv6: false,
+            tcp: TcpSpec {
+                nodelay: true,
+                keepalive_ms: 0,
+                keepalive_interval_ms: 0,
+            },
+        },
+        routine: ClientRoutine {
+            create: CREATE.into(),
+            heartbeat: HEARTBEAT.into(),
+            silence_timeout_ms: SILENCE_MS,
+            hello: b"hello".into(),
+            start: b"tcp!".into(),
+            other_start: b"udp!".into(),
+        },
+    };
+    let session = ClientSession::new(shard, 1, &service, start);
+    session.run(SocketAddr::from(([127, 0, 0, 1], 1)));
+    (service, session)
+}
+
+/// What is sent, where it is cut, and what of it the routine does not know.
+#[derive(Clone, Debug)]
+struct Script {
+    creates: Vec<bool>,
+    tail: Vec<u8>,
+    cuts: Vec<usize>,
+}
+
+fn scripts() -> impl Strategy<Value = Script> {
+    let tail = prop_oneof![
+        // An incomplete command, or one that is not known with whatever follows it.
+        prop::collection::vec(0_u8..2, 0..4),
+        (2_u8.., prop::collection::vec(any::<u8>(), 3..20)).prop_map(|(first, rest)| {
+            let mut tail = vec![first];
+            tail.extend(rest);
+            tail
+        }),
+    ];
+    let creates = prop::collection::vec(any::<bool>(), 0..40);
+    let cuts = prop::collection::vec(1_usize..9, 1..200);
+    (creates, tail, cuts).prop_map(|(creates, tail, cuts)| Script {
+        creates,
+        tail,
+        cuts,
+    })
+}
+
+/// As the stream's task gives bytes to a session.
+fn play(shard: &Rc<Shard>, script: &Script) {
+    let (_service, session) = scene(shard);
+    let mut bytes: Vec<u8> = Vec::new();
+    for is_create in &script.creates {
+        bytes.extend(if *is_create { CREATE } else { HEARTBEAT });
+    }
+    bytes.extend(&script.tail);
+    let mut unread: Vec<u8> = Vec::new();
+    let mut surplus = false;
+    let mut cuts = script.cuts.iter().cycle();
+    let mut rest = &bytes[..];
+    while !rest.is_empty() && !surplus {
+        let cut = cuts.next().copied().unwrap_or(1).min(rest.len());
+        unread.extend(&rest[..cut]);
+        rest = &rest[cut..];
+        let consumed = session.bytes(&unread);
+        unread.drain(..consumed.used);
+        surplus = consumed.surplus;
+    }
+    unread.extend(rest);
+    let creates = script
+        .creates
+        .iter()
+        .filter(|is_create| **is_create)
+        .count();
+    assert_eq!(session.dialer.outstanding(), creates);
+    assert_eq!(unread, script.tail);
+    assert_eq!(surplus, script.tail.len() >= 4);
+}
+
+#[test]
+fn understands_commands_however_they_are_cut() {
+    run_with(limits(), |shard| async move {
+        let mut runner = TestRunner::new(Config {
+            failure_persistence: None,
+            ..Config::default()
+        });
+        let result = runner.run(&scripts(), |script| {
+            play(&shard, &script);
+            Ok(())
+        });
+        result.expect("every script");
+    });
+}
+
+#[test]
+fn only_whole_commands_prove_life() {
+    run_with(limits(), |shard| async move {
+        let (_service, session) = scene(&shard);
+        let armed = session.deadline();
+        assert_eq!(armed, shard.after(SILENCE_MS));
+        shard.sleep(5).await.expect("not cancelled");
+        session.bytes(&HEARTBEAT[..3]);
+        assert_eq!(session.deadline(), armed);
+        session.bytes(&HEARTBEAT);
+        assert_eq!(session.deadline(), shard.after(SILENCE_MS));
+        session.suspended();
+        assert_eq!(session.deadline(), None);
+    });
+}
+
+#[test]
+fn a_routine_of_an_update_starts_supervision_anew_unless_suspended() {
+    run_with(limits(), |shard| async move {
+        let (_service, session) = scene(&shard);
+        let routine = ClientRoutine {
+            silence_timeout_ms: 0,
+            ..(*session.routine()).clone()
+        };
+        session.set_routine(routine.clone());
+        assert_eq!(session.deadline(), None);
+        session.suspended();
+        session.set_routine(ClientRoutine {
+            silence_timeout_ms: 3,
+            ..routine.clone()
+        });
+        assert_eq!(session.deadline(), None);
+        session.resume(ClientRoutine {
+            silence_timeout_ms: 4,
+            ..routine
+        });
+        assert_eq!(session.deadline(), shard.after(4));
+    });
+}
+
+#[test]
+fn its_end_is_told_once_and_gives_requests_up() {
+    let ((), upcalls) = run_with(limits(), |shard| async move {
+        let (service, session) = scene(&shard);
+        session.bytes(&CREATE);
+        assert_eq!(session.dialer.outstanding(), 1);
+        session.ended(EndReason::ControlEof);
+        session.end(EndReason::Replaced);
+        assert_eq!(session.dialer.outstanding(), 0);
+        drop(service);
+    });
+    let ends: Vec<_> = upcalls
+        .iter()
+        .filter(|it| matches!(it, Upcall::SessionEnded { .. }))
+        .collect();
+    assert!(
+        matches!(
+            ends[..],
+            [Upcall::SessionEnded {
+                session: 7,
+                reason: EndReason::ControlEof,
+                ..
+            }]
+        ),
+        "{upcalls:?}"
+    );
+}
