@@ -44,7 +44,7 @@ export interface LeakResult {
  * visitors. JavaScript's heap breathes: its collector runs when it likes.
  */
 const BOUND_KIB = { native: 2048, javascript: 16_384 };
-/** The pool of a warren gives a quarter of its surplus back every 10 s. */
+/** The pool of a warren gives a quarter of its surplus back every 10 s; pipes take 20 s. */
 const FLOOR_LIMIT_MS = 150_000;
 const FLOOR_EVERY_MS = 250;
 /** Quiet means: no change for so long. */
@@ -54,6 +54,10 @@ const STEADY_LIMIT_MS = 15_000;
 const SETTLE_MS = 3000;
 const CONCURRENCY = 256;
 const STOP_LIMIT_MS = 15_000;
+/** Lines of warren's log. */
+const STOPPING = /"stopping, visitors may finish"/;
+const ENGINE_FAULT = /"fault in the engine/;
+const FAULTS_SHOWN = 3;
 
 /**
  * Runs the check. Faults are results; a load that cannot run at all is an error.
@@ -63,7 +67,7 @@ const STOP_LIMIT_MS = 15_000;
 export async function checkLeaks(peer: Peer, sink: Sink, plan: LeakPlan): Promise<LeakResult> {
   const tunnel = await startTunnel(peer, sink);
   try {
-    return await new LeakCheck(peer, tunnel, plan).run();
+    return await new LeakCheck(tunnel, plan).run();
   } finally {
     await tunnel.destroy();
   }
@@ -73,14 +77,12 @@ class LeakCheck {
   readonly #tunnel: Tunnel;
   readonly #plan: LeakPlan;
   readonly #boundKib: number;
-  readonly #isWarren: boolean;
   readonly #faults: string[] = [];
   readonly #loads: string[] = [];
 
-  constructor(peer: Peer, tunnel: Tunnel, plan: LeakPlan) {
+  constructor(tunnel: Tunnel, plan: LeakPlan) {
     this.#tunnel = tunnel;
     this.#plan = plan;
-    this.#isWarren = peer.isWarren;
     const isScript = tunnel.isNode && tunnel.engine !== 'rust';
     this.#boundKib = isScript ? BOUND_KIB.javascript : BOUND_KIB.native;
   }
@@ -102,7 +104,7 @@ class LeakCheck {
     // It still serves; then all visitors must be gone.
     await this.#load('burst', { count: 100 });
     await sleep(SETTLE_MS);
-    if (this.#isWarren) await this.#stop();
+    if (this.#tunnel.isNode) await this.#stop();
     return { ends, faults: this.#faults, boundKib: this.#boundKib, loads: this.#loads };
   }
 
@@ -162,13 +164,14 @@ class LeakCheck {
     );
   }
 
-  /** Waits until the sockets are as many as at the start; what is there in the end is the result. */
+  /** Waits until the descriptors are those of the start; what is there in the end is the result. */
   async #backAtFloor(floor: readonly ProcessState[]): Promise<ProcessState[]> {
     const deadline = Date.now() + FLOOR_LIMIT_MS;
     const isBack = (): boolean =>
-      this.#tunnel.pids.every(
-        (pid, index) => readDescriptors(pid)['socket'] === floor[index]?.descriptors['socket'],
-      );
+      this.#tunnel.pids.every((pid, index) => {
+        const start = floor[index]?.descriptors ?? {};
+        return descriptorFaults(start, readDescriptors(pid)).length === 0;
+      });
     while (!isBack() && Date.now() < deadline) await sleep(FLOOR_EVERY_MS);
     return await this.#steady();
   }
@@ -183,7 +186,7 @@ class LeakCheck {
       const [start, last, warm] = [floor[index], after[index], laps[0]];
       if (start === undefined || last === undefined || warm === undefined) return [];
       const found = [
-        ...descriptorFaults(start.descriptors, warm.descriptors, last.descriptors),
+        ...descriptorFaults(start.descriptors, last.descriptors),
         ...threadFaults(warm, last),
       ];
       if (leaksMemory(laps, this.#boundKib)) {
@@ -205,15 +208,17 @@ class LeakCheck {
 
   /** A warren says when it stops how many visitors it still has, and whether something went wrong. */
   async #stop(): Promise<void> {
-    for (const daemon of this.#tunnel.daemons) {
+    for (const [index, daemon] of this.#tunnel.daemons.entries()) {
+      const end = index === 0 ? 'server' : 'client';
       const code = await daemon.stop(STOP_LIMIT_MS);
-      const name = `process ${daemon.pid}`;
-      if (code !== 0) this.#faults.push(`${name} ended with ${code ?? 'SIGKILL'}`);
-      const open = /"visitors":(\d+)/.exec(daemon.output)?.[1];
-      if (open !== '0') this.#faults.push(`${name} counts ${open ?? 'no'} visitors at its end`);
-      if (daemon.output.includes('fault in the engine')) {
-        this.#faults.push(`${name} has logged a fault in the engine`);
-      }
+      const lines = daemon.output.split('\n');
+      const open = /"visitors":(\d+)/.exec(
+        lines.findLast((line) => STOPPING.test(line)) ?? '',
+      )?.[1];
+      const faults = lines.filter((line) => ENGINE_FAULT.test(line));
+      if (open !== '0') this.#faults.push(`${end}: ${open ?? 'no number of'} visitors at its end`);
+      if (code !== 0) this.#faults.push(`${end}: ended with ${code ?? 'SIGKILL'} on SIGTERM`);
+      this.#faults.push(...faults.slice(0, FAULTS_SHOWN).map((line) => `${end}: ${line}`));
     }
   }
 }

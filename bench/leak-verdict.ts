@@ -5,25 +5,14 @@ import type { ProcessState } from './process-state.ts';
 
 type Descriptors = ProcessState['descriptors'];
 
-/** Kinds that are pooled: as many as after the warm-up, which has filled the pool, are no leak. */
-const POOLED: readonly string[] = ['pipe'];
-
 /**
- * What `after` has that `floor`, the state before any visitor, has not. `warm` is the state after
- * the warm-up. Fewer of an unpooled kind is a difference too: it was counted in a moving state.
+ * Where `after` differs from `floor`, the state before any visitor. Fewer is a difference too: then
+ * one of the two was read while something was still on its way.
  */
-export function descriptorFaults(
-  floor: Descriptors,
-  warm: Descriptors,
-  after: Descriptors,
-): string[] {
+export function descriptorFaults(floor: Descriptors, after: Descriptors): string[] {
   const kinds = new Set([...Object.keys(floor), ...Object.keys(after)]);
   return [...kinds].flatMap((kind) => {
     const [before, now] = [floor[kind] ?? 0, after[kind] ?? 0];
-    if (POOLED.includes(kind)) {
-      const most = Math.max(before, warm[kind] ?? 0);
-      return now > most ? [`${kind}: at most ${most} before, ${now} after`] : [];
-    }
     return now === before ? [] : [`${kind}: ${before} before, ${now} after`];
   });
 }

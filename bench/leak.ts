@@ -83,12 +83,12 @@ async function check({ peers, variants, plan }: LeakOptions): Promise<number> {
     try {
       const result = await checkLeaks(peer, sink, plan);
       const { faults, loads, boundKib } = result;
-      const verdict = faults.map((fault) => `  LEAK ${fault}`);
+      const verdict = faults.map((fault) => `  FAILED ${fault}`);
       const lines = [
         `${peer.name}: ${plan.visitors} short visitors and ${plan.aborted} aborted ones a lap; memory may grow by ${boundKib} KiB`,
         ...loads.map((load) => `  ${load}`),
         ...stateLines(result),
-        ...(verdict.length > 0 ? verdict : ['  no leak']),
+        ...(verdict.length > 0 ? verdict : ['  passed']),
       ];
       process.stdout.write(`${lines.join('\n')}\n\n`);
       if (faults.length > 0) code = 1;

@@ -10,6 +10,8 @@ import { ratholeConfigs } from './peer-configs.ts';
 import type { Command } from './process.ts';
 
 const BUILT = join(ROOT, 'dist/cli.js');
+/** The log names the engine, and what visitors are left at the end. */
+const LOG = { WARREN_LOG: 'info', WARREN_LOG_FORMAT: 'json' };
 
 function defaultCli(): string {
   return resolve(process.env['WARREN_CLI'] ?? BUILT);
@@ -30,7 +32,11 @@ function warren(name: string, cli: string, env: Readonly<Record<string, string>>
   const { WARREN_ENGINE: engine } = { ...process.env, ...env };
   const command =
     (side: string) =>
-    (config: string): Command => ({ file: process.execPath, args: [cli, side, config], env });
+    (config: string): Command => ({
+      file: process.execPath,
+      args: [cli, side, config],
+      env: { ...LOG, ...env },
+    });
   return {
     name,
     version: versionOf(cli, env),
