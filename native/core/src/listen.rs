@@ -65,7 +65,7 @@ impl Listener {
 
     /// Options of connections accepted from now on.
     pub(crate) fn update(&self, options: &StreamOptions) {
-        tcp_socket::update(&self.socket, self.address, options);
+        tcp_socket::update(&self.socket, options);
     }
 
     fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {

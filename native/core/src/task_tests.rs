@@ -10,10 +10,11 @@ use crate::testing::{run, run_with};
 use crate::upcall::Upcall;
 
 #[test]
-fn a_deadline_wakes_a_task_and_may_be_moved_without_a_new_entry() {
+fn a_deadline_wakes_a_task_also_when_it_is_moved_closer() {
     run(|shard| async move {
         let began = Instant::now();
-        shard.park(shard.after(60_000)).await.ok();
+        shard.tasks.wake(shard.tasks.current());
+        shard.park(shard.after(60_000)).await.expect("not cancelled");
         let until = shard.now() + Duration::from_millis(20);
         while shard.now() < until {
             shard.park(Some(until)).await.expect("not cancelled");
@@ -22,7 +23,6 @@ fn a_deadline_wakes_a_task_and_may_be_moved_without_a_new_entry() {
     });
 }
 
-/// The first park above returns at once only because the task's spawn had queued it already.
 #[test]
 fn a_task_that_was_woken_before_it_parked_goes_on() {
     run(|shard| async move {
