@@ -1,12 +1,17 @@
 //! Pauses, what a channel costs while it waits, and faults.
 
+use std::io::Write;
 use std::mem::size_of_val;
+use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Dialing, channel, jitter};
+use crate::client_scene::{CREATE, Client, HEARTBEAT, HELLO, accept, address, listener, read};
 use crate::client_session::tests::scene;
 use crate::limits::Limits;
 use crate::reason::EndReason;
+use crate::spec::HostPort;
 use crate::testing::{run, run_with};
 use crate::upcall::Upcall;
 use crate::waiting_channel::Held;
@@ -56,13 +61,7 @@ fn faults_leave_the_counts_exact_and_are_told() {
         });
         shard.spawn("wait that panics", async move {
             let _held = Held::enter(&one, &other);
-            assert_eq!(
-                one.facts()
-                    .counters
-                    .pool_ready
-                    .load(std::sync::atomic::Ordering::Relaxed),
-                1
-            );
+            assert_eq!(one.facts().counters.pool_ready.load(Relaxed), 1);
             panic!("a fault of the test");
         });
         shard.sleep(1).await.expect("not cancelled");
@@ -71,9 +70,7 @@ fn faults_leave_the_counts_exact_and_are_told() {
             (0, 0)
         );
         let counters = &service.facts().counters;
-        let ready = counters
-            .pool_ready
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let ready = counters.pool_ready.load(Relaxed);
         (counters.ends.snapshot(), ready)
     });
     assert_eq!((ends, ready), (vec![(EndReason::InternalError, 2)], 0));
@@ -82,4 +79,57 @@ fn faults_leave_the_counts_exact_and_are_told() {
         .filter(|it| matches!(it, Upcall::Events(_)))
         .count();
     assert!(faults > 0, "{upcalls:?}");
+}
+
+#[test]
+fn gives_a_channel_up_that_cannot_be_dialled_in_time() {
+    let mut client = Client::connected(Limits {
+        dial_retry_ms: 150,
+        ..Limits::default()
+    });
+    let HostPort { host, port } = address(&client.server);
+    client.server = listener();
+    client.command(CREATE);
+    let (reason, error) = client.channel_failed();
+    assert_eq!(reason, EndReason::DialFailed);
+    let tried = format!("connect ECONNREFUSED {host}:{port}");
+    assert_eq!(error, format!("cannot connect to {host}:{port}: {tried}"));
+}
+
+#[test]
+fn dials_again_after_a_pause() {
+    let mut client = Client::connected(Limits::default());
+    let address = client.server.local_addr().expect("an address");
+    client.server = listener();
+    client.command(CREATE);
+    client.command(HEARTBEAT);
+    // It listens there again: one of the next tries finds it.
+    client.server = TcpListener::bind(address).expect("the port is free again");
+    let mut channel = accept(&client.server);
+    assert_eq!(read(&mut channel, HELLO.len()), HELLO);
+}
+
+#[test]
+fn refuses_requests_beyond_what_may_wait() {
+    let limits = Limits {
+        dials_at_once: 1,
+        dials_waiting: 3,
+        ..Limits::default()
+    };
+    let mut client = Client::connected(limits);
+    let control = client.control.as_mut().expect("a control channel");
+    control
+        .write_all(&CREATE.repeat(100))
+        .expect("the client reads");
+    let (reason, error) = client.channel_failed();
+    assert_eq!(
+        (reason, error.as_str()),
+        (EndReason::DialLimit, "more than 3 channels are waiting")
+    );
+    let held: Vec<TcpStream> = (0..3).map(|_| accept(&client.server)).collect();
+    client.until("every request's end", |stats| {
+        let refused: u64 = stats.ends.iter().map(|(_, count)| count).sum();
+        refused as usize + stats.pool_ready == 100
+    });
+    drop(held);
 }

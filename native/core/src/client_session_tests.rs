@@ -1,5 +1,6 @@
 //! Commands of the server, however they are cut.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::ClientSession;
+use crate::client_scene::{CREATE, Client, HEARTBEAT, SERVICE, accept, routine};
 use crate::client_service::{ClientService, ClientSessionStart};
 use crate::context::ServiceFacts;
 use crate::limits::Limits;
@@ -17,8 +19,6 @@ use crate::spec::{ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceT
 use crate::testing::run_with;
 use crate::upcall::Upcall;
 
-const CREATE: [u8; 4] = [0, 0, 0, 0];
-const HEARTBEAT: [u8; 4] = [1, 0, 0, 0];
 const SILENCE_MS: u64 = 5_000;
 
 /// Requests are counted, never dialled.
@@ -57,12 +57,8 @@ pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>)
             },
         },
         routine: ClientRoutine {
-            create: CREATE.into(),
-            heartbeat: HEARTBEAT.into(),
             silence_timeout_ms: SILENCE_MS,
-            hello: b"hello".into(),
-            start: b"tcp!".into(),
-            other_start: b"udp!".into(),
+            ..routine()
         },
     };
     let session = ClientSession::new(shard, 1, &service, start);
@@ -209,4 +205,40 @@ fn its_end_is_told_once_and_gives_requests_up() {
         ),
         "{upcalls:?}"
     );
+}
+
+#[test]
+fn ends_a_session_that_is_silent() {
+    let mut client = Client::open(Limits::default());
+    client.attach(
+        1,
+        ClientRoutine {
+            silence_timeout_ms: 40,
+            ..routine()
+        },
+    );
+    assert_eq!(client.session_end(1), EndReason::HeartbeatTimeout);
+    client.assert_told_nothing();
+}
+
+#[test]
+fn hands_up_what_it_does_not_know_and_goes_on_after_resume() {
+    let mut client = Client::connected(Limits::default());
+    let control = client.control.as_mut().expect("a control channel");
+    control
+        .write_all(&[CREATE, *b"what", CREATE].concat())
+        .expect("the client reads");
+    client.upcall("surplus", |upcall| {
+        matches!(upcall, Upcall::Surplus { session: 1, .. }).then_some(())
+    });
+    let _first = accept(&client.server);
+    client.engine.stream_read(1, 4);
+    let bytes = client.upcall("the bytes", |upcall| match upcall {
+        Upcall::StreamRead { bytes, .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    assert_eq!(bytes, b"what");
+    client.engine.resume_client(SERVICE, routine());
+    let _second = accept(&client.server);
+    client.channel();
 }

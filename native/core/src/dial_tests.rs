@@ -1,13 +1,11 @@
 //! The race against real listeners: that answer, that refuse, that are silent.
 
 use std::cell::RefCell;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::time::Duration;
-
-use socket2::{Domain, Socket, Type};
 
 use super::{DialError, DialOptions, connect_text, dial};
+use crate::client_scene::{Refusing, Silent};
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::HostPort;
@@ -42,40 +40,6 @@ fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
-}
-
-/// Nobody listens there, nor will anybody: the port is taken by a connection of our own.
-fn refusing() -> (TcpStream, SocketAddr) {
-    let (listener, address) = listener();
-    let stream = TcpStream::connect(address).expect("loopback connects");
-    drop(listener);
-    let local = stream.local_addr().expect("an address");
-    (stream, local)
-}
-
-/// An address that neither accepts nor refuses: its backlog is full.
-struct Silent {
-    address: SocketAddr,
-    _listener: Socket,
-    _fillers: Vec<TcpStream>,
-}
-
-impl Silent {
-    fn open() -> Self {
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let any: SocketAddr = "127.0.0.1:0".parse().expect("a literal");
-        listener.bind(&any.into()).expect("a port");
-        listener.listen(0).expect("a listener");
-        let address = listener.local_addr().expect("an address");
-        let address = address.as_socket().expect("an IPv4 address");
-        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
-        let fillers = std::iter::from_fn(|| connect().ok()).collect();
-        Self {
-            address,
-            _listener: listener,
-            _fillers: fillers,
-        }
-    }
 }
 
 /// What came of it: the peer, or what was tried and the code; and that no socket is left over.
@@ -123,7 +87,8 @@ fn connects_to_a_name() {
 
 #[test]
 fn a_refused_dial_is_worded_as_node_words_it() {
-    let (_port, address) = refusing();
+    let refusing = Refusing::open();
+    let address = refusing.address;
     let (tried, code) = dialled(to(address), options()).expect_err("nobody listens");
     assert_eq!(tried, format!("connect ECONNREFUSED {address}"));
     assert_eq!(code, "ECONNREFUSED");
@@ -136,7 +101,8 @@ fn a_refused_dial_is_worded_as_node_words_it() {
 
 #[test]
 fn tries_the_name_when_the_first_address_refuses() {
-    let (_port, refuses) = refusing();
+    let refusing = Refusing::open();
+    let refuses = refusing.address;
     let (_listener, address) = listener();
     let first = DialOptions {
         first: Some(refuses),
@@ -176,7 +142,8 @@ fn an_address_that_is_silent_does_not_hold_the_next_one_up() {
 
 #[test]
 fn names_everything_that_was_tried() {
-    let (_port, refuses) = refusing();
+    let refusing = Refusing::open();
+    let refuses = refusing.address;
     let first = DialOptions {
         first: Some(refuses),
         ..options()
@@ -188,7 +155,8 @@ fn names_everything_that_was_tried() {
 
 #[test]
 fn tries_an_address_once_though_it_is_known_twice() {
-    let (_port, refuses) = refusing();
+    let refusing = Refusing::open();
+    let refuses = refusing.address;
     let first = DialOptions {
         first: Some(refuses),
         ..options()

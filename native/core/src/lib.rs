@@ -3,6 +3,8 @@
 
 mod admission;
 mod channel_dialer;
+#[cfg(test)]
+mod client_scene;
 mod client_service;
 mod client_session;
 mod context;

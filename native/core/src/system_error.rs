@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn words_an_error_of_the_system_as_node_does() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = TcpListener::bind(taken.local_addr().unwrap()).unwrap_err();
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let error =
+            TcpListener::bind(taken.local_addr().expect("an address")).expect_err("it is taken");
         let SystemError { code, message } = system_error(&error);
         assert_eq!(code.as_deref(), Some("EADDRINUSE"));
         assert_eq!(message, "address already in use");

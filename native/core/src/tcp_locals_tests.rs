@@ -1,7 +1,7 @@
-//! What a visitor costs on its way to the local service, and a fault there. What it does there is
-//! tested with the service.
+//! Visitors on their way to the local service: served, refused, and what they cost.
 
 use std::cell::RefCell;
+use std::io::{ErrorKind, Write};
 use std::mem::size_of_val;
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
@@ -9,13 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{TcpLocals, Visitor, serve};
+use crate::client_scene::{
+    Client, Refusing, SERVICE, START, Silent, accept, address, end_of, host_port, listener, read,
+    reset,
+};
 use crate::context::ServiceFacts;
 use crate::events::Event;
 use crate::limits::Limits;
 use crate::reason::EndReason;
 use crate::relay::relay;
 use crate::shard::Shard;
-use crate::spec::{ClientServiceSpec, HostPort, ServiceType};
+use crate::spec::{ClientServiceChange, ClientServiceSpec, HostPort, ServiceType};
 use crate::tcp_link::TcpLink;
 use crate::testing::{run, run_with};
 use crate::upcall::Upcall;
@@ -89,4 +93,92 @@ fn a_fault_ends_a_visitor_and_leaves_the_counts_exact() {
         _ => false,
     });
     assert!(told, "{upcalls:?}");
+}
+
+#[test]
+fn carries_a_visitor_to_the_local_service_and_back() {
+    let mut client = Client::connected(Limits::default());
+    let mut channel = client.channel();
+    client.until("a channel that waits", |stats| stats.pool_ready == 1);
+    channel
+        .write_all(&[START, b"ping"].concat())
+        .expect("the client reads");
+    let mut local = accept(&client.local);
+    assert_eq!(read(&mut local, 4), b"ping");
+    local.write_all(b"answer").expect("the client reads");
+    assert_eq!(read(&mut channel, 6), b"answer");
+    let stats = client.stats();
+    assert_eq!(
+        (stats.visitors_open, stats.visitors_total, stats.pool_ready),
+        (1, 1, 0)
+    );
+    drop(channel);
+    assert_eq!(end_of(&mut local), None);
+    drop(local);
+    assert_eq!(client.visitor_end(), (4, 6, EndReason::VisitorFin));
+    let stats = client.stats();
+    assert_eq!(
+        (stats.visitors_open, stats.bytes_in, stats.bytes_out),
+        (0, 4, 6)
+    );
+}
+
+#[test]
+fn a_local_service_that_refuses_resets_the_channel() {
+    let mut client = Client::connected(Limits::default());
+    let refusing = Refusing::open();
+    let HostPort { host, port } = host_port(refusing.address);
+    let change = ClientServiceChange {
+        local: Some(host_port(refusing.address)),
+        ..Default::default()
+    };
+    client.engine.update_client(SERVICE, change);
+    let mut channel = client.channel();
+    channel.write_all(START).expect("the client reads");
+    assert_eq!(end_of(&mut channel), Some(ErrorKind::ConnectionReset));
+    let error = client.event("a refusal", |event| match event {
+        Event::VisitorRefused {
+            reason: EndReason::LocalRefused,
+            error,
+            ..
+        } => error.clone(),
+        _ => None,
+    });
+    let tried = format!("connect ECONNREFUSED {host}:{port}");
+    assert_eq!(error, format!("cannot connect to {host}:{port}: {tried}"));
+    let stats = client.stats();
+    assert_eq!((stats.visitors_open, stats.visitors_total), (0, 1));
+    assert_eq!(stats.ends, [(EndReason::LocalRefused, 1)]);
+}
+
+#[test]
+fn update_changes_where_visitors_are_carried() {
+    let mut client = Client::connected(Limits::default());
+    let next = listener();
+    let change = ClientServiceChange {
+        local: Some(address(&next)),
+        ..Default::default()
+    };
+    client.engine.update_client(SERVICE, change);
+    let mut channel = client.channel();
+    channel
+        .write_all(&[START, b"moved"].concat())
+        .expect("the client reads");
+    assert_eq!(read(&mut accept(&next), 5), b"moved");
+}
+
+#[test]
+fn a_channel_that_is_reset_ends_the_dial_of_the_local_service() {
+    let mut client = Client::connected(Limits::default());
+    let silent = Silent::open();
+    let change = ClientServiceChange {
+        local: Some(host_port(silent.address)),
+        ..Default::default()
+    };
+    client.engine.update_client(SERVICE, change);
+    let mut channel = client.channel();
+    channel.write_all(START).expect("the client reads");
+    client.until("a visitor", |stats| stats.visitors_open == 1);
+    reset(channel);
+    assert_eq!(client.visitor_end(), (0, 0, EndReason::ChannelReset));
 }

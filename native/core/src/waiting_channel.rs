@@ -143,3 +143,7 @@ fn write(link: &TcpLink, bytes: &[u8]) -> Result<usize, EndReason> {
         Err(_) => Err(EndReason::StaleChannel),
     }
 }
+
+#[cfg(test)]
+#[path = "waiting_channel_tests.rs"]
+mod tests;
