@@ -6,7 +6,7 @@ import { START_TCP, START_UDP } from '../../ts/protocol/wire.ts';
 import { freePort } from '../helpers/process-ports.ts';
 import { StuckListener } from '../helpers/stuck-listener.ts';
 import { until } from '../helpers/until.ts';
-import { endsOf, event, eventsOf, statsOf } from './control-plane.ts';
+import { endsOf, event, eventsOf, publicAddress, statsOf } from './control-plane.ts';
 import type { World } from './world.ts';
 
 export function visitors(world: World): void {
@@ -100,8 +100,9 @@ export function visitors(world: World): void {
 
     it('refuses: the visitor sees a RST through the whole tunnel', async () => {
       const local = { host: '127.0.0.1', port: await freePort() };
-      const { server, visit } = await world.tunnel({ local, accessLog: true });
-      const visitor = await visit();
+      const { server, exposed } = await world.tunnel({ local, accessLog: true });
+      // It may come before the connect has been told.
+      const visitor = world.attempt(await publicAddress(exposed));
       await visitor.gone();
       expect(visitor.wasReset).toBe(true);
       expect((await event(server.rig, 'visitor_end')).reason).toBe('channel_reset');

@@ -46,8 +46,9 @@ struct Relay {
     far: TcpLink,
     inward: Direction,
     outward: Direction,
-    /// When bytes last moved; looked at only when half is closed.
+    /// When bytes last moved, or half was closed: since then the other direction is silent.
     moved_at: Instant,
+    half_closed: bool,
     /// Those that the service's counters have.
     counted_in: u64,
     counted_out: u64,
@@ -104,6 +105,7 @@ pub(crate) async fn relay(shard: &Rc<Shard>, near: TcpLink, far: TcpLink, option
         inward: Direction::beginning_with(options.unwritten),
         outward: Direction::default(),
         moved_at: shard.now(),
+        half_closed: false,
         counted_in: 0,
         counted_out: 0,
         visit: Visit {
@@ -194,7 +196,10 @@ impl Relay {
         }
     }
 
-    fn half_close_deadline(&self, shard: &Shard) -> Option<Instant> {
+    fn half_close_deadline(&mut self, shard: &Shard) -> Option<Instant> {
+        if !std::mem::replace(&mut self.half_closed, true) {
+            self.moved_at = shard.now();
+        }
         let idle = std::time::Duration::from_millis(shard.context.limits.half_close_idle_ms);
         self.moved_at.checked_add(idle)
     }

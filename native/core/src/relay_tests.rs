@@ -241,6 +241,22 @@ fn a_half_closed_connection_that_is_silent_ends_in_time() {
 }
 
 #[test]
+fn a_long_quiet_connection_may_half_close() {
+    let limits = Limits { half_close_idle_ms: 40, ..Limits::default() };
+    let (answer, facts) = relayed(limits, Vec::new(), |mut outer| {
+        thread::sleep(Duration::from_millis(60));
+        outer.visitor.shutdown(Shutdown::Write).expect("FIN");
+        assert_eq!(outer.local.read(&mut [0]).expect("FIN arrives"), 0);
+        outer.local.write_all(b"answer").expect("writes");
+        drop(outer.local);
+        let mut answer = String::new();
+        outer.visitor.read_to_string(&mut answer).map(|_| answer)
+    });
+    assert_eq!(answer.ok().as_deref(), Some("answer"));
+    assert_eq!(end_of(&facts), [(EndReason::VisitorFin, 1)]);
+}
+
+#[test]
 fn who_ended_first_is_the_reason() {
     for (first, reason) in [("visitor", EndReason::VisitorFin), ("local", EndReason::LocalFin)] {
         let ((), facts) = relayed(Limits::default(), Vec::new(), move |outer| {

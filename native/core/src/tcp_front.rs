@@ -98,7 +98,7 @@ impl TcpFront {
                 }
             };
             // Cancelled: the shard ends.
-            drop(accept_all(&shard, &name, || bound.upgrade(), take, turn).await);
+            let _ = accept_all(&shard, &name, || bound.upgrade(), take, turn).await;
         });
         Ok(address)
     }

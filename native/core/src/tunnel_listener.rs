@@ -84,7 +84,7 @@ impl TunnelListener {
             drop(listener);
             let take = |stream, peer| this.accept(stream, peer);
             // Cancelled: the shard ends.
-            drop(accept_all(&shard, &bind, || weak.upgrade(), take, || {}).await);
+            let _ = accept_all(&shard, &bind, || weak.upgrade(), take, || {}).await;
         });
     }
 
