@@ -37,7 +37,7 @@ fn a_channel_costs_little_while_it_waits() {
         let dialing = Dialing::begin(&service, &session, key);
         size_of_val(&channel(dialing, None))
     });
-    assert!(size <= 768, "{size}");
+    assert!(size <= 704, "{size}");
 }
 
 #[test]

@@ -51,38 +51,71 @@ impl From<Cancelled> for DialError {
 }
 
 /// A connection to the first of the addresses that answers. The others are given up.
-pub(crate) async fn dial(
-    shard: &Rc<Shard>,
-    to: &HostPort,
-    options: &DialOptions,
-) -> Result<(TcpLink, SocketAddr), DialError> {
-    let deadline = shard.after(options.timeout_ms);
-    let named = literal(to);
-    let Some(address) = options.first.or(named) else {
-        return Box::pin(Race::new(shard, to, options, deadline).run()).await;
-    };
-    // A known address needs no resolver; the name is for when it does not answer.
-    let is_only = options.first.is_none() || options.first == named;
-    let next_at = if is_only {
-        None
-    } else {
-        shard.now().checked_add(STAGGER)
-    };
-    let led = match lead(shard, address, options, earliest(deadline, next_at)).await? {
-        Lead::Won(link) => return Ok((link, address)),
-        Lead::Slow(link) => Ok(link),
-        Lead::Failed(error) => Err(error),
-    };
-    let mut race = Race::new(shard, to, options, deadline);
-    if is_only {
-        race.names = Names::Resolved;
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn holds its arguments twice, and every visitor has one of these"
+)]
+pub(crate) fn dial<'a>(
+    shard: &'a Rc<Shard>,
+    to: &'a HostPort,
+    options: &'a DialOptions,
+) -> impl Future<Output = Result<(TcpLink, SocketAddr), DialError>> + 'a {
+    async move {
+        let mut race = RaceStart::new(shard, to, options);
+        if let Some(address) = race.lead {
+            match begin(shard, address, options) {
+                Ok((link, true)) => return Ok((link, address)),
+                Ok((link, false)) => loop {
+                    match state(&link) {
+                        Ok(true) => return Ok((link, address)),
+                        Ok(false) if !race.is_late(shard) => {
+                            shard.tasks.park(race.until()).await?;
+                        }
+                        result => {
+                            race.led = Some(result.map(|_| link));
+                            break;
+                        }
+                    }
+                },
+                Err(error) => race.led = Some(Err(error)),
+            }
+        }
+        Box::pin(Race::new(shard, to, options, race).run()).await
     }
-    race.next_at = next_at;
-    match led {
-        Ok(link) => race.running.push((address, link)),
-        Err(error) => race.failed(&error, address),
+}
+
+/// What a race begins with.
+struct RaceStart {
+    /// The address that is known beforehand.
+    lead: Option<SocketAddr>,
+    /// How far it has come: under way, or failed.
+    led: Option<io::Result<TcpLink>>,
+    /// When the next address is tried; `None`: there is only the one.
+    next_at: Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+impl RaceStart {
+    fn new(shard: &Shard, to: &HostPort, options: &DialOptions) -> Self {
+        let named = literal(to);
+        // A known address needs no resolver; the name is for when it does not answer.
+        let is_only = options.first.is_none() || options.first == named;
+        let next_at = shard.now().checked_add(STAGGER);
+        Self {
+            lead: options.first.or(named),
+            led: None,
+            next_at: next_at.filter(|_| !is_only),
+            deadline: shard.after(options.timeout_ms),
+        }
     }
-    Box::pin(race.run()).await
+
+    fn until(&self) -> Option<Instant> {
+        earliest(self.deadline, self.next_at)
+    }
+
+    fn is_late(&self, shard: &Shard) -> bool {
+        self.until().is_some_and(|at| at <= shard.now())
+    }
 }
 
 /// What a log says of it.
@@ -92,36 +125,6 @@ pub(crate) fn connect_text(to: &HostPort, tried: &str) -> String {
 
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
-}
-
-enum Lead {
-    Won(TcpLink),
-    /// It has not answered so far.
-    Slow(TcpLink),
-    Failed(io::Error),
-}
-
-async fn lead(
-    shard: &Rc<Shard>,
-    address: SocketAddr,
-    options: &DialOptions,
-    until: Option<Instant>,
-) -> Result<Lead, Cancelled> {
-    let link = match begin(shard, address, options) {
-        Ok((link, true)) => return Ok(Lead::Won(link)),
-        Ok((link, false)) => link,
-        Err(error) => return Ok(Lead::Failed(error)),
-    };
-    loop {
-        match state(&link) {
-            Ok(true) => return Ok(Lead::Won(link)),
-            Err(error) => return Ok(Lead::Failed(error)),
-            Ok(false) if until.is_some_and(|at| at <= shard.now()) => {
-                return Ok(Lead::Slow(link));
-            }
-            Ok(false) => shard.park(until).await?,
-        }
-    }
 }
 
 /// Begins to connect. True: it is connected already, as over loopback, and no wait is needed.
@@ -182,20 +185,31 @@ impl<'a> Race<'a> {
         shard: &'a Rc<Shard>,
         to: &'a HostPort,
         options: &'a DialOptions,
-        deadline: Option<Instant>,
+        start: RaceStart,
     ) -> Self {
-        Self {
+        let is_only = start.lead.is_some() && start.next_at.is_none();
+        let mut race = Self {
             shard,
             to,
             options,
-            deadline,
-            names: Names::Unresolved,
+            deadline: start.deadline,
+            names: if is_only {
+                Names::Resolved
+            } else {
+                Names::Unresolved
+            },
             waiting: VecDeque::new(),
             running: Vec::new(),
             failures: Vec::new(),
             cause: None,
-            next_at: None,
+            next_at: start.next_at,
+        };
+        match (start.lead, start.led) {
+            (Some(address), Some(Ok(link))) => race.running.push((address, link)),
+            (Some(address), Some(Err(error))) => race.failed(&error, address),
+            _ => {}
         }
+        race
     }
 
     async fn run(mut self) -> Result<(TcpLink, SocketAddr), DialError> {

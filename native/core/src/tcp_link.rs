@@ -12,6 +12,7 @@ use socket2::SockRef;
 use crate::reactor::{ERROR, READ, READ_CLOSED, WRITE};
 use crate::shard::Shard;
 use crate::task::TaskId;
+use crate::tcp_socket;
 
 /// A short read means that nothing is left: true for edge-triggered epoll and kqueue, while Windows
 /// tells of more only after a call that would block.
@@ -180,6 +181,11 @@ impl TcpLink {
     pub(crate) fn set_nodelay(&self, on: bool) {
         // Fails only on a connection that is gone; the next read or write says so.
         let _ = self.stream().set_nodelay(on);
+    }
+
+    /// It carries a visitor from now on: see [`tcp_socket::allow_stalls`].
+    pub(crate) fn allow_stalls(&self) {
+        tcp_socket::allow_stalls(self.stream());
     }
 
     pub(crate) fn peer(&self) -> io::Result<SocketAddr> {

@@ -68,6 +68,7 @@ struct Refusal {
 fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) -> impl Future<Output = ()> {
     async move {
         channel.watch();
+        channel.allow_stalls();
         match visitor.connect(&channel).await {
             Ok(local) => {
                 let shard = Rc::clone(&visitor.locals.shard);
