@@ -12,9 +12,6 @@ import { ROWS, type Stage } from './rows.ts';
 import { shuffled } from './stats.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
 
-/** Fresh processes finish starting (lazy loading) before memory is read. */
-const SETTLE_MS = 2000;
-
 export interface RowResult {
   readonly name: string;
   /** By peer, one sample a round. */
@@ -91,7 +88,7 @@ class Rounds {
     const rows = [...stage.first, ...stage.shuffled];
     const tunnels = await this.#startAll(round, rows);
     try {
-      if (stage.first.length > 0) await sleep(SETTLE_MS);
+      if (stage.first.length > 0) await sleep(stage.settleMs);
       for (const row of [...stage.first, ...shuffled(stage.shuffled)]) {
         for (const [peer, tunnel] of shuffled([...tunnels])) {
           if (takesPart(peer, row)) await this.#cell(row, peer.name, tunnel, round);
