@@ -61,20 +61,21 @@ export class RustControlStream implements ControlStream {
     return read.done.promise;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    this.requireHeld();
-    if (this.#end !== undefined) throw this.#closedError();
+  write(bytes: Uint8Array): Promise<void> {
+    if (this.#isAttached) return Promise.reject(attachedError());
+    if (this.#end !== undefined) return Promise.reject(this.#closedError());
     const write = { bytes: Uint8Array.from(bytes), done: new Deferred<void>() };
-    // Whoever does not look at it hears of the end elsewhere.
+    // Whoever does not wait for it hears of the end elsewhere.
     write.done.promise.catch(() => undefined);
     this.#waiting.push(write);
-    if (this.#flushing.length === 0) this.#flush();
+    if (this.#flushing.length === 0) this.flush();
     return write.done.promise;
   }
 
   finish(reason: EndReason): void {
     if (this.#end !== undefined) return;
-    this.#flush();
+    this.flush();
+    this.#session?.ending(reason);
     this.endedByUs(reason);
     this.context.native.streamFinish(this.id, reason);
   }
@@ -91,15 +92,21 @@ export class RustControlStream implements ControlStream {
 
   /** held -> attached. */
   attachTo(session: RustSession): void {
-    this.#flush();
     this.#session = session;
   }
 
   /** @throws WARREN_E_STATE while a session's routine reads and writes. */
   requireHeld(): void {
-    if (this.#end === undefined && this.#session?.state === 'running') {
-      throw new WarrenError('WARREN_E_STATE', 'the control stream is attached to a service');
-    }
+    if (this.#isAttached) throw attachedError();
+  }
+
+  /** All that has been written goes to native code now. */
+  flush(): void {
+    if (this.#waiting.length === 0) return;
+    const writes = this.#waiting;
+    this.#waiting = [];
+    this.#flushing.push(...writes);
+    this.context.native.streamWrite(this.id, Buffer.concat(writes.map(({ bytes }) => bytes)));
   }
 
   /** The control plane has ended it; native code is told by whoever calls this. */
@@ -120,7 +127,7 @@ export class RustControlStream implements ControlStream {
     const flushed = this.#flushing;
     this.#flushing = [];
     for (const { done } of flushed) done.resolve();
-    if (this.#end === undefined && this.#waiting.length > 0) this.#flush();
+    if (this.#end === undefined && this.#waiting.length > 0) this.flush();
   }
 
   /** Upcall, the last one of this stream. */
@@ -132,12 +139,8 @@ export class RustControlStream implements ControlStream {
     this.context.release();
   }
 
-  #flush(): void {
-    if (this.#waiting.length === 0) return;
-    const writes = this.#waiting;
-    this.#waiting = [];
-    this.#flushing.push(...writes);
-    this.context.native.streamWrite(this.id, Buffer.concat(writes.map(({ bytes }) => bytes)));
+  get #isAttached(): boolean {
+    return this.#end === undefined && this.#session?.state === 'running';
   }
 
   /** After the end. */
@@ -164,4 +167,8 @@ export class RustControlStream implements ControlStream {
   #closedError(): WarrenError {
     return new WarrenError('WARREN_E_CONTROL_CLOSED', `control channel ended: ${this.#end}`);
   }
+}
+
+function attachedError(): WarrenError {
+  return new WarrenError('WARREN_E_STATE', 'the control stream is attached to a service');
 }

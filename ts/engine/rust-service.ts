@@ -91,11 +91,12 @@ export abstract class RustService {
     const stream = requireOwnStream(this.context, session.control);
     stream.requireHeld();
     const next = new RustSession(this.context, stream, session.handler, this);
-    // What is written so far goes out before whatever the routine sends.
-    next.start();
+    // Before whatever the routine sends.
+    stream.flush();
+    give(stream, next.id);
     this.#session?.ending('replaced');
     this.#session = next;
-    give(stream, next.id);
+    next.start();
   }
 
   /** The session whose routine is suspended. @throws WARREN_E_STATE without one. */

@@ -19,7 +19,9 @@ impl Bell {
     pub(crate) fn new(callback: &Function<'_, (), ()>) -> Result<Self> {
         let builder = callback.build_threadsafe_function::<()>();
         let callback = builder.weak::<true>().callee_handled::<false>().build()?;
-        Ok(Self { callback: Mutex::new(Some(callback)) })
+        Ok(Self {
+            callback: Mutex::new(Some(callback)),
+        })
     }
 
     /// From any thread. Harmless when the environment is gone.

@@ -4,6 +4,11 @@
 //! or when JavaScript has forgotten the object, whichever comes first. `process.exit` in the main
 //! thread ends them with the process.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what JavaScript passes is converted into values"
+)]
+
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
@@ -64,7 +69,11 @@ impl RefUnwindSafe for BindingEngine {}
 impl BindingEngine {
     /// Starts its threads. `wake` is called when there are upcalls to be taken.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, options: BindingEngineOptions, wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(
+        env: Env,
+        options: BindingEngineOptions,
+        wake: Function<'_, (), ()>,
+    ) -> Result<Self> {
         let bell = Arc::new(Bell::new(&wake)?);
         let options = EngineOptions {
             limits: options.limits.into(),
@@ -82,13 +91,21 @@ impl BindingEngine {
                 let _ = catch_unwind(AssertUnwindSafe(|| core.shutdown()));
             }
         })?;
-        Ok(Self { core, bell, hook: Some(hook) })
+        Ok(Self {
+            core,
+            bell,
+            hook: Some(hook),
+        })
     }
 
     /// What has come since the last call, in order.
     #[napi(catch_unwind)]
     pub fn take_upcalls(&self) -> Vec<BindingUpcall> {
-        self.core.take_upcalls().into_iter().map(Into::into).collect()
+        self.core
+            .take_upcalls()
+            .into_iter()
+            .map(Into::into)
+            .collect()
     }
 
     /// Whether the process is kept alive. At first it is not.

@@ -30,7 +30,10 @@ impl From<SocketAddr> for BindingAddress {
             SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
             _ => address.ip().to_string(),
         };
-        Self { host, port: address.port() }
+        Self {
+            host,
+            port: address.port(),
+        }
     }
 }
 
@@ -117,32 +120,65 @@ impl From<Event> for BindingEvent {
                 duration_ms: duration_ms as f64,
                 reason: reason.code(),
             },
-            Event::Bound { service, address } => Self::Bound { service, address: address.into() },
-            Event::BindFailed { service, address, error, attempt } => {
-                Self::BindFailed { service, address, error, attempt }
-            }
-            Event::TunnelRejected { reason, peer, count } => Self::TunnelRejected {
+            Event::Bound { service, address } => Self::Bound {
+                service,
+                address: address.into(),
+            },
+            Event::BindFailed {
+                service,
+                address,
+                error,
+                attempt,
+            } => Self::BindFailed {
+                service,
+                address,
+                error,
+                attempt,
+            },
+            Event::TunnelRejected {
+                reason,
+                peer,
+                count,
+            } => Self::TunnelRejected {
                 reason: reason.code(),
                 peer: or_undefined(peer),
                 count: count as f64,
             },
-            Event::VisitorRefused { service, reason, error, count } => Self::VisitorRefused {
+            Event::VisitorRefused {
+                service,
+                reason,
+                error,
+                count,
+            } => Self::VisitorRefused {
                 service,
                 reason: reason.code(),
                 error: or_undefined(error),
                 count: count as f64,
             },
-            Event::ChannelFailed { service, reason, error, count } => Self::ChannelFailed {
+            Event::ChannelFailed {
+                service,
+                reason,
+                error,
+                count,
+            } => Self::ChannelFailed {
                 service,
                 reason: reason.code(),
                 error: or_undefined(error),
                 count: count as f64,
             },
             Event::AcceptFailed { address, error } => Self::AcceptFailed { address, error },
-            Event::Fault { place, error, stack } => {
-                Self::Fault { place, error, stack: or_undefined(stack) }
-            }
-            Event::EventsLost { count } => Self::EventsLost { count: count as f64 },
+            Event::Fault {
+                place,
+                error,
+                stack,
+            } => Self::Fault {
+                place,
+                error,
+                stack: or_undefined(stack),
+            },
+            Event::EventsLost { count } => Self::EventsLost {
+                count: count as f64,
+            },
         }
     }
 }

@@ -59,7 +59,11 @@ pub struct BindingTunnelListen {
 
 impl From<BindingTunnelListen> for TunnelListenSpec {
     fn from(spec: BindingTunnelListen) -> Self {
-        let BindingHello { length, control, data } = spec.hello;
+        let BindingHello {
+            length,
+            control,
+            data,
+        } = spec.hello;
         Self {
             bind: spec.bind.into(),
             tcp: spec.transport.into(),

@@ -74,6 +74,9 @@ impl From<ServiceStats> for BindingServiceStats {
 
 fn reason_counts(counts: &[(EndReason, u64)]) -> Vec<BindingReasonCount> {
     let each = counts.iter();
-    each.map(|(reason, count)| BindingReasonCount { reason: reason.code(), count: *count as f64 })
-        .collect()
+    each.map(|(reason, count)| BindingReasonCount {
+        reason: reason.code(),
+        count: *count as f64,
+    })
+    .collect()
 }

@@ -86,38 +86,73 @@ pub enum BindingUpcall {
 impl From<Upcall> for BindingUpcall {
     fn from(upcall: Upcall) -> Self {
         match upcall {
-            Upcall::Listening { listener, address } => {
-                Self::Listening { listener, address: address.into() }
-            }
-            Upcall::ListenFailed { listener, error } => {
-                Self::ListenFailed { listener, error: error.into() }
-            }
+            Upcall::Listening { listener, address } => Self::Listening {
+                listener,
+                address: address.into(),
+            },
+            Upcall::ListenFailed { listener, error } => Self::ListenFailed {
+                listener,
+                error: error.into(),
+            },
             Upcall::ListenerClosed { listener } => Self::ListenerClosed { listener },
-            Upcall::Control { listener, stream, digest, peer } => {
-                Self::Control { listener, stream, digest: digest.into(), peer: peer.into() }
-            }
-            Upcall::Dialed { stream, peer } => Self::Dialed { stream, peer: peer.into() },
-            Upcall::DialFailed { stream, tried, error, aborted } => {
-                Self::DialFailed { stream, tried, error: error.map(Into::into), aborted }
-            }
-            Upcall::StreamRead { stream, bytes } => {
-                Self::StreamRead { stream, bytes: bytes.into() }
-            }
+            Upcall::Control {
+                listener,
+                stream,
+                digest,
+                peer,
+            } => Self::Control {
+                listener,
+                stream,
+                digest: digest.into(),
+                peer: peer.into(),
+            },
+            Upcall::Dialed { stream, peer } => Self::Dialed {
+                stream,
+                peer: peer.into(),
+            },
+            Upcall::DialFailed {
+                stream,
+                tried,
+                error,
+                aborted,
+            } => Self::DialFailed {
+                stream,
+                tried,
+                error: error.map(Into::into),
+                aborted,
+            },
+            Upcall::StreamRead { stream, bytes } => Self::StreamRead {
+                stream,
+                bytes: bytes.into(),
+            },
             Upcall::StreamFlushed { stream } => Self::StreamFlushed { stream },
-            Upcall::StreamEnded { stream, reason, unread } => {
-                Self::StreamEnded { stream, reason: reason.code(), unread: unread.into() }
-            }
-            Upcall::Address { service, address } => {
-                Self::Address { service, address: address.map(Into::into) }
-            }
+            Upcall::StreamEnded {
+                stream,
+                reason,
+                unread,
+            } => Self::StreamEnded {
+                stream,
+                reason: reason.code(),
+                unread: unread.into(),
+            },
+            Upcall::Address { service, address } => Self::Address {
+                service,
+                address: address.map(Into::into),
+            },
             Upcall::Surplus { service, session } => Self::Surplus { service, session },
-            Upcall::SessionEnded { service, session, reason } => {
-                Self::SessionEnded { service, session, reason: reason.code() }
-            }
+            Upcall::SessionEnded {
+                service,
+                session,
+                reason,
+            } => Self::SessionEnded {
+                service,
+                session,
+                reason: reason.code(),
+            },
             Upcall::ServiceClosed { service } => Self::ServiceClosed { service },
-            Upcall::Events(events) => {
-                Self::Events { events: events.into_iter().map(Into::into).collect() }
-            }
+            Upcall::Events(events) => Self::Events {
+                events: events.into_iter().map(Into::into).collect(),
+            },
         }
     }
 }
