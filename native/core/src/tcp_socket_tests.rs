@@ -69,7 +69,7 @@ fn both_ends_of_a_connection_have_the_options() -> io::Result<()> {
         let listener = listen(any_port("127.0.0.1"), &options)?;
         let near = connect(listener.local_addr()?, &options)?;
         let (far, peer) = accept(&listener)?;
-        accepted(&far, peer, &options);
+        accepted(&far, peer, SocketAddr::from(([0, 0, 0, 0], 0)), &options);
         assert_options(&near, &options)?;
         assert_options(&far, &options)?;
     }
@@ -142,7 +142,7 @@ fn an_ipv6_listener_takes_ipv4_as_well() -> io::Result<()> {
             &TUNNEL,
         )?;
         let (far, peer) = accept(&listener)?;
-        accepted(&far, peer, &StreamOptions::PLAIN);
+        accepted(&far, peer, SocketAddr::from(([0, 0, 0, 0], 0)), &StreamOptions::PLAIN);
         assert!(is_loopback(peer.ip()), "{peer}");
         (&near).write_all(b"x")?;
         assert_eq!(wait(|| (&far).read(&mut [0]))?, 1);
@@ -224,7 +224,7 @@ fn no_bbr_within_this_machine() -> io::Result<()> {
         let port = listener.local_addr()?.port();
         let near = connect(SocketAddr::new([127, 0, 0, 1].into(), port), &TUNNEL)?;
         let (far, peer) = accept(&listener)?;
-        accepted(&far, peer, &TUNNEL);
+        accepted(&far, peer, SocketAddr::from(([0, 0, 0, 0], 0)), &TUNNEL);
         assert_eq!(congestion(&near)?, wanted);
         assert_eq!(congestion(&far)?, wanted);
     }
@@ -232,7 +232,7 @@ fn no_bbr_within_this_machine() -> io::Result<()> {
     let _near = Blocking::connect(plain.local_addr()?)?;
     let (far, _) = plain.accept()?;
     let far = TcpStream::from_std(far);
-    accepted(&far, SocketAddr::new([192, 0, 2, 1].into(), 1), &TUNNEL);
+    accepted(&far, SocketAddr::new([192, 0, 2, 1].into(), 1), SocketAddr::from(([0, 0, 0, 0], 0)), &TUNNEL);
     assert_eq!(congestion(&far)?, default);
     Ok(())
 }
@@ -270,11 +270,18 @@ fn hasty(made_by_us: bool) -> io::Result<(TcpStream, Blocking)> {
     }
 }
 
-/// From now on nothing reaches it, and it answers nothing: not even RST.
-fn vanish(peer: &Blocking) -> io::Result<()> {
+/// From now on nothing reaches it, and it answers nothing: not even RST. False: some systems do not
+/// let normal users do that.
+fn vanish(peer: &Blocking) -> io::Result<bool> {
     const RETURN: u16 = 0x06;
     const NOTHING: u32 = 0;
-    SockRef::from(peer).attach_filter(&[SockFilter::new(RETURN, 0, 0, NOTHING)])
+    match SockRef::from(peer).attach_filter(&[SockFilter::new(RETURN, 0, 0, NOTHING)]) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            eprintln!("skipped: {error}: no peer can be made to vanish");
+            Ok(false)
+        }
+        result => result.map(|()| true),
+    }
 }
 
 /// How long until the connection ends, and how; waits no longer than `longest`.
@@ -304,17 +311,21 @@ fn a_vanished_peer_is_noticed_with_or_without_bytes_in_flight() -> io::Result<()
         std::thread::spawn(move || {
             let (made_by_us, in_flight) = how;
             let (ours, peer) = hasty(made_by_us)?;
-            vanish(&peer)?;
+            if !vanish(&peer)? {
+                return Ok(None);
+            }
             if in_flight {
                 (&ours).write_all(b"x")?;
             }
             let end = end_of(&ours, Duration::from_secs(20));
             drop(peer);
-            end.map(|end| (how, end))
+            end.map(|end| Some((how, end)))
         })
     });
     for wait in waits {
-        let (how, (after, end)) = wait.join().expect("no panic")?;
+        let Some((how, (after, end))) = wait.join().expect("no panic")? else {
+            continue;
+        };
         assert_eq!(end, ErrorKind::TimedOut, "{how:?}");
         // 1 s + 3 x 1 s, and the coarse timers of a busy machine.
         assert!(
@@ -347,7 +358,9 @@ fn where_the_system_can_a_connection_with_stalls_still_notices() -> io::Result<(
         return Ok(());
     }
     allow_stalls(&ours);
-    vanish(&peer)?;
+    if !vanish(&peer)? {
+        return Ok(());
+    }
     (&ours).write_all(b"x")?;
     let (after, end) = end_of(&ours, Duration::from_secs(40))?;
     assert_eq!(end, ErrorKind::TimedOut);
