@@ -76,8 +76,9 @@ fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) -> impl Future<Outpu
                 relay(&shard, channel, local, options).await;
             }
             Err(refusal) => {
-                channel.abort();
+                // Counted when the peer can see it.
                 visitor.refused(refusal);
+                channel.abort();
             }
         }
     }

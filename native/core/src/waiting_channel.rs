@@ -12,12 +12,13 @@ use crate::task::Cancelled;
 use crate::tcp_link::TcpLink;
 
 /// Shows the hello, waits for the start, and gives the channel to its service.
-pub(crate) async fn wait_for_start(link: TcpLink, held: Held) {
+pub(crate) async fn wait_for_start(link: TcpLink, mut held: Held) {
     match held.until_started(&link).await {
         Ok(rest) => held.started(link, rest),
         Err(reason) => {
+            // Counted when the peer can see it, and gone when the service may be told to be empty.
+            held.ended(reason);
             drop(link);
-            held.end(reason);
         }
     }
 }
@@ -101,13 +102,13 @@ impl Held {
         }
     }
 
-    fn started(mut self, link: TcpLink, rest: Vec<u8>) {
+    fn started(&mut self, link: TcpLink, rest: Vec<u8>) {
         // It leaves those that wait only then, or a service that drains would seem to be empty.
         self.service.carry(link, rest);
         self.told = true;
     }
 
-    fn end(mut self, reason: EndReason) {
+    fn ended(&mut self, reason: EndReason) {
         self.told = true;
         self.service.waiting_ended(reason);
     }
