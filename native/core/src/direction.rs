@@ -108,12 +108,19 @@ impl Direction {
         Some(self.splice.as_ref()?.dry_since? + DRY)
     }
 
-    /// Moves what can be moved now.
+    /// FIN has been read, and all before it is with the system.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.source_ended && self.is_flushed()
+    }
+
+    /// Moves what can be moved now. `is_last`: the other direction has ended, so that closing both
+    /// links, which follows, is the FIN.
     pub(crate) fn turn(
         &mut self,
         shard: &Shard,
         from: &TcpLink,
         to: &TcpLink,
+        is_last: bool,
     ) -> Result<Turn, Broken> {
         let until = self.bytes + TURN_BYTES as u64;
         loop {
@@ -121,7 +128,9 @@ impl Direction {
                 return Ok(Turn::Blocked);
             }
             if self.source_ended {
-                self.pass_fin(shard, to);
+                if !is_last {
+                    self.pass_fin(shard, to);
+                }
                 return Ok(Turn::Ended);
             }
             if self.bytes >= until {
@@ -178,7 +187,7 @@ impl Direction {
                 if length >= THIN_FILL_BYTES {
                     splice.thin_fills = 0;
                 } else {
-                    splice.thin_fills += 1;
+                    splice.thin_fills = splice.thin_fills.saturating_add(1);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -1,6 +1,7 @@
 //! Accepts connections on one address: a long backlog, many accepts per wake-up, and a pause where
 //! the system cannot give a descriptor.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -29,6 +30,7 @@ pub(crate) struct Listener {
     socket: TcpListener,
     slot: usize,
     address: SocketAddr,
+    options: RefCell<StreamOptions>,
 }
 
 impl Listener {
@@ -56,7 +58,8 @@ impl Listener {
         let mut socket = tcp_socket::listen(to, options)?;
         let address = socket.local_addr()?;
         let slot = shard.reactor.register(&mut socket, Interest::READABLE, TaskId::NONE, 0)?;
-        Ok(Self { shard: Rc::clone(shard), socket, slot, address })
+        let options = RefCell::new(options.clone());
+        Ok(Self { shard: Rc::clone(shard), socket, slot, address, options })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -66,13 +69,18 @@ impl Listener {
     /// Options of connections accepted from now on.
     pub(crate) fn update(&self, options: &StreamOptions) {
         tcp_socket::update(&self.socket, options);
+        *self.options.borrow_mut() = options.clone();
     }
 
     fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             match self.socket.accept() {
                 Err(error) if is_of_connection(&error) => {}
-                result => return result,
+                Ok((stream, peer)) => {
+                    tcp_socket::accepted(&stream, peer, self.address, &self.options.borrow());
+                    return Ok((stream, peer));
+                }
+                Err(error) => return Err(error),
             }
         }
     }

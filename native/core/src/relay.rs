@@ -136,8 +136,10 @@ impl Relay {
         // Whose FIN came first.
         let mut first_ended = EndReason::VisitorFin;
         loop {
-            let inward = self.inward.turn(shard, &self.near, &self.far);
-            let outward = self.outward.turn(shard, &self.far, &self.near);
+            let is_last = self.outward.has_ended();
+            let inward = self.inward.turn(shard, &self.near, &self.far, is_last);
+            let is_last = self.inward.has_ended();
+            let outward = self.outward.turn(shard, &self.far, &self.near, is_last);
             self.count(shard);
             let turns = match (inward, outward) {
                 (Err(broken), _) => return Ok(self.on_broken(broken == Broken::From)),
@@ -247,7 +249,7 @@ impl Relay {
             } else {
                 (&mut self.outward, &self.far, &self.near)
             };
-            match direction.turn(shard, from, to) {
+            match direction.turn(shard, from, to, false) {
                 Ok(Turn::Ended) => return true,
                 Ok(_) => {}
                 Err(_) => return false,

@@ -20,6 +20,7 @@ use crate::pipes::Pipes;
 use crate::reactor::{Reactor, WAKER};
 use crate::reason::EndReason;
 use crate::server_service::ServerService;
+use crate::sys;
 use crate::task::{Cancelled, Owner, TaskId, TaskPanic, Tasks};
 use crate::tunnel_listener::TunnelListener;
 use crate::upcall::{ListenerId, ServiceId, StreamId, lock};
@@ -150,6 +151,7 @@ impl Shard {
                 self.run_jobs(remote);
             }
             self.tasks.fire_timers(self.now());
+            self.pipes.trim(self.now());
             for _ in 0..ROUNDS_PER_POLL {
                 if !self.tasks.has_ready() {
                     break;
@@ -165,7 +167,8 @@ impl Shard {
         if self.tasks.has_ready() {
             return Some(Duration::ZERO);
         }
-        let at = self.tasks.next_timer()?;
+        let deadlines = [self.tasks.next_timer(), self.pipes.trim_at()];
+        let at = deadlines.into_iter().flatten().min()?;
         Some(at.saturating_duration_since(Instant::now()))
     }
 
@@ -214,6 +217,7 @@ impl Seat {
 
     /// The thread's body.
     pub(crate) fn run(mut self, index: usize, context: Arc<Context>) -> io::Result<()> {
+        sys::ignore_broken_pipes();
         let registry = self.poll.registry().try_clone()?;
         let pipes = Pipes::new(context.pipe_budget.clone());
         let shard = Rc::new(Shard {

@@ -135,8 +135,7 @@ impl TcpFront {
         let counters = &self.line.facts.counters;
         counters.visitors_total.fetch_add(1, Relaxed);
         let descriptor = tcp_socket::descriptor(&stream);
-        tcp_socket::accepted(&stream, peer, &StreamOptions::PLAIN);
-        let link = match TcpLink::adopt(shard, stream) {
+        let link = match TcpLink::accepted(shard, stream) {
             Ok(link) => link,
             Err(error) => {
                 counters.visitors_open.fetch_add(1, Relaxed);
@@ -229,6 +228,7 @@ impl TcpFront {
         if let Some(nodelay) = self.line.nodelay.get() {
             channel.set_nodelay(nodelay);
         }
+        channel.allow_stalls();
         let stashed = first.len() as u64;
         let start = self.line.start();
         // It must not hold the front: relays outlive it.

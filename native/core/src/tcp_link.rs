@@ -31,6 +31,12 @@ impl TcpLink {
         Self::register(shard, stream, WRITE)
     }
 
+    /// Takes a connection that has just been accepted. A read is worth trying: who has connected
+    /// often has said something by now.
+    pub(crate) fn accepted(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
+        Self::register(shard, stream, READ | WRITE)
+    }
+
     /// Takes a socket whose connect is under way: it is writable when that is done.
     pub(crate) fn connecting(shard: &Rc<Shard>, stream: TcpStream) -> io::Result<Self> {
         Self::register(shard, stream, 0)

@@ -107,13 +107,20 @@ pub(crate) fn update(listener: &TcpListener, options: &StreamOptions) {
     options.set_on(&socket);
 }
 
-/// Sets what an accepted connection did not inherit. On Linux a peer from elsewhere costs nothing.
-pub(crate) fn accepted(stream: &TcpStream, peer: SocketAddr, options: &StreamOptions) {
+/// Sets what an accepted connection did not inherit from the listener at `bound`. On Linux only one
+/// over loopback, to a listener of all addresses, costs anything.
+pub(crate) fn accepted(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    bound: SocketAddr,
+    options: &StreamOptions,
+) {
     let socket = SockRef::from(stream);
     if !sys::LISTENER_OPTIONS_INHERITED {
         options.set_on(&socket);
     }
-    if is_loopback(peer.ip()) {
+    let inherited = sys::LISTENER_OPTIONS_INHERITED && is_loopback(bound.ip());
+    if is_loopback(peer.ip()) && !inherited {
         sys::avoid_bbr(&socket);
     }
 }

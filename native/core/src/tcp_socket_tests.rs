@@ -142,7 +142,12 @@ fn an_ipv6_listener_takes_ipv4_as_well() -> io::Result<()> {
             &TUNNEL,
         )?;
         let (far, peer) = accept(&listener)?;
-        accepted(&far, peer, SocketAddr::from(([0, 0, 0, 0], 0)), &StreamOptions::PLAIN);
+        accepted(
+            &far,
+            peer,
+            SocketAddr::from(([0, 0, 0, 0], 0)),
+            &StreamOptions::PLAIN,
+        );
         assert!(is_loopback(peer.ip()), "{peer}");
         (&near).write_all(b"x")?;
         assert_eq!(wait(|| (&far).read(&mut [0]))?, 1);
@@ -232,7 +237,12 @@ fn no_bbr_within_this_machine() -> io::Result<()> {
     let _near = Blocking::connect(plain.local_addr()?)?;
     let (far, _) = plain.accept()?;
     let far = TcpStream::from_std(far);
-    accepted(&far, SocketAddr::new([192, 0, 2, 1].into(), 1), SocketAddr::from(([0, 0, 0, 0], 0)), &TUNNEL);
+    accepted(
+        &far,
+        SocketAddr::new([192, 0, 2, 1].into(), 1),
+        SocketAddr::from(([0, 0, 0, 0], 0)),
+        &TUNNEL,
+    );
     assert_eq!(congestion(&far)?, default);
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::shard::{Service, Shard};
 use crate::spec::{HelloRule, TcpSpec, TunnelListenSpec};
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
-use crate::tcp_socket::{self, StreamOptions};
+use crate::tcp_socket::StreamOptions;
 use crate::upcall::{ListenerId, Upcall, lock};
 
 /// What one read takes at most: a hello, and little of what a control channel says behind it.
@@ -29,7 +29,6 @@ pub(crate) struct TunnelListener {
     shard: Rc<Shard>,
     id: ListenerId,
     hello: HelloRule,
-    options: RefCell<StreamOptions>,
     /// Absent before it is bound and when it is closed.
     listener: RefCell<Option<Rc<Listener>>>,
     closed: Cell<bool>,
@@ -51,7 +50,6 @@ impl TunnelListener {
             shard: Rc::clone(shard),
             id,
             hello,
-            options: RefCell::new(stream_options(&tcp)),
             listener: RefCell::default(),
             closed: Cell::new(false),
             pending: RefCell::default(),
@@ -63,7 +61,7 @@ impl TunnelListener {
                 Ok(addresses) => addresses,
                 Err(_) => return,
             };
-            let options = this.options.borrow().clone();
+            let options = stream_options(&tcp);
             let bound = bound.and_then(|addresses| Listener::bind(&shard, &addresses, &options));
             // Closed meanwhile, and told so.
             if this.closed.get() {
@@ -90,11 +88,9 @@ impl TunnelListener {
 
     /// For connections accepted from now on.
     pub(crate) fn update(&self, tcp: &TcpSpec) {
-        let options = stream_options(tcp);
         if let Some(listener) = &*self.listener.borrow() {
-            listener.update(&options);
+            listener.update(&stream_options(tcp));
         }
-        *self.options.borrow_mut() = options;
     }
 
     /// Stops accepting, ends what has not shown who it is.
@@ -112,8 +108,7 @@ impl TunnelListener {
 
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let context = &self.shard.context;
-        tcp_socket::accepted(&stream, peer, &self.options.borrow());
-        let Ok(link) = TcpLink::adopt(&self.shard, stream) else {
+        let Ok(link) = TcpLink::accepted(&self.shard, stream) else {
             context.reject_tunnel(EndReason::InternalError, peer);
             return;
         };
