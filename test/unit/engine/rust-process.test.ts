@@ -50,17 +50,14 @@ describe.skipIf(RUST === undefined)('a process with the Rust engine', () => {
     expect(await run([what])).toEqual({ ...WELL, stdout: 'still here\nclosed\n' });
   });
 
-  it('exits in the middle of traffic', async () => {
-    for (let round = 0; round < ROUNDS; round++) {
-      expect(await run(['exit'])).toEqual({ ...WELL, code: 7, stdout: 'traffic\n' });
-    }
-  });
-
-  it('exits while threads are being started', async () => {
-    for (let round = 0; round < ROUNDS; round++) {
-      expect(await run(['exit-at-once'])).toEqual({ ...WELL, code: 7, stdout: '' });
-    }
-  });
+  it.each(['exit', 'exit-at-once', 'exit-in-callback', 'exit-in-close'])(
+    'exits at any moment: %s',
+    async (when) => {
+      for (let round = 0; round < ROUNDS; round++) {
+        expect(await run([when])).toEqual({ ...WELL, code: 7, stdout: '' });
+      }
+    },
+  );
 
   it('ends by an uncaught error in the middle of traffic', async () => {
     const { code, signal, stderr } = await run(['throws']);

@@ -268,7 +268,6 @@ const SCENARIOS = {
   async exit() {
     const tunnel = await openTunnel();
     await traffic(tunnel.port);
-    say('traffic');
     process.exit(7);
   },
 
@@ -276,6 +275,24 @@ const SCENARIOS = {
   'exit-at-once'() {
     for (let index = 0; index < 4; index++) open();
     process.exit(7);
+  },
+
+  /** And inside of a callback of the engine. */
+  async 'exit-in-callback'() {
+    const tunnel = await openTunnel();
+    await traffic(tunnel.port);
+    const spec = { bind: { host: HOST, port: 0 }, transport: TRANSPORT, hello: HELLO_RULE };
+    const listener = await tunnel.server.listen(spec, { control: () => process.exit(7) });
+    net.connect(listener.address).write(Buffer.concat([HELLO_RULE.control, Buffer.alloc(32)]));
+  },
+
+  /** And while engines are being closed. */
+  async 'exit-in-close'() {
+    const tunnel = await openTunnel();
+    await traffic(tunnel.port);
+    void closeTunnel(tunnel);
+    tunnel.client.destroy();
+    setImmediate(() => process.exit(7));
   },
 
   async throws() {
@@ -311,12 +328,23 @@ const SCENARIOS = {
     parentPort.postMessage('opened');
   },
 
+  /** Names are resolved by threads that nobody waits for. */
+  'worker-name'() {
+    const remote = { host: 'no-such-name.invalid', port: 1 };
+    const dial = { remote, preferIpv6: false, transport: TRANSPORT };
+    open()
+      .dial(dial, new AbortController().signal)
+      .catch(() => undefined);
+    parentPort.postMessage('dialling');
+  },
+
   /** Workers come and go, by all ways, one after the other. */
   async workers() {
+    const all = Object.keys(SCENARIOS).filter((name) => name.startsWith('worker-'));
     for (let round = 0; round < ROUNDS; round++) {
-      const scenario = ['worker-traffic', 'worker-exit', 'worker-two', 'worker-nothing'][round % 4];
+      const scenario = all[round % all.length];
       const { worker, exited } = await startWorker(scenario);
-      if (scenario === 'worker-traffic') await worker.terminate();
+      if (['worker-traffic', 'worker-name'].includes(scenario)) await worker.terminate();
       await exited;
     }
     say(`threads ${engineThreads() ?? 0}`);
