@@ -13,7 +13,7 @@ use crate::udp_batch::Batch;
 /// One read of a data channel.
 pub(crate) const TUNNEL_BYTES: usize = 262_144;
 /// How long it is kept for the next datagram.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 /// Buffers of channels that have nothing to write just now.
 const SPARE_MAX: usize = 4;
 const SPARE_BYTES: usize = 1_048_576;
@@ -64,7 +64,7 @@ pub(crate) fn with_tunnel<T>(
     work: impl FnOnce(&mut [u8]) -> io::Result<T>,
 ) -> io::Result<T> {
     note_use(shard);
-    BUFFERS.with(|buffers| work(&mut *get(&buffers.tunnel, || Area::new(TUNNEL_BYTES))?))
+    BUFFERS.with(|buffers| work(&mut get(&buffers.tunnel, || Area::new(TUNNEL_BYTES))?))
 }
 
 /// What datagrams of one read are sorted and sent with.
@@ -122,4 +122,15 @@ impl Drop for GiveBack {
             drop(buffers.spare.take());
         });
     }
+}
+
+/// Whether nothing is kept.
+#[cfg(test)]
+pub(crate) fn is_empty() -> bool {
+    BUFFERS.with(|buffers| {
+        buffers.receiver.borrow().is_none()
+            && buffers.tunnel.borrow().is_none()
+            && buffers.batch.borrow().is_none()
+            && buffers.spare.borrow().is_empty()
+    })
 }

@@ -329,3 +329,7 @@ impl<F: Fn(&Rc<UdpFront>)> Drop for Again<F> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "udp_tests.rs"]
+mod tests;

@@ -232,15 +232,15 @@ impl UdpLocals {
             self.unreachable(&session, error);
             return None;
         }
-        self.serve(session);
+        self.serve(&session);
         Some(index)
     }
 
     /// Runs the session's task.
-    fn serve(self: &Rc<Self>, session: Rc<LocalSession>) {
+    fn serve(self: &Rc<Self>, session: &Rc<LocalSession>) {
         let served = Served {
             locals: Rc::clone(self),
-            session: Rc::clone(&session),
+            session: Rc::clone(session),
         };
         let task = self.scene.shard.spawn("udp session", async move {
             let Served { locals, session } = &served;

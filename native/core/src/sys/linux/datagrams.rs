@@ -76,3 +76,20 @@ fn knows_segments(descriptor: RawFd) -> bool {
     };
     result == 0
 }
+
+/// Makes the system refuse to cut runs that are sent here, as some devices do.
+#[cfg(test)]
+pub(crate) fn refuse_segments(socket: &UdpSocket) {
+    let on: c_int = 1;
+    // SAFETY: the option is an int, and `on` lives longer than the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NO_CHECK,
+            (&raw const on).cast(),
+            mem::size_of::<c_int>() as libc::socklen_t,
+        )
+    };
+    assert_eq!(result, 0, "the option is known");
+}
