@@ -86,14 +86,20 @@ export function halfClose(world: World): void {
     });
 
     it('ends a half-closed visitor whose other direction stays silent', async () => {
+      // A scripted client: of two engines with the same limit, either may be first.
       const limits = { halfCloseIdleMs: 150 };
-      const { server, pair } = await world.tunnel({ limits });
-      const { visitor, local } = await pair();
+      const { server, client, visit } = await world.serverScene({ limits });
+      const channel = await world.channel(client);
+      await untilReady(server.rig, 1);
+      const visitor = await visit();
       await visitor.end();
-      await local.fin();
+      expect(await channel.rest()).toEqual(Buffer.from(START_TCP));
       await visitor.gone();
-      await broken(local);
-      await until(() => endsOf(server.engine, 'half_close_timeout') === 1, 'half_close_timeout');
+      await broken(channel);
+      await until(
+        () => endsOf(server.rig.engine, 'half_close_timeout') === 1,
+        'half_close_timeout',
+      );
     });
   });
 

@@ -62,7 +62,9 @@ impl ServiceFacts {
     /// Why a visitor that comes to another shard just now must end there at once.
     pub(crate) fn aborting(&self) -> Option<EndReason> {
         let number = self.aborting.load(Ordering::Acquire);
-        EndReason::ALL.get(usize::from(number.checked_sub(1)?)).copied()
+        EndReason::ALL
+            .get(usize::from(number.checked_sub(1)?))
+            .copied()
     }
 
     /// Aborts every visitor that is being served, on whatever shard.

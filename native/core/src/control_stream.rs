@@ -38,7 +38,10 @@ impl Admitted {
     /// Why there is none.
     pub(crate) fn enter(context: &Arc<Context>, address: IpAddr) -> Result<Self, EndReason> {
         context.admission().enter(address)?;
-        Ok(Self { context: Arc::clone(context), address })
+        Ok(Self {
+            context: Arc::clone(context),
+            address,
+        })
     }
 }
 
@@ -152,7 +155,9 @@ impl ControlStream {
     ) -> Rc<Self> {
         let shard = Rc::clone(link.shard());
         let context = &shard.context;
-        let id = context.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let id = context
+            .next_stream
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         lock(&context.streams).insert(id, StreamHome::Shard(shard.index));
         let stream = Self::new(&shard, id, Some(listener), peer, Some(link));
         {
@@ -206,14 +211,21 @@ impl ControlStream {
                     DialError::Cancelled(_) => (String::new(), None, true),
                     DialError::Failed { tried, error } => (tried, error, false),
                 };
-                self.shard.context.upcall(Upcall::DialFailed { stream, tried, error, aborted });
+                self.shard.context.upcall(Upcall::DialFailed {
+                    stream,
+                    tried,
+                    error,
+                    aborted,
+                });
             }
         }
     }
 
     pub(crate) fn abort_dial(self: &Rc<Self>) {
         if self.state.borrow().link.is_none() {
-            self.shard.tasks.cancel(self.task.get(), EndReason::Destroyed);
+            self.shard
+                .tasks
+                .cancel(self.task.get(), EndReason::Destroyed);
         }
     }
 
@@ -357,7 +369,9 @@ impl ControlStream {
     /// What a turn ends with: the next deadline.
     fn rest(&self) -> Next {
         let state = self.state.borrow();
-        let Some(link) = &state.link else { return Next::Over };
+        let Some(link) = &state.link else {
+            return Next::Over;
+        };
         // Unread bytes keep us from reading; a connection that breaks meanwhile is noticed.
         if link.is_broken() && link.take_error().is_some() {
             drop(state);
@@ -408,7 +422,9 @@ impl ControlStream {
     }
 
     fn flush_state(&self, state: &mut State) -> io::Result<()> {
-        let Some(link) = &state.link else { return Ok(()) };
+        let Some(link) = &state.link else {
+            return Ok(());
+        };
         let mut written = 0;
         let result = loop {
             if written == state.unwritten.len() {
@@ -423,7 +439,9 @@ impl ControlStream {
         state.unwritten.drain(..written);
         if state.unwritten.is_empty() && state.tell_flushed {
             state.tell_flushed = false;
-            self.shard.context.upcall(Upcall::StreamFlushed { stream: self.id });
+            self.shard
+                .context
+                .upcall(Upcall::StreamFlushed { stream: self.id });
         }
         result
     }
@@ -431,7 +449,9 @@ impl ControlStream {
     /// One read. False: wait.
     fn receive(&self) -> Result<bool, EndReason> {
         let state = &mut *self.state.borrow_mut();
-        let Some(link) = &state.link else { return Ok(false) };
+        let Some(link) = &state.link else {
+            return Ok(false);
+        };
         if state.unread.len() >= UNREAD_MAX_BYTES {
             return Ok(false);
         }
@@ -504,7 +524,10 @@ impl ControlStream {
                 }
             }
         };
-        self.shard.context.upcall(Upcall::Surplus { service: self.service.get(), session });
+        self.shard.context.upcall(Upcall::Surplus {
+            service: self.service.get(),
+            session,
+        });
     }
 
     fn serve_read(&self) {
@@ -514,7 +537,10 @@ impl ControlStream {
         {
             state.wanted = None;
             let bytes = state.unread.drain(..length).collect();
-            self.shard.context.upcall(Upcall::StreamRead { stream: self.id, bytes });
+            self.shard.context.upcall(Upcall::StreamRead {
+                stream: self.id,
+                bytes,
+            });
         }
     }
 
@@ -579,12 +605,20 @@ impl ControlStream {
             state.end = Some(reason);
             state.handshake_until = None;
             let holder = std::mem::replace(&mut state.holder, Holder::ControlPlane);
-            (holder, std::mem::take(&mut state.unread), state.was_attached)
+            (
+                holder,
+                std::mem::take(&mut state.unread),
+                state.was_attached,
+            )
         };
         let context = &self.shard.context;
         self.shard.streams.borrow_mut().remove(&self.id);
         lock(&context.streams).insert(self.id, StreamHome::Ended(reason));
-        context.upcall(Upcall::StreamEnded { stream: self.id, reason, unread });
+        context.upcall(Upcall::StreamEnded {
+            stream: self.id,
+            reason,
+            unread,
+        });
         match holder {
             Holder::ControlPlane => {}
             Holder::Server(session) => session.ended(reason),
@@ -631,7 +665,9 @@ pub(crate) fn hand_over(
             Some(StreamHome::Ended(reason)) => *reason,
             _ => EndReason::ControlReset,
         };
-        shard.remote(home).post(move |shard| arrive(shard, service, session, Err(reason)));
+        shard
+            .remote(home)
+            .post(move |shard| arrive(shard, service, session, Err(reason)));
         return;
     };
     if home == shard.index {
@@ -667,7 +703,14 @@ fn pack(stream: &ControlStream) -> io::Result<Parcel> {
 }
 
 fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> Result<Rc<ControlStream>, EndReason> {
-    let Parcel { id, listener, peer, stream, unread, unwritten } = parcel;
+    let Parcel {
+        id,
+        listener,
+        peer,
+        stream,
+        unread,
+        unwritten,
+    } = parcel;
     let link = TcpLink::adopt(shard, stream).map_err(|_| EndReason::ControlReset)?;
     let stream = ControlStream::new(shard, id, listener, peer, Some(link));
     {
@@ -699,7 +742,11 @@ pub(crate) fn arrive(
                 stream.destroy(EndReason::ServiceClosed);
             }
             let reason = EndReason::ServiceClosed;
-            shard.context.upcall(Upcall::SessionEnded { service, session, reason });
+            shard.context.upcall(Upcall::SessionEnded {
+                service,
+                session,
+                reason,
+            });
         }
     }
 }

@@ -67,7 +67,10 @@ impl Direction {
     /// Begins with bytes that go out ahead of everything that is read.
     pub(crate) fn beginning_with(bytes: Vec<u8>) -> Self {
         let rest = (!bytes.is_empty()).then(|| Box::new(Rest { bytes, written: 0 }));
-        Self { rest, ..Self::default() }
+        Self {
+            rest,
+            ..Self::default()
+        }
     }
 
     /// The first turn: what it begins with and what is at hand go out in one write.
@@ -77,7 +80,9 @@ impl Direction {
         from: &TcpLink,
         to: &TcpLink,
     ) -> Result<(), Broken> {
-        let Some(first) = self.rest.take() else { return Ok(()) };
+        let Some(first) = self.rest.take() else {
+            return Ok(());
+        };
         let mut buffer = shard.buffer.borrow_mut();
         let head = first.bytes.len();
         if head < BUFFER_BYTES {
@@ -100,7 +105,11 @@ impl Direction {
 
     /// Nothing that was read is on its way here.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.rest.is_none() && self.splice.as_ref().is_none_or(|splice| splice.pipe.len() == 0)
+        self.rest.is_none()
+            && self
+                .splice
+                .as_ref()
+                .is_none_or(|splice| splice.pipe.len() == 0)
     }
 
     /// When a pipe that has nothing to do is to be given back.
@@ -175,7 +184,9 @@ impl Direction {
 
     /// One read into the pipe. False: the source is dry.
     fn fill(&mut self, shard: &Shard, from: &TcpLink) -> Result<bool, Broken> {
-        let Some(splice) = &mut self.splice else { return Ok(true) };
+        let Some(splice) = &mut self.splice else {
+            return Ok(true);
+        };
         match from.read_with(|socket| splice.pipe.fill(socket)) {
             Ok(0) => {
                 self.source_ended = true;
@@ -221,7 +232,13 @@ impl Direction {
                 self.write(to, &buffer[..length])?;
                 if length == BUFFER_BYTES && !self.copy_only && self.rest.is_none() {
                     let pipe = shard.pipes.take();
-                    let splice = |pipe| Box::new(Splice { pipe, thin_fills: 0, dry_since: None });
+                    let splice = |pipe| {
+                        Box::new(Splice {
+                            pipe,
+                            thin_fills: 0,
+                            dry_since: None,
+                        })
+                    };
                     self.splice = pipe.map(splice);
                 }
             }

@@ -146,6 +146,17 @@ impl Engine {
         self.with_listener(listener, move |it| it.update(&tcp));
     }
 
+    /// Frees the ports of all listeners, before anything else ends. `close_listener` is still due.
+    pub fn stop_accepting(&self) {
+        for remote in self.context.remotes() {
+            remote.post(|shard| {
+                for listener in shard.listeners.borrow().values() {
+                    listener.stop_accepting();
+                }
+            });
+        }
+    }
+
     /// Stops accepting and ends the control streams that came in here. Answered by `ListenerClosed`.
     pub fn close_listener(&self, listener: ListenerId, reason: EndReason) {
         self.with_listener(listener, move |it| it.close(reason));
@@ -444,7 +455,9 @@ fn on_stream(
     if let Some(it) = it {
         act(&it);
     } else if lock(&shard.context.streams).get(&stream) == Some(&StreamHome::Shard(shard.index)) {
-        shard.remote(shard.index).post(move |shard| on_stream(shard, stream, act));
+        shard
+            .remote(shard.index)
+            .post(move |shard| on_stream(shard, stream, act));
     }
 }
 

@@ -50,16 +50,27 @@ impl Listener {
                 Err(error) => failure = Some(listen_error(&error, *address)),
             }
         }
-        let none = || SystemError { code: None, message: "no address to bind".to_owned() };
+        let none = || SystemError {
+            code: None,
+            message: "no address to bind".to_owned(),
+        };
         Err(failure.unwrap_or_else(none))
     }
 
     fn bind_one(shard: &Rc<Shard>, to: SocketAddr, options: &StreamOptions) -> io::Result<Self> {
         let mut socket = tcp_socket::listen(to, options)?;
         let address = socket.local_addr()?;
-        let slot = shard.reactor.register(&mut socket, Interest::READABLE, TaskId::NONE, 0)?;
+        let slot = shard
+            .reactor
+            .register(&mut socket, Interest::READABLE, TaskId::NONE, 0)?;
         let options = RefCell::new(options.clone());
-        Ok(Self { shard: Rc::clone(shard), socket, slot, address, options })
+        Ok(Self {
+            shard: Rc::clone(shard),
+            socket,
+            slot,
+            address,
+            options,
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -95,14 +106,20 @@ impl Drop for Listener {
 /// The connection was gone before it was accepted.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
 }
 
 /// Worded as Node words it.
 pub(crate) fn listen_error(error: &io::Error, address: SocketAddr) -> SystemError {
     let SystemError { code, message } = system_error(error);
     let name = code.clone().unwrap_or_default();
-    SystemError { code, message: format!("listen {name}: {message} {address}") }
+    SystemError {
+        code,
+        message: format!("listen {name}: {message} {address}"),
+    }
 }
 
 /// Accepts until the listener is gone (`find` gives it while it is there). `take` gets every
@@ -124,7 +141,9 @@ pub(crate) async fn accept_all(
     loop {
         let mut count = 0;
         let failure = loop {
-            let Some(listener) = find() else { return Ok(()) };
+            let Some(listener) = find() else {
+                return Ok(());
+            };
             if count == ACCEPTS_PER_TURN {
                 break None;
             }
@@ -158,5 +177,9 @@ pub(crate) async fn accept_all(
 /// Host and port as people write them.
 pub(crate) fn format_address(to: &HostPort) -> String {
     let HostPort { host, port } = to;
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }

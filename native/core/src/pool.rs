@@ -82,7 +82,10 @@ impl Pool {
     }
 
     /// What the pool's task does whenever something woke it; `None`: the pool is gone.
-    #[expect(clippy::option_option, reason = "the inner one is a deadline that may not exist")]
+    #[expect(
+        clippy::option_option,
+        reason = "the inner one is a deadline that may not exist"
+    )]
     fn turn(weak: &Weak<Self>) -> Option<Option<Instant>> {
         let pool = weak.upgrade()?;
         let now = pool.line.shard.now();
@@ -207,7 +210,9 @@ impl Pool {
         {
             let state = &mut *self.state.borrow_mut();
             let was_empty = state.requested.is_empty();
-            state.requested.extend(std::iter::repeat_n(expires, missing));
+            state
+                .requested
+                .extend(std::iter::repeat_n(expires, missing));
             self.publish(state);
             if was_empty {
                 self.nudge();
@@ -225,7 +230,10 @@ impl Pool {
             state.top_up_at = None;
             state.target = self.floor;
             state.filled = false;
-            (std::mem::take(&mut state.idle), std::mem::take(&mut state.requested))
+            (
+                std::mem::take(&mut state.idle),
+                std::mem::take(&mut state.requested),
+            )
         };
         self.line.expect(-requested.len().cast_signed());
         drop(idle);
@@ -233,7 +241,10 @@ impl Pool {
     }
 
     pub(crate) fn failed(&self, reason: EndReason) {
-        self.line.shard.context.channel_failed(&self.line.facts, reason, None);
+        self.line
+            .shard
+            .context
+            .channel_failed(&self.line.facts, reason, None);
     }
 
     fn nudge(&self) {
@@ -280,7 +291,9 @@ impl Pool {
         let expired = {
             let state = &mut *self.state.borrow_mut();
             let before = state.requested.len();
-            state.requested.retain(|expires| expires.is_none_or(|at| at > now));
+            state
+                .requested
+                .retain(|expires| expires.is_none_or(|at| at > now));
             before - state.requested.len()
         };
         if expired > 0 {
@@ -320,7 +333,9 @@ impl Pool {
 
     fn publish(&self, state: &State) {
         let counters = &self.line.facts.counters;
-        counters.pool_requested.store(state.requested.len(), Relaxed);
+        counters
+            .pool_requested
+            .store(state.requested.len(), Relaxed);
         // A udp service's are its channels in use: the front tells them.
         if self.line.facts.protocol == ServiceType::Tcp {
             counters.pool_ready.store(state.idle.len(), Relaxed);

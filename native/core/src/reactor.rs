@@ -54,6 +54,18 @@ impl Reactor {
         Ok(slot)
     }
 
+    /// From now on its events also tell when it can be written to; if it can be now, at once.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn tell_writable(&self, slot: usize, source: &impl std::os::fd::AsRawFd) {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let descriptor = source.as_raw_fd();
+        let mut source = mio::unix::SourceFd(&descriptor);
+        // A socket that is registered can be registered otherwise.
+        let _ = self
+            .registry
+            .reregister(&mut source, Token(slot + 1), interest);
+    }
+
     /// For a socket that goes on elsewhere; one that is closed needs `release` only.
     pub(crate) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
         self.registry.deregister(source)

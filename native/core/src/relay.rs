@@ -96,9 +96,14 @@ impl Drop for Visit {
 
 /// Relays until both directions have ended or a link broke, then counts the visitor's end. Runs as
 /// the caller's task, whose owner must be `Owner::Visitor`.
-pub(crate) async fn relay(shard: &Rc<Shard>, near: TcpLink, far: TcpLink, options: RelayOptions) {
-    near.watch();
-    far.watch();
+///
+/// Not an async fn: that would hold its arguments twice, and this is what a held connection costs.
+pub(crate) fn relay(
+    shard: &Rc<Shard>,
+    near: TcpLink,
+    far: TcpLink,
+    options: RelayOptions,
+) -> impl Future<Output = ()> + 'static {
     let mut relay = Relay {
         near,
         far,
@@ -121,15 +126,20 @@ pub(crate) async fn relay(shard: &Rc<Shard>, near: TcpLink, far: TcpLink, option
         },
     };
     relay.inward.bytes = options.already_in;
-    let end = match relay.run(shard).await {
-        Ok(end) => end,
-        Err(Cancelled(reason)) => End::Abort(reason),
-    };
-    relay.finish(shard, end).await;
+    async move {
+        relay.near.watch();
+        relay.far.watch();
+        let end = match relay.run().await {
+            Ok(end) => end,
+            Err(Cancelled(reason)) => End::Abort(reason),
+        };
+        relay.finish(end).await;
+    }
 }
 
 impl Relay {
-    async fn run(&mut self, shard: &Rc<Shard>) -> Result<End, Cancelled> {
+    async fn run(&mut self) -> Result<End, Cancelled> {
+        let shard = &Rc::clone(&self.visit.shard);
         if let Err(broken) = self.inward.begin(shard, &self.near, &self.far) {
             return Ok(self.on_broken(broken == Broken::From));
         }
@@ -210,12 +220,16 @@ impl Relay {
     fn count(&mut self, shard: &Shard) {
         let counters = &self.visit.facts.counters;
         if self.inward.bytes > self.counted_in {
-            counters.bytes_in.fetch_add(self.inward.bytes - self.counted_in, Relaxed);
+            counters
+                .bytes_in
+                .fetch_add(self.inward.bytes - self.counted_in, Relaxed);
             self.counted_in = self.inward.bytes;
             self.moved_at = shard.now();
         }
         if self.outward.bytes > self.counted_out {
-            counters.bytes_out.fetch_add(self.outward.bytes - self.counted_out, Relaxed);
+            counters
+                .bytes_out
+                .fetch_add(self.outward.bytes - self.counted_out, Relaxed);
             self.counted_out = self.outward.bytes;
             self.moved_at = shard.now();
         }
@@ -223,11 +237,14 @@ impl Relay {
         self.visit.bytes_out = self.counted_out;
     }
 
-    async fn finish(mut self, shard: &Rc<Shard>, end: End) {
+    async fn finish(&mut self, end: End) {
+        let shard = &Rc::clone(&self.visit.shard);
         let (clean, reason) = match end {
             End::Clean(reason) => (true, reason),
             End::Abort(reason) => (false, reason),
-            End::Deliver { near_broke, reason } => (self.deliver(shard, near_broke).await, reason),
+            End::Deliver { near_broke, reason } => {
+                (Box::pin(self.deliver(near_broke)).await, reason)
+            }
         };
         if !clean {
             self.near.reset_on_close();
@@ -241,7 +258,8 @@ impl Relay {
 
     /// Writes out what the broken link had sent before its FIN. False: the other one broke as well,
     /// or took nothing for too long.
-    async fn deliver(&mut self, shard: &Rc<Shard>, near_broke: bool) -> bool {
+    async fn deliver(&mut self, near_broke: bool) -> bool {
+        let shard = &Rc::clone(&self.visit.shard);
         let deadline = shard.after(shard.context.limits.half_close_idle_ms);
         loop {
             let (direction, from, to) = if near_broke {

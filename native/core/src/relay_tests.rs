@@ -59,7 +59,10 @@ fn relayed<T: Send + 'static>(
     run_with(limits, move |shard: Rc<Shard>| async move {
         shard.tasks.set_owner(Owner::Visitor(1));
         let link = |stream| TcpLink::adopt(&shard, mio::net::TcpStream::from_std(stream));
-        let (near, far) = (link(near).expect("registers"), link(far).expect("registers"));
+        let (near, far) = (
+            link(near).expect("registers"),
+            link(far).expect("registers"),
+        );
         let options = RelayOptions {
             facts: shared,
             visitor: None,
@@ -94,7 +97,10 @@ fn write_all(mut stream: TcpStream, bytes: &[u8], chunks: &[usize]) {
     let mut rest = bytes;
     let mut sizes = chunks.iter().cycle();
     while !rest.is_empty() {
-        let size = sizes.next().map_or(rest.len(), |size| (*size).max(1)).min(rest.len());
+        let size = sizes
+            .next()
+            .map_or(rest.len(), |size| (*size).max(1))
+            .min(rest.len());
         stream.write_all(&rest[..size]).expect("the relay takes it");
         rest = &rest[size..];
     }
@@ -128,12 +134,25 @@ struct Flow {
 }
 
 fn flow() -> impl Strategy<Value = Flow> {
-    let length = prop_oneof![0..2_000_usize, 60_000..70_000_usize, 100_000..4_000_000_usize];
+    let length = prop_oneof![
+        0..2_000_usize,
+        60_000..70_000_usize,
+        100_000..4_000_000_usize
+    ];
     let chunk = prop_oneof![1..2_000_usize, 10_000..300_000_usize];
     let read_size = prop_oneof![1_000..5_000_usize, 50_000..1_000_000_usize];
-    (length, proptest::collection::vec(chunk, 1..5), read_size, 0..20_usize).prop_map(
-        |(length, chunks, read_size, rest_every)| Flow { length, chunks, read_size, rest_every },
+    (
+        length,
+        proptest::collection::vec(chunk, 1..5),
+        read_size,
+        0..20_usize,
     )
+        .prop_map(|(length, chunks, read_size, rest_every)| Flow {
+            length,
+            chunks,
+            read_size,
+            rest_every,
+        })
 }
 
 proptest! {
@@ -174,7 +193,9 @@ proptest! {
 }
 
 fn reset(stream: TcpStream) {
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("linger");
+    socket2::SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .expect("linger");
     drop(stream);
 }
 
@@ -231,7 +252,10 @@ fn a_reset_while_the_other_side_takes_nothing_is_noticed() {
 
 #[test]
 fn a_half_closed_connection_that_is_silent_ends_in_time() {
-    let limits = Limits { half_close_idle_ms: 30, ..Limits::default() };
+    let limits = Limits {
+        half_close_idle_ms: 30,
+        ..Limits::default()
+    };
     let (was_reset, facts) = relayed(limits, Vec::new(), |outer| {
         outer.visitor.shutdown(Shutdown::Write).expect("FIN");
         ends_by_reset(outer.visitor)
@@ -242,7 +266,10 @@ fn a_half_closed_connection_that_is_silent_ends_in_time() {
 
 #[test]
 fn a_long_quiet_connection_may_half_close() {
-    let limits = Limits { half_close_idle_ms: 40, ..Limits::default() };
+    let limits = Limits {
+        half_close_idle_ms: 40,
+        ..Limits::default()
+    };
     let (answer, facts) = relayed(limits, Vec::new(), |mut outer| {
         thread::sleep(Duration::from_millis(60));
         outer.visitor.shutdown(Shutdown::Write).expect("FIN");
@@ -258,7 +285,10 @@ fn a_long_quiet_connection_may_half_close() {
 
 #[test]
 fn who_ended_first_is_the_reason() {
-    for (first, reason) in [("visitor", EndReason::VisitorFin), ("local", EndReason::LocalFin)] {
+    for (first, reason) in [
+        ("visitor", EndReason::VisitorFin),
+        ("local", EndReason::LocalFin),
+    ] {
         let ((), facts) = relayed(Limits::default(), Vec::new(), move |outer| {
             let (first, second) = if first == "visitor" {
                 (outer.visitor, outer.local)

@@ -72,8 +72,16 @@ impl ServerService {
 
     /// Takes the session over at once; its stream follows by `arrive`.
     pub(crate) fn attach(self: &Rc<Self>, start: ServerSessionStart) {
-        let ServerSessionStart { session, key, routine } = start;
-        let home = SessionHome { shard: self.shard.index, service: self.facts.id, session };
+        let ServerSessionStart {
+            session,
+            key,
+            routine,
+        } = start;
+        let home = SessionHome {
+            shard: self.shard.index,
+            service: self.facts.id,
+            session,
+        };
         let start_command: Rc<[u8]> = Rc::from(routine.start.as_slice());
         let newer = ServerSession::new(&self.shard, home, key, routine, self);
         if self.closed.get() {
@@ -114,7 +122,12 @@ impl ServerService {
 
     /// A data channel that showed the key of that session.
     pub(crate) fn channel(&self, session: SessionId, link: TcpLink) {
-        let current = self.line.session.borrow().as_ref().map(|current| current.id());
+        let current = self
+            .line
+            .session
+            .borrow()
+            .as_ref()
+            .map(|current| current.id());
         // One that came across shards may be late; its client has been told by the session's end.
         if current == Some(session) {
             self.front.channel(link);
@@ -130,7 +143,11 @@ impl ServerService {
     }
 
     pub(crate) fn update(self: &Rc<Self>, change: ServerServiceChange) {
-        let ServerServiceChange { bind, nodelay, routine } = change;
+        let ServerServiceChange {
+            bind,
+            nodelay,
+            routine,
+        } = change;
         if let Some(nodelay) = nodelay {
             self.line.nodelay.set(nodelay);
         }
@@ -239,17 +256,27 @@ impl ServerService {
                 Ok(address) => {
                     let id = self.facts.id;
                     let context = &self.shard.context;
-                    context.upcall(Upcall::Address { service: id, address: Some(address) });
+                    context.upcall(Upcall::Address {
+                        service: id,
+                        address: Some(address),
+                    });
                     context.event(Event::Bound { service, address });
                     return Ok(());
                 }
                 Err(SystemError { message: error, .. }) => {
                     let address = format_address(&to);
-                    let event = Event::BindFailed { service, address, error, attempt };
+                    let event = Event::BindFailed {
+                        service,
+                        address,
+                        error,
+                        attempt,
+                    };
                     self.shard.context.event(event);
                 }
             }
-            self.shard.sleep(self.shard.context.limits.bind_retry_ms).await?;
+            self.shard
+                .sleep(self.shard.context.limits.bind_retry_ms)
+                .await?;
             if turn != self.bind_turn.get() {
                 return Ok(());
             }
@@ -262,7 +289,10 @@ impl ServerService {
         if self.bound.replace(false) {
             self.front.unbind();
             let service = self.facts.id;
-            self.shard.context.upcall(Upcall::Address { service, address: None });
+            self.shard.context.upcall(Upcall::Address {
+                service,
+                address: None,
+            });
         }
     }
 }

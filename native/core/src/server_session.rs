@@ -126,7 +126,11 @@ impl ServerSession {
 
     fn arm_heartbeat(&self) {
         let interval = self.routine.borrow().heartbeat_interval_ms;
-        let at = if interval == 0 { None } else { self.shard.after(interval) };
+        let at = if interval == 0 {
+            None
+        } else {
+            self.shard.after(interval)
+        };
         self.heartbeat_at.set(at);
     }
 
@@ -165,6 +169,10 @@ impl ServerSession {
             service.session_ended(self);
         }
         let (service, session) = (self.home.service, self.id);
-        self.shard.context.upcall(Upcall::SessionEnded { service, session, reason });
+        self.shard.context.upcall(Upcall::SessionEnded {
+            service,
+            session,
+            reason,
+        });
     }
 }

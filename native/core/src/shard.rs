@@ -90,7 +90,11 @@ pub(crate) struct Shard {
 impl Shard {
     /// The reason of a task that ended without having one: a panic, unless the shard itself ends.
     pub(crate) fn unexpected_end(&self) -> EndReason {
-        if self.closing.get() { EndReason::Destroyed } else { EndReason::InternalError }
+        if self.closing.get() {
+            EndReason::Destroyed
+        } else {
+            EndReason::InternalError
+        }
     }
 
     /// The time of this turn.

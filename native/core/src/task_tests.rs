@@ -14,7 +14,10 @@ fn a_deadline_wakes_a_task_also_when_it_is_moved_closer() {
     run(|shard| async move {
         let began = Instant::now();
         shard.tasks.wake(shard.tasks.current());
-        shard.park(shard.after(60_000)).await.expect("not cancelled");
+        shard
+            .park(shard.after(60_000))
+            .await
+            .expect("not cancelled");
         let until = shard.now() + Duration::from_millis(20);
         while shard.now() < until {
             shard.park(Some(until)).await.expect("not cancelled");
@@ -57,9 +60,11 @@ fn cancelling_fails_every_wait_with_the_first_reason() {
 fn an_owner_s_tasks_are_cancelled_together_and_nobody_else_s() {
     let ended = run(|shard| async move {
         let ended = Rc::new(RefCell::new(Vec::new()));
-        for (name, owner) in
-            [(1, Owner::Visitor(1)), (2, Owner::Visitor(2)), (3, Owner::Visitor(1))]
-        {
+        for (name, owner) in [
+            (1, Owner::Visitor(1)),
+            (2, Owner::Visitor(2)),
+            (3, Owner::Visitor(1)),
+        ] {
             let (this, ended) = (Rc::clone(&shard), Rc::clone(&ended));
             shard.tasks.spawn(owner, "visitor", async move {
                 let parked = this.park(this.after(50)).await;
@@ -67,7 +72,9 @@ fn an_owner_s_tasks_are_cancelled_together_and_nobody_else_s() {
             });
         }
         shard.tasks.yield_now().await.expect("not cancelled");
-        shard.tasks.cancel_all(Owner::Visitor(1), EndReason::Destroyed);
+        shard
+            .tasks
+            .cancel_all(Owner::Visitor(1), EndReason::Destroyed);
         while ended.borrow().len() < 3 {
             shard.sleep(5).await.expect("not cancelled");
         }
@@ -98,7 +105,9 @@ fn a_panic_ends_its_task_drops_what_it_holds_and_is_told() {
     });
     assert_eq!(left, 1, "only the test's own task is left");
     let told = upcalls.iter().any(|upcall| {
-        let Upcall::Events(events) = upcall else { return false };
+        let Upcall::Events(events) = upcall else {
+            return false;
+        };
         events.iter().any(|event| {
             matches!(event, Event::Fault { place, error, .. }
                 if place == "planted" && error == "planted by a test")

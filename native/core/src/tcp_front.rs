@@ -127,7 +127,9 @@ impl TcpFront {
 
     pub(crate) fn destroy(&self, reason: EndReason) {
         self.end_waiting(reason);
-        self.line.facts.abort_visitors(&self.shard().context, reason);
+        self.line
+            .facts
+            .abort_visitors(&self.shard().context, reason);
     }
 
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
@@ -139,12 +141,21 @@ impl TcpFront {
             Ok(link) => link,
             Err(error) => {
                 counters.visitors_open.fetch_add(1, Relaxed);
-                self.refused(peer, shard.now(), EndReason::InternalError, Some(error.to_string()));
+                self.refused(
+                    peer,
+                    shard.now(),
+                    EndReason::InternalError,
+                    Some(error.to_string()),
+                );
                 return;
             }
         };
         counters.visitors_open.fetch_add(1, Relaxed);
-        let visitor = Visitor { link, peer, since: shard.now() };
+        let visitor = Visitor {
+            link,
+            peer,
+            since: shard.now(),
+        };
         let limits = &shard.context.limits;
         let waiting = self.waiting.borrow().len();
         let open = counters.visitors_open.load(Relaxed);
@@ -164,11 +175,9 @@ impl TcpFront {
         let channel = if waiting == 0 { self.pool.take() } else { None };
         if let Some(channel) = channel {
             counters.pool_hits.fetch_add(1, Relaxed);
-            let front = Rc::clone(self);
             let owner = Owner::Visitor(self.line.facts.id);
-            self.shard().tasks.spawn(owner, "visitor", async move {
-                front.serve(visitor, channel, Vec::new()).await;
-            });
+            let visit = self.serve(visitor, channel, Vec::new());
+            self.shard().tasks.spawn(owner, "visitor", visit);
             return;
         }
         if self.pool.ready() > waiting {
@@ -193,7 +202,10 @@ impl TcpFront {
                 Ok(channel) => {
                     guard.leave();
                     shard.tasks.set_owner(Owner::Visitor(front.line.facts.id));
-                    front.serve(visitor, channel, stash).await;
+                    let visit = front.serve(visitor, channel, stash);
+                    // Relays outlive the front.
+                    drop((front, queued));
+                    visit.await;
                 }
                 Err(reason) => {
                     guard.leave();
@@ -212,8 +224,12 @@ impl TcpFront {
             if self.waiting.borrow().is_empty() {
                 break;
             }
-            let Some(channel) = self.pool.take() else { break };
-            let Some(visitor) = self.waiting.borrow_mut().pop_front() else { break };
+            let Some(channel) = self.pool.take() else {
+                break;
+            };
+            let Some(visitor) = self.waiting.borrow_mut().pop_front() else {
+                break;
+            };
             *visitor.channel.borrow_mut() = Some(channel);
             self.shard().tasks.wake(visitor.task.get());
         }
@@ -221,35 +237,35 @@ impl TcpFront {
     }
 
     /// The start command and what the visitor has sent so far go out in one write.
-    async fn serve(self: Rc<Self>, visitor: Visitor, channel: TcpLink, mut first: Vec<u8>) {
-        let Visitor { link, peer, since } = visitor;
-        let shard = Rc::clone(self.shard());
-        let facts = SharedFacts::clone(&self.line.facts);
+    fn serve(
+        &self,
+        visitor: Visitor,
+        channel: TcpLink,
+        mut first: Vec<u8>,
+    ) -> impl Future<Output = ()> + 'static {
         if let Some(nodelay) = self.line.nodelay.get() {
             channel.set_nodelay(nodelay);
         }
         channel.allow_stalls();
-        let stashed = first.len() as u64;
-        let start = self.line.start();
-        // It must not hold the front: relays outlive it.
-        drop(self);
-        first.splice(..0, start.iter().copied());
+        let already_in = first.len() as u64;
+        first.splice(..0, self.line.start().iter().copied());
         let options = RelayOptions {
-            facts,
-            visitor: Some(peer),
-            since,
+            facts: SharedFacts::clone(&self.line.facts),
+            visitor: Some(visitor.peer),
+            since: visitor.since,
             near_broken: EndReason::VisitorReset,
             far_broken: EndReason::ChannelReset,
-            already_in: stashed,
+            already_in,
             unwritten: first,
         };
-        relay(&shard, link, channel, options).await;
+        relay(self.shard(), visitor.link, channel, options)
     }
 
     fn refuse(&self, visitor: Visitor, reason: EndReason, error: Option<String>) {
         let Visitor { link, peer, since } = visitor;
-        link.abort();
+        // Counted before the visitor can see it.
         self.refused(peer, since, reason, error);
+        link.abort();
     }
 
     fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {
@@ -257,7 +273,13 @@ impl TcpFront {
         context.visitor_refused(facts, reason, error);
         let duration_ms = millis(self.shard().now() - since);
         let visitor = Some(peer);
-        let end = VisitorEnd { visitor, bytes_in: 0, bytes_out: 0, duration_ms, reason };
+        let end = VisitorEnd {
+            visitor,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_ms,
+            reason,
+        };
         context.visitor_end(facts, &end);
         facts.visitor_gone(context);
     }
@@ -277,9 +299,19 @@ struct Waiting {
 
 impl Waiting {
     fn enter(front: &Rc<TcpFront>, place: &Rc<WaitingVisitor>, visitor: &Visitor) -> Self {
-        front.line.facts.counters.visitors_waiting.fetch_add(1, Relaxed);
+        front
+            .line
+            .facts
+            .counters
+            .visitors_waiting
+            .fetch_add(1, Relaxed);
         let Visitor { peer, since, .. } = *visitor;
-        Self { front: Rc::clone(front), place: Some(Rc::clone(place)), peer, since }
+        Self {
+            front: Rc::clone(front),
+            place: Some(Rc::clone(place)),
+            peer,
+            since,
+        }
     }
 
     fn leave(mut self) {
@@ -287,9 +319,19 @@ impl Waiting {
     }
 
     fn remove(&mut self) -> bool {
-        let Some(place) = self.place.take() else { return false };
-        self.front.line.facts.counters.visitors_waiting.fetch_sub(1, Relaxed);
-        self.front.waiting.borrow_mut().retain(|other| !Rc::ptr_eq(other, &place));
+        let Some(place) = self.place.take() else {
+            return false;
+        };
+        self.front
+            .line
+            .facts
+            .counters
+            .visitors_waiting
+            .fetch_sub(1, Relaxed);
+        self.front
+            .waiting
+            .borrow_mut()
+            .retain(|other| !Rc::ptr_eq(other, &place));
         true
     }
 }

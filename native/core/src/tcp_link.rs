@@ -1,5 +1,6 @@
 //! One TCP connection on its shard: non-blocking reads and writes that remember when to wait.
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
@@ -18,10 +19,16 @@ use crate::tcp_socket;
 /// tells of more only after a call that would block.
 const SHORT_MEANS_DRY: bool = cfg!(unix);
 
+/// Whether a socket can be registered otherwise without its own handle.
+const LATE_WRITABLE: bool = cfg!(target_os = "linux");
+
 pub(crate) struct TcpLink {
     /// Absent only once it has been handed on.
     stream: Option<TcpStream>,
-    slot: usize,
+    /// Whether its events tell when it can be written to. Most connections never have to wait for
+    /// that, and a fresh one's event would be a wake-up for nothing.
+    tells_writable: Cell<bool>,
+    slot: u32,
     shard: Rc<Shard>,
 }
 
@@ -43,14 +50,33 @@ impl TcpLink {
     }
 
     fn register(shard: &Rc<Shard>, mut stream: TcpStream, ready: u8) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        let tells_writable = !LATE_WRITABLE || ready & WRITE == 0;
+        let interest = if tells_writable {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
         let task = shard.tasks.current();
         let slot = shard.reactor.register(&mut stream, interest, task, ready)?;
         Ok(Self {
             stream: Some(stream),
-            slot,
+            tells_writable: Cell::new(tells_writable),
+            slot: u32::try_from(slot).unwrap_or(u32::MAX),
             shard: Rc::clone(shard),
         })
+    }
+
+    fn slot(&self) -> usize {
+        self.slot as usize
+    }
+
+    /// The other side is full: wait for it.
+    fn not_writable(&self) {
+        self.shard.reactor.clear(self.slot(), WRITE);
+        #[cfg(target_os = "linux")]
+        if !self.tells_writable.replace(true) {
+            self.shard.reactor.tell_writable(self.slot(), self.stream());
+        }
     }
 
     fn stream(&self) -> &TcpStream {
@@ -65,11 +91,11 @@ impl TcpLink {
     }
 
     pub(crate) fn watch_by(&self, task: TaskId) {
-        self.shard.reactor.set_task(self.slot, task);
+        self.shard.reactor.set_task(self.slot(), task);
     }
 
     fn ready(&self) -> u8 {
-        self.shard.reactor.ready(self.slot)
+        self.shard.reactor.ready(self.slot())
     }
 
     /// Whether a read is worth trying.
@@ -105,7 +131,7 @@ impl TcpLink {
     fn after_read(&self, result: &io::Result<usize>, wanted: usize) {
         match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.shard.reactor.clear(self.slot, READ | READ_CLOSED);
+                self.shard.reactor.clear(self.slot(), READ | READ_CLOSED);
             }
             // After FIN the next read has to see it.
             Ok(length)
@@ -114,7 +140,7 @@ impl TcpLink {
                     && *length < wanted
                     && self.ready() & (READ_CLOSED | ERROR) == 0 =>
             {
-                self.shard.reactor.clear(self.slot, READ);
+                self.shard.reactor.clear(self.slot(), READ);
             }
             _ => {}
         }
@@ -129,7 +155,7 @@ impl TcpLink {
         let result = retry(|| self.stream().write(bytes));
         let short = matches!(result, Ok(length) if SHORT_MEANS_DRY && length < bytes.len());
         if short || would_block(&result) {
-            self.shard.reactor.clear(self.slot, WRITE);
+            self.not_writable();
         }
         result
     }
@@ -144,7 +170,7 @@ impl TcpLink {
         }
         let result = self.run(call);
         if would_block(&result) {
-            self.shard.reactor.clear(self.slot, READ | READ_CLOSED);
+            self.shard.reactor.clear(self.slot(), READ | READ_CLOSED);
         }
         result
     }
@@ -159,7 +185,7 @@ impl TcpLink {
         }
         let result = self.run(call);
         if would_block(&result) {
-            self.shard.reactor.clear(self.slot, WRITE);
+            self.not_writable();
         }
         result
     }
@@ -212,7 +238,7 @@ impl TcpLink {
 
 impl Drop for TcpLink {
     fn drop(&mut self) {
-        self.shard.reactor.release(self.slot);
+        self.shard.reactor.release(self.slot());
     }
 }
 

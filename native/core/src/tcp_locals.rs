@@ -69,7 +69,8 @@ fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) -> impl Future<Outpu
     async move {
         channel.watch();
         channel.allow_stalls();
-        match visitor.connect(&channel).await {
+        // Boxed: the relay must not carry the room for it along.
+        match Box::pin(visitor.connect(&channel)).await {
             Ok(local) => {
                 let shard = Rc::clone(&visitor.locals.shard);
                 let options = visitor.into_relay(rest);

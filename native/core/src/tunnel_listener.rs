@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
-use crate::control_stream::{Admitted, ControlStream};
 use crate::context::SessionHome;
+use crate::control_stream::{Admitted, ControlStream};
 use crate::listen::{Listener, accept_all};
 use crate::reason::EndReason;
 use crate::resolve::resolve;
@@ -71,13 +71,19 @@ impl TunnelListener {
                 Ok(listener) => Rc::new(listener),
                 Err(error) => {
                     shard.listeners.borrow_mut().remove(&id);
-                    shard.context.upcall(Upcall::ListenFailed { listener: id, error });
+                    shard.context.upcall(Upcall::ListenFailed {
+                        listener: id,
+                        error,
+                    });
                     return;
                 }
             };
             let address = listener.address();
             *this.listener.borrow_mut() = Some(Rc::clone(&listener));
-            shard.context.upcall(Upcall::Listening { listener: id, address });
+            shard.context.upcall(Upcall::Listening {
+                listener: id,
+                address,
+            });
             let weak = Rc::downgrade(&listener);
             drop(listener);
             let take = |stream, peer| this.accept(stream, peer);
@@ -93,17 +99,23 @@ impl TunnelListener {
         }
     }
 
+    pub(crate) fn stop_accepting(&self) {
+        drop(self.listener.borrow_mut().take());
+    }
+
     /// Stops accepting, ends what has not shown who it is.
     pub(crate) fn close(&self, reason: EndReason) {
         if self.closed.replace(true) {
             return;
         }
-        drop(self.listener.borrow_mut().take());
+        self.stop_accepting();
         for task in &*self.pending.borrow() {
             self.shard.tasks.cancel(*task, reason);
         }
         self.shard.listeners.borrow_mut().remove(&self.id);
-        self.shard.context.upcall(Upcall::ListenerClosed { listener: self.id });
+        self.shard
+            .context
+            .upcall(Upcall::ListenerClosed { listener: self.id });
     }
 
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
@@ -124,16 +136,28 @@ impl TunnelListener {
         let deadline = self.shard.after(context.limits.handshake_timeout_ms);
         let task = self.shard.spawn("hello", async move {
             link.watch();
-            let pending = Pending { listener: Rc::clone(&this), task: this.shard.tasks.current() };
+            let pending = Pending {
+                listener: Rc::clone(&this),
+                task: this.shard.tasks.current(),
+            };
             let hello = this.read_hello(&link, deadline).await;
             drop(pending);
             match hello {
-                Ok(Hello { is_control: true, digest, rest }) => {
+                Ok(Hello {
+                    is_control: true,
+                    digest,
+                    rest,
+                }) => {
                     let stream =
                         ControlStream::accepted(link, this.id, peer, rest, admitted, deadline);
                     let (listener, stream) = (this.id, stream.id());
                     let context = &this.shard.context;
-                    context.upcall(Upcall::Control { listener, stream, digest, peer });
+                    context.upcall(Upcall::Control {
+                        listener,
+                        stream,
+                        digest,
+                        peer,
+                    });
                 }
                 Ok(Hello { digest, rest, .. }) => {
                     drop(admitted);
@@ -169,20 +193,37 @@ impl TunnelListener {
     }
 
     fn parse(&self, got: &[u8]) -> Result<Hello, EndReason> {
-        let HelloRule { length, control, data } = &self.hello;
+        let HelloRule {
+            length,
+            control,
+            data,
+        } = &self.hello;
         let is_control = got.starts_with(control);
         if !is_control && !got.starts_with(data) {
             return Err(EndReason::BadHello);
         }
-        let prefix = if is_control { control.len() } else { data.len() };
+        let prefix = if is_control {
+            control.len()
+        } else {
+            data.len()
+        };
         let (digest, rest) = (got[prefix..*length].to_vec(), got[*length..].to_vec());
-        Ok(Hello { is_control, digest, rest })
+        Ok(Hello {
+            is_control,
+            digest,
+            rest,
+        })
     }
 
     fn match_data(&self, link: TcpLink, peer: SocketAddr, key: &[u8], rest: &[u8]) {
         let context = &self.shard.context;
         let home = lock(&context.sessions).get(key).copied();
-        let Some(SessionHome { shard: home, service, session }) = home else {
+        let Some(SessionHome {
+            shard: home,
+            service,
+            session,
+        }) = home
+        else {
             context.reject_tunnel(EndReason::UnknownSession, peer);
             return;
         };
