@@ -16,6 +16,8 @@ export declare class BindingEngine {
   /** Answered by `listening` or `listen_failed`. */
   listen(listener: number, spec: BindingTunnelListen): void
   updateListener(listener: number, transport: BindingTransport): void
+  /** Frees the ports of all listeners; each is still to be closed. */
+  stopAccepting(): void
   /** Answered by `listener_closed`. */
   closeListener(listener: number, why: EndReason): void
   /** Answered by `dialed` or `dial_failed`. */

@@ -108,6 +108,9 @@ export class RustEngine implements Engine {
     const { services, listeners, streams, dials, sessions, events, native } = context;
     context.hold();
     for (const dial of [...dials.values()]) dial.abort();
+    // Calls are carried out one after the other: who can reach a public address no more must not
+    // reach the tunnel either.
+    native.stopAccepting();
     // Services first: their sessions end as theirs, then the listeners take what is still unknown.
     const ends = [...services.values()].map(({ closed }) => closed);
     endServices();

@@ -125,6 +125,12 @@ impl BindingEngine {
         self.core.update_listener(listener, transport.into());
     }
 
+    /// Frees the ports of all listeners; each is still to be closed.
+    #[napi(catch_unwind)]
+    pub fn stop_accepting(&self) {
+        self.core.stop_accepting();
+    }
+
     /// Answered by `listener_closed`.
     #[napi(catch_unwind)]
     pub fn close_listener(
