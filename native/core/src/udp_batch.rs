@@ -44,6 +44,8 @@ pub(crate) struct Batch {
     /// In the order in which they came, each with the next one of its destination.
     pieces: Vec<(Piece, u32)>,
     destinations: Vec<Destination>,
+    /// Of all pieces.
+    bytes: u64,
     /// In the order in which they are sent.
     order: Vec<Piece>,
     runs: Vec<Run>,
@@ -57,6 +59,7 @@ impl Batch {
         self.id += 1;
         self.pieces.clear();
         self.destinations.clear();
+        self.bytes = 0;
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -98,12 +101,18 @@ impl Batch {
             length: payload.len() as u32,
         };
         self.pieces.push((piece, NONE));
+        self.bytes += payload.len() as u64;
         let destination = &mut self.destinations[group as usize];
         match self.pieces.get_mut(destination.last as usize) {
             Some(last) => last.1 = index,
             None => destination.first = index,
         }
         destination.last = index;
+    }
+
+    /// Of all payloads together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether the mark is that of the destination with this number.

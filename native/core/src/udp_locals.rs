@@ -164,6 +164,9 @@ impl UdpLocals {
 
     fn send(&self, batch: &mut Batch, bytes: &[u8]) {
         let sessions = self.sessions.borrow();
+        // Counted beforehand: who has got a datagram must find it counted.
+        let counter = &self.scene.facts.counters.bytes_in;
+        counter.fetch_add(batch.bytes(), Relaxed);
         let (mut sent, mut lost) = (0, 0);
         for group in 0..batch.destinations().len() {
             let owner = batch.destinations()[group].owner;
@@ -187,7 +190,7 @@ impl UdpLocals {
             }
             lost += batch.unsent().count() as u64;
         }
-        self.scene.facts.counters.bytes_in.fetch_add(sent, Relaxed);
+        counter.fetch_sub(batch.bytes() - sent, Relaxed);
         self.scene.dropped(lost);
         batch.begin();
     }
@@ -294,16 +297,17 @@ impl UdpLocals {
             .map_err(|error| connect_error(&error, address))?;
         link.watch_by(session.task.get());
         session.segment_max.set(sys::segment_max(link.socket()));
-        let (mut sent, mut lost) = (0, 0);
+        let counter = &self.scene.facts.counters.bytes_in;
         for ((), payload) in session.waiting.borrow_mut().take() {
-            match link.send(&payload, None) {
-                Ok(()) => sent += payload.len() as u64,
-                Err(_) => lost += 1,
+            let bytes = payload.len() as u64;
+            counter.fetch_add(bytes, Relaxed);
+            if link.send(&payload, None).is_ok() {
+                session.bytes_in.set(session.bytes_in.get() + bytes);
+            } else {
+                counter.fetch_sub(bytes, Relaxed);
+                self.scene.dropped(1);
             }
         }
-        session.bytes_in.set(session.bytes_in.get() + sent);
-        self.scene.facts.counters.bytes_in.fetch_add(sent, Relaxed);
-        self.scene.dropped(lost);
         *session.link.borrow_mut() = Some(link);
         Ok(())
     }

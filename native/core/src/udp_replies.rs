@@ -65,6 +65,9 @@ impl UdpFront {
         let socket = self.socket.borrow().clone();
         // What waits goes first.
         let has_unsent = !self.unsent.borrow().is_empty();
+        // Counted beforehand: who has got a datagram must find it counted.
+        let counter = &self.line.facts.counters.bytes_out;
+        counter.fetch_add(batch.bytes(), Relaxed);
         let mut lost = 0;
         match socket {
             Some(link) if !has_unsent => lost = batch.send(&link, bytes, all),
@@ -82,7 +85,7 @@ impl UdpFront {
                 visitor.segment_max = destination.segment_max;
             }
         }
-        self.line.facts.counters.bytes_out.fetch_add(sent, Relaxed);
+        counter.fetch_sub(batch.bytes() - sent, Relaxed);
         self.dropped(lost);
     }
 
@@ -110,14 +113,16 @@ impl UdpFront {
     /// Sends what waits for room. False: some of it still does.
     pub(crate) fn send_unsent(&self, link: &UdpLink) -> bool {
         let unsent = &mut *self.unsent.borrow_mut();
+        let counter = &self.line.facts.counters.bytes_out;
         while let Some((to, payload)) = unsent.first() {
-            match link.send(payload, Some(*to)) {
-                Ok(()) => {
-                    let bytes = payload.len() as u64;
-                    self.line.facts.counters.bytes_out.fetch_add(bytes, Relaxed);
+            let bytes = payload.len() as u64;
+            counter.fetch_add(bytes, Relaxed);
+            if let Err(error) = link.send(payload, Some(*to)) {
+                counter.fetch_sub(bytes, Relaxed);
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    return false;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => self.dropped(1),
+                self.dropped(1);
             }
             unsent.drop_first();
         }
