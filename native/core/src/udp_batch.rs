@@ -1,6 +1,7 @@
 //! Datagrams of one read of a data channel on their way out: sorted by destination, the order of
 //! each kept, and equal ones joined into runs that the system cuts up again (data-plane section 7).
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -11,6 +12,11 @@ use crate::udp_socket::{UdpLink, is_of_earlier};
 /// Datagrams that are sorted together.
 const PIECES_MAX: usize = 1_024;
 const NONE: u32 = u32::MAX;
+
+thread_local! {
+    /// Of this thread, whichever batch had it: marks outlive the batch that made them.
+    static LAST_ID: Cell<u64> = const { Cell::new(0) };
+}
 
 /// Where a visitor or session finds its destination in the batch; outdated ones are ignored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +62,8 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn begin(&mut self) {
-        self.id += 1;
+        self.id = LAST_ID.get() + 1;
+        LAST_ID.set(self.id);
         self.pieces.clear();
         self.destinations.clear();
         self.bytes = 0;

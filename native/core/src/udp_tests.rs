@@ -315,6 +315,24 @@ fn bursts_of_several_visitors_keep_their_order() {
 }
 
 #[test]
+fn visitors_go_on_when_the_buffers_have_been_given_back() {
+    run(|shard| async move {
+        let scene = Scene::with_echo(&shard);
+        scene.open().await;
+        let visitors = [Peer::new(&shard), Peer::new(&shard)];
+        for round in 0..3_u8 {
+            // Another one first each time: nothing may be left of the order they had before.
+            for (number, visitor) in visitors.iter().enumerate().skip(usize::from(round % 2)) {
+                visitor.send(&[round, number as u8], scene.public);
+                assert_eq!(visitor.next().await.1, [round, number as u8]);
+            }
+            until(&shard, "a quiet moment", udp_buffers::is_empty).await;
+        }
+        assert_eq!((dropped(&scene.server), dropped(&scene.client)), (0, 0));
+    });
+}
+
+#[test]
 fn what_comes_before_a_channel_goes_with_its_start() {
     run_with(
         Limits {
