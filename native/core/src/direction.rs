@@ -65,10 +65,12 @@ struct Rest {
 
 impl Direction {
     /// Begins with bytes that go out ahead of everything that is read.
-    pub(crate) fn beginning_with(bytes: Vec<u8>) -> Self {
+    /// `already`: bytes that have been read before.
+    pub(crate) fn beginning_with(bytes: Vec<u8>, already: u64) -> Self {
         let rest = (!bytes.is_empty()).then(|| Box::new(Rest { bytes, written: 0 }));
         Self {
             rest,
+            bytes: already,
             ..Self::default()
         }
     }
@@ -84,9 +86,10 @@ impl Direction {
             return Ok(());
         };
         let mut buffer = shard.buffer.borrow_mut();
-        let head = first.bytes.len();
+        let first = &first.bytes[first.written..];
+        let head = first.len();
         if head < BUFFER_BYTES {
-            buffer[..head].copy_from_slice(&first.bytes);
+            buffer[..head].copy_from_slice(first);
             let more = match from.try_read(&mut buffer[head..]) {
                 Ok(0) => {
                     self.source_ended = true;
@@ -99,7 +102,7 @@ impl Direction {
             self.bytes += more as u64;
             self.write(to, &buffer[..head + more])
         } else {
-            self.write(to, &first.bytes)
+            self.write(to, first)
         }
     }
 

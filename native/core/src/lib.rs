@@ -2,6 +2,7 @@
 //! control plane tells it what to serve and takes upcalls. The contract is `ts/engine/engine.ts`.
 
 mod admission;
+mod balance;
 mod channel_dialer;
 #[cfg(test)]
 mod client_scene;
@@ -27,6 +28,7 @@ mod probe;
 mod reactor;
 mod reason;
 mod relay;
+mod relay_parcel;
 mod resolve;
 mod server_service;
 mod server_session;
@@ -56,6 +58,7 @@ mod udp_socket;
 mod udp_table;
 mod udp_visitors;
 mod upcall;
+mod visit;
 mod waiting_channel;
 mod waiting_visitor;
 

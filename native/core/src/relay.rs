@@ -9,12 +9,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use crate::context::{SharedFacts, VisitorEnd};
+use crate::context::SharedFacts;
 use crate::direction::{Broken, Direction, Turn};
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::Cancelled;
 use crate::tcp_link::TcpLink;
+use crate::visit::{Visit, VisitFacts};
 
 /// What a relay needs to know to end well.
 pub(crate) struct RelayOptions {
@@ -39,59 +40,23 @@ enum End {
     Abort(EndReason),
     /// The near (true) or far link broke after its own FIN: deliver what it sent, then end.
     Deliver { near_broke: bool, reason: EndReason },
+    /// Not at all: it goes on at that shard.
+    Move(usize),
 }
 
-struct Relay {
-    near: TcpLink,
-    far: TcpLink,
-    inward: Direction,
-    outward: Direction,
+pub(crate) struct Relay {
+    pub(crate) near: TcpLink,
+    pub(crate) far: TcpLink,
+    pub(crate) inward: Direction,
+    pub(crate) outward: Direction,
     /// When bytes last moved, or half was closed: since then the other direction is silent.
-    moved_at: Instant,
-    half_closed: bool,
+    pub(crate) moved_at: Instant,
+    /// The reason, once a direction has ended: whose FIN came first.
+    pub(crate) half_closed: Option<EndReason>,
     /// Those that the service's counters have.
-    counted_in: u64,
-    counted_out: u64,
-    visit: Visit,
-}
-
-/// The visitor's account: its end is counted once, also when a fault drops the relay.
-struct Visit {
-    shard: Rc<Shard>,
-    facts: SharedFacts,
-    visitor: Option<SocketAddr>,
-    since: Instant,
-    near_broken: EndReason,
-    far_broken: EndReason,
-    bytes_in: u64,
-    bytes_out: u64,
-    ended: bool,
-}
-
-impl Visit {
-    fn end(&mut self, reason: EndReason) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        let context = &self.shard.context;
-        let duration = self.shard.now().saturating_duration_since(self.since);
-        let end = VisitorEnd {
-            visitor: self.visitor,
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            reason,
-        };
-        context.visitor_end(&self.facts, &end);
-        self.facts.visitor_gone(context);
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        let reason = self.shard.unexpected_end();
-        self.end(reason);
-    }
+    pub(crate) counted_in: u64,
+    pub(crate) counted_out: u64,
+    pub(crate) visit: Visit,
 }
 
 /// Relays until both directions have ended or a link broke, then counts the visitor's end. Runs as
@@ -104,47 +69,47 @@ pub(crate) fn relay(
     far: TcpLink,
     options: RelayOptions,
 ) -> impl Future<Output = ()> + 'static {
-    let mut relay = Relay {
+    let known = VisitFacts {
+        facts: options.facts,
+        visitor: options.visitor,
+        since: options.since,
+        near_broken: options.near_broken,
+        far_broken: options.far_broken,
+    };
+    let relay = Relay {
         near,
         far,
-        inward: Direction::beginning_with(options.unwritten),
+        inward: Direction::beginning_with(options.unwritten, options.already_in),
         outward: Direction::default(),
         moved_at: shard.now(),
-        half_closed: false,
+        half_closed: None,
         counted_in: 0,
         counted_out: 0,
-        visit: Visit {
-            shard: Rc::clone(shard),
-            facts: options.facts,
-            visitor: options.visitor,
-            since: options.since,
-            near_broken: options.near_broken,
-            far_broken: options.far_broken,
-            bytes_in: 0,
-            bytes_out: 0,
-            ended: false,
-        },
+        visit: Visit::new(shard, known),
     };
-    relay.inward.bytes = options.already_in;
-    async move {
-        relay.near.watch();
-        relay.far.watch();
-        let end = match relay.run().await {
-            Ok(end) => end,
-            Err(Cancelled(reason)) => End::Abort(reason),
-        };
-        relay.finish(end).await;
-    }
+    relay.go()
 }
 
 impl Relay {
+    pub(crate) async fn go(mut self) {
+        self.near.watch();
+        self.far.watch();
+        match self.run().await {
+            Ok(End::Clean(reason)) => self.finish(true, reason),
+            Ok(End::Abort(reason)) | Err(Cancelled(reason)) => self.finish(false, reason),
+            Ok(End::Deliver { near_broke, reason }) => {
+                let delivered = Box::pin(self.deliver(near_broke)).await;
+                self.finish(delivered, reason);
+            }
+            Ok(End::Move(to)) => self.move_to(to),
+        }
+    }
+
     async fn run(&mut self) -> Result<End, Cancelled> {
         let shard = &Rc::clone(&self.visit.shard);
         if let Err(broken) = self.inward.begin(shard, &self.near, &self.far) {
             return Ok(self.on_broken(broken == Broken::From));
         }
-        // Whose FIN came first.
-        let mut first_ended = EndReason::VisitorFin;
         loop {
             let is_last = self.outward.has_ended();
             let inward = self.inward.turn(shard, &self.near, &self.far, is_last);
@@ -157,15 +122,12 @@ impl Relay {
                 (Ok(inward), Ok(outward)) => (inward, outward),
             };
             let deadline = match turns {
-                (Turn::Ended, Turn::Ended) => return Ok(End::Clean(first_ended)),
-                (Turn::Ended, _) => {
-                    first_ended = EndReason::VisitorFin;
-                    self.half_close_deadline(shard)
+                (Turn::Ended, Turn::Ended) => {
+                    let reason = self.half_closed.unwrap_or(EndReason::VisitorFin);
+                    return Ok(End::Clean(reason));
                 }
-                (_, Turn::Ended) => {
-                    first_ended = EndReason::LocalFin;
-                    self.half_close_deadline(shard)
-                }
+                (Turn::Ended, _) => self.half_close_deadline(shard, EndReason::VisitorFin),
+                (_, Turn::Ended) => self.half_close_deadline(shard, EndReason::LocalFin),
                 _ => None,
             };
             if deadline.is_some_and(|at| at <= shard.now()) {
@@ -173,6 +135,9 @@ impl Relay {
             }
             if let Some(end) = self.broken_end() {
                 return Ok(end);
+            }
+            if let Some(to) = shard.balance.give() {
+                return Ok(End::Move(to));
             }
             if turns.0 == Turn::More || turns.1 == Turn::More {
                 shard.tasks.yield_now().await?;
@@ -196,9 +161,9 @@ impl Relay {
 
     fn on_broken(&self, near_broke: bool) -> End {
         let (source, reason) = if near_broke {
-            (&self.inward, self.visit.near_broken)
+            (&self.inward, self.visit.known.near_broken)
         } else {
-            (&self.outward, self.visit.far_broken)
+            (&self.outward, self.visit.known.far_broken)
         };
         // Its own bytes had all arrived: deliver them before the end. Else what is lost shows as RST.
         if source.source_ended {
@@ -208,8 +173,9 @@ impl Relay {
         }
     }
 
-    fn half_close_deadline(&mut self, shard: &Shard) -> Option<Instant> {
-        if !std::mem::replace(&mut self.half_closed, true) {
+    fn half_close_deadline(&mut self, shard: &Shard, first: EndReason) -> Option<Instant> {
+        if self.half_closed.is_none() {
+            self.half_closed = Some(first);
             self.moved_at = shard.now();
         }
         let idle = std::time::Duration::from_millis(shard.context.limits.half_close_idle_ms);
@@ -218,7 +184,7 @@ impl Relay {
 
     /// Adds what has moved to the service's counters.
     fn count(&mut self, shard: &Shard) {
-        let counters = &self.visit.facts.counters;
+        let counters = &self.visit.known.facts.counters;
         if self.inward.bytes > self.counted_in {
             counters
                 .bytes_in
@@ -237,15 +203,8 @@ impl Relay {
         self.visit.bytes_out = self.counted_out;
     }
 
-    async fn finish(&mut self, end: End) {
+    pub(crate) fn finish(&mut self, clean: bool, reason: EndReason) {
         let shard = &Rc::clone(&self.visit.shard);
-        let (clean, reason) = match end {
-            End::Clean(reason) => (true, reason),
-            End::Abort(reason) => (false, reason),
-            End::Deliver { near_broke, reason } => {
-                (Box::pin(self.deliver(near_broke)).await, reason)
-            }
-        };
         if !clean {
             self.near.reset_on_close();
             self.far.reset_on_close();
@@ -283,7 +242,7 @@ impl Relay {
 /// One that a fault dropped must not look like a clean end.
 impl Drop for Relay {
     fn drop(&mut self) {
-        if !self.visit.ended {
+        if !self.visit.is_over() {
             self.near.reset_on_close();
             self.far.reset_on_close();
         }

@@ -14,11 +14,10 @@ use super::{RelayOptions, relay};
 use crate::context::{ServiceFacts, SharedFacts};
 use crate::limits::Limits;
 use crate::reason::EndReason;
-use crate::shard::Shard;
 use crate::spec::ServiceType;
 use crate::task::Owner;
 use crate::tcp_link::TcpLink;
-use crate::testing::run_with;
+use crate::testing::TestShards;
 
 /// Two connections whose inner ends are relayed; the outer ones are the test's.
 struct Outer {
@@ -52,17 +51,21 @@ fn relayed<T: Send + 'static>(
     unwritten: Vec<u8>,
     play: impl FnOnce(Outer) -> T + Send + 'static,
 ) -> (T, SharedFacts) {
+    relayed_on(&TestShards::new(limits), unwritten, play)
+}
+
+/// Begins on shard 0.
+fn relayed_on<T: Send + 'static>(
+    shards: &TestShards,
+    unwritten: Vec<u8>,
+    play: impl FnOnce(Outer) -> T + Send + 'static,
+) -> (T, SharedFacts) {
     let ((visitor, near), (local, far)) = (pair(), pair());
     let player = thread::spawn(move || play(Outer { visitor, local }));
     let facts = facts();
     let shared = Arc::clone(&facts);
-    run_with(limits, move |shard: Rc<Shard>| async move {
-        shard.tasks.set_owner(Owner::Visitor(1));
-        let link = |stream| TcpLink::adopt(&shard, mio::net::TcpStream::from_std(stream));
-        let (near, far) = (
-            link(near).expect("registers"),
-            link(far).expect("registers"),
-        );
+    shards.call(move |shard| {
+        let link = |stream| TcpLink::adopt(shard, mio::net::TcpStream::from_std(stream));
         let options = RelayOptions {
             facts: shared,
             visitor: None,
@@ -72,10 +75,20 @@ fn relayed<T: Send + 'static>(
             already_in: 0,
             unwritten,
         };
-        relay(&shard, near, far, options).await;
-        assert_eq!(shard.reactor.count(), 0, "a socket is still registered");
+        let relay = relay(
+            shard,
+            link(near).expect("registers"),
+            link(far).expect("registers"),
+            options,
+        );
+        shard.tasks.spawn(Owner::Visitor(1), "relay", relay);
     });
-    (player.join().expect("the player ends"), facts)
+    let played = player.join().expect("the player ends");
+    let open = Arc::clone(&facts);
+    shards.until("the relay has ended", move |shard| {
+        open.counters.visitors_open.load(Relaxed) == 0 && shard.reactor.count() == 0
+    });
+    (played, facts)
 }
 
 /// Bytes that repeat only after a long while, so that a shift or a swap shows.
@@ -155,41 +168,103 @@ fn flow() -> impl Strategy<Value = Flow> {
         })
 }
 
+/// Plays both flows through a relay on these shards and checks all that arrived.
+fn check(
+    shards: &TestShards,
+    inward: Flow,
+    outward: Flow,
+    head: usize,
+) -> Result<(), TestCaseError> {
+    let (sent_in, sent_out) = (content(1, inward.length), content(2, outward.length));
+    let head_bytes = content(3, head);
+    let expected_in = [head_bytes.as_slice(), sent_in.as_slice()].concat();
+    let expected_out = sent_out.clone();
+    let lengths = (sent_in.len() as u64, sent_out.len() as u64);
+    let ((got_in, got_out), facts) = relayed_on(shards, head_bytes, move |outer| {
+        let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
+        let (visitor, local) = (clone(&outer.visitor), clone(&outer.local));
+        let (reads_in, reads_out) = (clone(&outer.local), clone(&outer.visitor));
+        let (flow_in, flow_out) = (inward.clone(), outward.clone());
+        let writers = [
+            thread::spawn(move || write_all(visitor, &sent_in, &flow_in.chunks)),
+            thread::spawn(move || write_all(local, &sent_out, &flow_out.chunks)),
+        ];
+        let reader = thread::spawn(move || read_all(reads_in, inward.read_size, inward.rest_every));
+        let got_out = read_all(reads_out, outward.read_size, outward.rest_every);
+        let got_in = reader.join().expect("reads");
+        for writer in writers {
+            writer.join().expect("writes");
+        }
+        (got_in, got_out)
+    });
+    let counts = (
+        got_in.len(),
+        expected_in.len(),
+        got_out.len(),
+        expected_out.len(),
+    );
+    prop_assert!(got_in == expected_in, "in: {counts:?}");
+    prop_assert!(got_out == expected_out, "out: {counts:?}");
+    let counters = &facts.counters;
+    let counted = (
+        counters.bytes_in.load(Relaxed),
+        counters.bytes_out.load(Relaxed),
+    );
+    prop_assert_eq!(counted, lengths);
+    let ends = end_of(&facts);
+    let clean = matches!(
+        ends.as_slice(),
+        [(EndReason::VisitorFin | EndReason::LocalFin, 1)]
+    );
+    prop_assert!(clean, "{ends:?}");
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     /// Across the switch from copy to splice and back, with half-closes at different times.
     #[test]
-    fn every_byte_arrives_in_order_both_ways(inward in flow(), outward in flow(), head in 0..300_usize) {
-        let (sent_in, sent_out) = (content(1, inward.length), content(2, outward.length));
-        let head_bytes = content(3, head);
-        let expected_in = [head_bytes.as_slice(), sent_in.as_slice()].concat();
-        let (expected_out, lengths) = (sent_out.clone(), (sent_in.len() as u64, sent_out.len() as u64));
-        let ((got_in, got_out), facts) = relayed(Limits::default(), head_bytes, move |outer| {
-            let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
-            let (visitor, local) = (clone(&outer.visitor), clone(&outer.local));
-            let (reads_in, reads_out) = (clone(&outer.local), clone(&outer.visitor));
-            let (flow_in, flow_out) = (inward.clone(), outward.clone());
-            let writers = [
-                thread::spawn(move || write_all(visitor, &sent_in, &flow_in.chunks)),
-                thread::spawn(move || write_all(local, &sent_out, &flow_out.chunks)),
-            ];
-            let reader = thread::spawn(move || read_all(reads_in, inward.read_size, inward.rest_every));
-            let got_out = read_all(reads_out, outward.read_size, outward.rest_every);
-            let got_in = reader.join().expect("reads");
-            for writer in writers {
-                writer.join().expect("writes");
-            }
-            (got_in, got_out)
-        });
-        prop_assert!(got_in == expected_in, "in: {} of {} bytes", got_in.len(), expected_in.len());
-        prop_assert!(got_out == expected_out, "out: {} of {} bytes", got_out.len(), expected_out.len());
-        let counters = &facts.counters;
-        prop_assert_eq!((counters.bytes_in.load(Relaxed), counters.bytes_out.load(Relaxed)), lengths);
-        let ends = end_of(&facts);
-        prop_assert!(matches!(ends.as_slice(), [(EndReason::VisitorFin | EndReason::LocalFin, 1)]), "{ends:?}");
-        prop_assert_eq!(counters.visitors_open.load(Relaxed), 0);
+    fn every_byte_arrives_in_order_both_ways(
+        inward in flow(), outward in flow(), head in 0..300_usize,
+    ) {
+        check(&TestShards::new(Limits::default()), inward, outward, head)?;
     }
+
+    /// With whatever is under way, pipes included.
+    #[test]
+    fn a_relay_that_moves_between_shards_loses_nothing(
+        inward in flow(), outward in flow(), head in 0..300_usize,
+    ) {
+        let shards = TestShards::several(2, Limits::default());
+        for (index, remote) in shards.context.remotes().iter().enumerate() {
+            remote.post(move |shard| {
+                let mover = Rc::clone(shard);
+                shard.spawn("mover", async move {
+                    while mover.sleep(1).await.is_ok() {
+                        mover.balance.give_next_to(1 - index);
+                    }
+                });
+            });
+        }
+        check(&shards, inward, outward, head)?;
+    }
+}
+
+#[test]
+fn a_relay_that_moved_is_aborted_with_its_service() {
+    let shards = TestShards::several(2, Limits::default());
+    shards.call(|shard| shard.balance.give_next_to(1));
+    let context = Arc::clone(&shards.context);
+    let ((), facts) = relayed_on(&shards, Vec::new(), move |mut outer| {
+        outer.visitor.write_all(b"x").expect("writes");
+        outer.local.read_exact(&mut [0]).expect("arrives");
+        let abort = ServiceFacts::new(1, "test", ServiceType::Tcp, 0);
+        abort.abort_visitors(&context, EndReason::Destroyed);
+        assert!(ends_by_reset(outer.visitor) && ends_by_reset(outer.local));
+    });
+    assert_eq!(end_of(&facts), [(EndReason::Destroyed, 1)]);
+    shards.until("nothing is left on the other shard", |_| true);
 }
 
 fn reset(stream: TcpStream) {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Waker};
 
+use crate::balance::{Balance, Load};
 use crate::client_service::ClientService;
 use crate::context::Context;
 use crate::control_stream::ControlStream;
@@ -39,6 +40,7 @@ pub(crate) struct Remote {
     jobs: Mutex<Vec<Job>>,
     waker: Waker,
     stopping: AtomicBool,
+    pub(crate) load: Load,
 }
 
 impl Remote {
@@ -83,6 +85,7 @@ pub(crate) struct Shard {
     pub(crate) listeners: RefCell<HashMap<ListenerId, Rc<TunnelListener>>>,
     pub(crate) streams: RefCell<HashMap<StreamId, Rc<ControlStream>>>,
     pub(crate) services: RefCell<HashMap<ServiceId, Service>>,
+    pub(crate) balance: Balance,
     now: Cell<Instant>,
     closing: Cell<bool>,
 }
@@ -134,6 +137,12 @@ impl Shard {
 
     fn run(self: &Rc<Self>, poll: &mut Poll, remote: &Remote) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        let loads: Vec<_> = self
+            .context
+            .remotes()
+            .iter()
+            .map(|remote| &remote.load)
+            .collect();
         while !remote.stopping.load(Ordering::Acquire) {
             let timeout = self.timeout();
             if let Err(error) = poll.poll(&mut events, timeout)
@@ -156,6 +165,7 @@ impl Shard {
             }
             self.tasks.fire_timers(self.now());
             self.pipes.trim(self.now());
+            self.balance.turn(self.now(), self.index, &loads);
             for _ in 0..ROUNDS_PER_POLL {
                 if !self.tasks.has_ready() {
                     break;
@@ -215,6 +225,7 @@ impl Seat {
             jobs: Mutex::default(),
             waker,
             stopping: AtomicBool::new(false),
+            load: Load::default(),
         };
         Ok((Self { poll }, remote))
     }
@@ -233,6 +244,7 @@ impl Seat {
             listeners: RefCell::default(),
             streams: RefCell::default(),
             services: RefCell::default(),
+            balance: Balance::new(Instant::now()),
             now: Cell::new(Instant::now()),
             closing: Cell::new(false),
             context: Arc::clone(&context),

@@ -206,8 +206,10 @@ impl TcpLink {
 
     /// Dropping it will send RST.
     pub(crate) fn reset_on_close(&self) {
-        // A socket that is not connected any more cannot send one.
-        let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
+        if let Some(stream) = &self.stream {
+            // A socket that is not connected any more cannot send one.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) {
@@ -226,6 +228,11 @@ impl TcpLink {
 
     /// Hands the connection on, to another shard.
     pub(crate) fn into_stream(mut self) -> io::Result<TcpStream> {
+        self.detach()
+    }
+
+    /// Takes the connection out; the link is of no use any more.
+    pub(crate) fn detach(&mut self) -> io::Result<TcpStream> {
         let mut stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         self.shard.reactor.deregister(&mut stream)?;
         Ok(stream)

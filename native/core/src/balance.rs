@@ -1,0 +1,157 @@
+//! When a shard uses up its core while another has room, it gives relays away: the others of the
+//! machine are there to be used. As long as no shard is the bottleneck, nothing moves: a wake-up for
+//! many connections is cheaper than many wake-ups. What counts is the time on a processor, so that a
+//! machine that is busy with other things moves nothing.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::sys;
+
+const WINDOW: Duration = Duration::from_millis(100);
+/// Of its core, in percent: a shard that uses more gives away, one that uses less takes.
+const GIVE_FROM: u32 = 85;
+const TAKE_BELOW: u32 = 50;
+/// Of its relays, a shard gives this part away per window.
+const GIVE_PART: usize = 4;
+
+/// How much of a core a shard has used in its last window, in percent; read by the others.
+#[derive(Default)]
+pub(crate) struct Load(AtomicU32);
+
+impl Load {
+    pub(crate) fn percent(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// So many relays are to go to that shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Giving {
+    to: usize,
+    left: usize,
+}
+
+pub(crate) struct Balance {
+    began: Cell<Instant>,
+    used: Cell<Duration>,
+    /// Relays of this shard.
+    pub(crate) relays: Cell<usize>,
+    giving: Cell<Option<Giving>>,
+}
+
+impl Balance {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            began: Cell::new(now),
+            used: Cell::new(Duration::ZERO),
+            relays: Cell::new(0),
+            giving: Cell::new(None),
+        }
+    }
+
+    /// Once a turn: closes the window when it is over.
+    pub(crate) fn turn(&self, now: Instant, index: usize, loads: &[&Load]) {
+        let length = now.saturating_duration_since(self.began.get());
+        if length < WINDOW || loads.len() < 2 {
+            return;
+        }
+        self.began.set(now);
+        let Some(used) = sys::thread_cpu_time() else {
+            return;
+        };
+        let spent = used.saturating_sub(self.used.replace(used));
+        let percent = percent(spent, length);
+        if let Some(load) = loads.get(index) {
+            load.0.store(percent, Relaxed);
+        }
+        let others = loads.iter().map(|load| load.percent()).enumerate();
+        let giving = decide(index, percent, self.relays.get(), others);
+        self.giving.set(giving);
+    }
+
+    /// Where the relay that asks is to go on; `None`: here.
+    pub(crate) fn give(&self) -> Option<usize> {
+        let Giving { to, left } = self.giving.get()?;
+        let rest = (left > 1).then_some(Giving { to, left: left - 1 });
+        self.giving.set(rest);
+        Some(to)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn give_next_to(&self, to: usize) {
+        self.giving.set(Some(Giving { to, left: 1 }));
+    }
+}
+
+fn percent(part: Duration, whole: Duration) -> u32 {
+    let percent = part.as_micros() * 100 / whole.as_micros().max(1);
+    u32::try_from(percent).unwrap_or(u32::MAX)
+}
+
+fn decide(
+    index: usize,
+    percent: u32,
+    relays: usize,
+    loads: impl Iterator<Item = (usize, u32)>,
+) -> Option<Giving> {
+    // A single one would only move its bottleneck.
+    if percent < GIVE_FROM || relays < 2 {
+        return None;
+    }
+    let (to, least) = loads
+        .filter(|(shard, _)| *shard != index)
+        .min_by_key(|(_, load)| *load)?;
+    let left = (relays / GIVE_PART).max(1);
+    (least < TAKE_BELOW).then_some(Giving { to, left })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(percent: u32, relays: usize, loads: &[u32]) -> Option<Giving> {
+        decide(0, percent, relays, loads.iter().copied().enumerate())
+    }
+
+    #[test]
+    fn a_full_shard_gives_a_part_to_the_emptiest() {
+        let giving = Giving { to: 2, left: 2 };
+        assert_eq!(decided(97, 8, &[97, 40, 10]), Some(giving));
+    }
+
+    #[test]
+    fn nothing_moves_where_it_would_not_help() {
+        assert_eq!(decided(80, 8, &[80, 0]), None, "the shard has room itself");
+        assert_eq!(decided(97, 1, &[97, 0]), None, "there is one relay");
+        assert_eq!(decided(97, 8, &[97, 60]), None, "the other one is busy");
+    }
+
+    #[test]
+    fn as_many_go_as_were_decided() {
+        let balance = Balance::new(Instant::now());
+        balance.giving.set(Some(Giving { to: 1, left: 2 }));
+        let given: Vec<_> = (0..3).map(|_| balance.give()).collect();
+        assert_eq!(given, [Some(1), Some(1), None]);
+    }
+
+    #[test]
+    fn a_shard_that_computes_says_so_and_gives_away() {
+        let loads = [Load::default(), Load::default()];
+        let loads: Vec<_> = loads.iter().collect();
+        let began = Instant::now();
+        let balance = Balance::new(began);
+        balance.relays.set(4);
+        // What the thread has used before belongs to no window.
+        balance.turn(began + WINDOW, 0, &loads);
+        let (at, before) = (Instant::now(), sys::thread_cpu_time());
+        let Some(before) = before else { return };
+        while sys::thread_cpu_time().is_some_and(|used| used - before < WINDOW) {}
+        balance.began.set(at);
+        // The window as the processor saw it: the machine may have had other things to do.
+        balance.turn(at + WINDOW, 0, &loads);
+        assert!(loads[0].percent() >= 99, "{}", loads[0].percent());
+        assert_eq!(balance.give(), Some(1));
+    }
+}
