@@ -80,7 +80,8 @@ describe('announcement', () => {
       role: 'server',
       version: expect.stringMatching(/^\d/),
     });
-    expect(await server.waitForLog('warren ready')).toMatchObject({ engine: 'typescript' });
+    const { engine } = await server.waitForLog('engine selected');
+    expect(await server.waitForLog('warren ready')).toMatchObject({ engine });
     expect(await client.waitForLog('warren ready')).toMatchObject({ role: 'client' });
   });
 

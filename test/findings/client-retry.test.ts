@@ -15,6 +15,7 @@ import {
   u32,
   type Wire,
 } from '../helpers/rathole-wire.ts';
+import { overTypescript } from '../helpers/typescript-engine.ts';
 
 /** Pauses that were asked for; each lasts `atMostMs` or until it is aborted. */
 const pauses = vi.hoisted(() => ({ asked: [] as number[], aborted: 0, atMostMs: 5 }));
@@ -190,6 +191,9 @@ describe('W17: a client that is closed or changed', () => {
 });
 
 describe('W42: a data channel that cannot be dialled', () => {
+  // The Rust engine's own pauses are those of native/core/src/channel_dialer.rs.
+  overTypescript();
+
   test('is dialled again soon, then less and less often, and comes when it can', async () => {
     const { peer, client } = await openClient(resources, { local: 9 });
     const { control, key } = await peer.session(TOKEN);

@@ -284,7 +284,10 @@ describe('W32: what does not flow is dropped', () => {
 });
 
 describe('W33: a datagram is one write', () => {
-  /** Writes that Node's sockets hand to the system, by the port that they go to. */
+  /**
+   * Writes that Node's sockets hand to the system, by the port that they go to. Those of the Rust
+   * engine do not come by here; what came in one piece is seen whoever wrote it.
+   */
   function countWrites(): Map<number | undefined, number> {
     const counts = new Map<number | undefined, number>();
     // `_write` and `_writev` are what a stream calls once for each write that reaches the system.
@@ -304,7 +307,7 @@ describe('W33: a datagram is one write', () => {
   }
 
   test('on the server', async () => {
-    const { channels, port } = await udpServer();
+    const { server, channels, port } = await udpServer();
     const channel = only(channels);
     const visitor = await UdpVisitor.open(resources, port);
     const counts = countWrites();
@@ -314,13 +317,14 @@ describe('W33: a datagram is one write', () => {
       visitor.send(Buffer.alloc(size));
       await channel.readFrame();
     }
-    expect(counts.get(channel.socket.localPort)).toBe(sizes.length);
+    const expected = server.server.engine === 'typescript' ? sizes.length : undefined;
+    expect(counts.get(channel.socket.localPort)).toBe(expected);
     expect(channel.chunks).toEqual(sizes.map((size) => 13 + size));
   });
 
   test('on the client', async () => {
     const local = await startLocalUdp(resources);
-    const { peer } = await openClient(resources, { type: 'udp', local: local.port });
+    const { client, peer } = await openClient(resources, { type: 'udp', local: local.port });
     const { control } = await peer.session(TOKEN);
     const channel = await peer.channel(control);
     channel.write(u32(UDP));
@@ -332,7 +336,7 @@ describe('W33: a datagram is one write', () => {
       channel.write(udpFrame('192.0.2.1', 53, Buffer.alloc(size)));
       await channel.readFrame();
     }
-    expect(counts.get(peer.port)).toBe(sizes.length);
+    expect(counts.get(peer.port)).toBe(client.engine === 'typescript' ? sizes.length : undefined);
     expect(channel.chunks).toEqual(sizes.map((size) => 13 + size));
   });
 });
