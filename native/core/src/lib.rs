@@ -54,6 +54,9 @@ mod udp_intake;
 mod udp_locals;
 mod udp_queue;
 mod udp_replies;
+#[cfg(test)]
+mod udp_scene;
+mod udp_session;
 mod udp_socket;
 mod udp_table;
 mod udp_visitors;

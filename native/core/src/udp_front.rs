@@ -333,3 +333,7 @@ impl<F: Fn(&Rc<UdpFront>)> Drop for Again<F> {
 #[cfg(test)]
 #[path = "udp_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "udp_bounds_tests.rs"]
+mod bounds_tests;

@@ -13,8 +13,9 @@ use crate::udp_front::{Again, UdpFront};
 use crate::udp_socket::UdpLink;
 use crate::udp_visitors::Visitor;
 
-/// Batches before other tasks have their turn.
+/// Batches, and their bytes, before other tasks have their turn.
 const BATCHES_PER_TURN: usize = 4;
+const BYTES_PER_TURN: usize = 1_048_576;
 /// Before a socket that had no room, or whose calls fail, is tried again.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -59,8 +60,10 @@ impl UdpFront {
         let has_unsent = !self.send_unsent(link);
         let pause = || self.shard().now().checked_add(PAUSE);
         let mut next = Next::Yield;
+        let mut bytes = 0;
         for _ in 0..BATCHES_PER_TURN {
-            match self.receive(link) {
+            match self.receive(link, &mut bytes) {
+                Ok(true) if bytes >= BYTES_PER_TURN => break,
                 Ok(true) => {}
                 Ok(false) => {
                     next = Next::Park(None);
@@ -87,8 +90,8 @@ impl UdpFront {
         }
     }
 
-    /// One batch. True: there may be more.
-    fn receive(&self, link: &UdpLink) -> io::Result<bool> {
+    /// One batch, whose length is added. True: there may be more.
+    fn receive(&self, link: &UdpLink, bytes: &mut usize) -> io::Result<bool> {
         if !link.is_readable() {
             return Ok(false);
         }
@@ -104,6 +107,7 @@ impl UdpFront {
                 // Port 0 is legal for a sender, and nobody can answer it.
                 let from = message.from.filter(|from| from.port() != 0);
                 for payload in message.datagrams() {
+                    *bytes += payload.len();
                     let visitor = from.and_then(|from| {
                         let key = VisitorKey::from(from);
                         let visitor = visitors.of_sender(&key, from, segment_max, now)?;

@@ -3,8 +3,6 @@
 //! not the session (W29).
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,41 +10,18 @@ use std::time::Instant;
 
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::reason::EndReason;
-use crate::resolve::{literal, resolve};
+use crate::resolve::literal;
 use crate::shard::Shard;
 use crate::spec::ClientServiceSpec;
-use crate::sys;
-use crate::system_error::connect_error;
-use crate::task::{Cancelled, TaskId};
-use crate::udp_batch::{Batch, Mark};
-use crate::udp_buffers::{with_batch, with_receiver};
-use crate::udp_channel::{Malformed, Share, UdpChannel};
+use crate::udp_batch::Batch;
+use crate::udp_buffers::with_batch;
+use crate::udp_channel::{Malformed, UdpChannel};
 use crate::udp_frame::{Decoded, PAYLOAD_MAX, VisitorKey, decode};
-use crate::udp_queue::DatagramQueue;
-use crate::udp_socket::UdpLink;
+use crate::udp_session::LocalSession;
 use crate::udp_table::{Found, UdpTable};
-use crate::upcall::SystemError;
 
 /// Datagrams of one visitor that wait for its socket to be connected.
 const CONNECTING_MAX: usize = 64;
-/// Batches of one session before other tasks have their turn.
-const BATCHES_PER_TURN: usize = 2;
-
-struct LocalSession {
-    key: VisitorKey,
-    since: Instant,
-    /// `None`: it is being made, or closed.
-    link: RefCell<Option<UdpLink>>,
-    waiting: RefCell<DatagramQueue<()>>,
-    task: Cell<TaskId>,
-    share: Cell<Share>,
-    mark: Cell<Mark>,
-    segment_max: Cell<u16>,
-    bytes_in: Cell<u64>,
-    bytes_out: Cell<u64>,
-    ended: Cell<bool>,
-}
-
 /// What the locals of all channels of one service share.
 pub(crate) struct LocalScene {
     pub(crate) shard: Rc<Shard>,
@@ -72,7 +47,7 @@ impl LocalScene {
         sockets.fetch_add(change.cast_unsigned(), Relaxed);
     }
 
-    fn dropped(&self, count: u64) {
+    pub(crate) fn dropped(&self, count: u64) {
         if count > 0 {
             let counters = &self.facts.counters;
             counters.datagrams_dropped.fetch_add(count, Relaxed);
@@ -81,9 +56,9 @@ impl LocalScene {
 }
 
 pub(crate) struct UdpLocals {
-    scene: Rc<LocalScene>,
-    channel: Rc<UdpChannel>,
-    sessions: RefCell<UdpTable<Rc<LocalSession>>>,
+    pub(crate) scene: Rc<LocalScene>,
+    pub(crate) channel: Rc<UdpChannel>,
+    pub(crate) sessions: RefCell<UdpTable<Rc<LocalSession>>>,
 }
 
 impl UdpLocals {
@@ -96,7 +71,7 @@ impl UdpLocals {
         })
     }
 
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.scene.shard.now()
     }
 
@@ -208,20 +183,8 @@ impl UdpLocals {
                 None => {}
             }
         }
-        let limits = &scene.shard.context.limits;
-        let session = Rc::new(LocalSession {
-            key: *key,
-            since: self.now(),
-            link: RefCell::default(),
-            waiting: RefCell::new(DatagramQueue::new(limits.udp_backlog_bytes)),
-            task: Cell::default(),
-            share: Cell::default(),
-            mark: Cell::default(),
-            segment_max: Cell::new(0),
-            bytes_in: Cell::new(0),
-            bytes_out: Cell::new(0),
-            ended: Cell::new(false),
-        });
+        let session = LocalSession::new(scene, key);
+        let session = Rc::new(session);
         let index = {
             let mut sessions = self.sessions.borrow_mut();
             sessions.insert(*key, Rc::clone(&session), self.now())
@@ -237,145 +200,6 @@ impl UdpLocals {
         }
         self.serve(&session);
         Some(index)
-    }
-
-    /// Runs the session's task.
-    fn serve(self: &Rc<Self>, session: &Rc<LocalSession>) {
-        let served = Served {
-            locals: Rc::clone(self),
-            session: Rc::clone(session),
-        };
-        let task = self.scene.shard.spawn("udp session", async move {
-            let Served { locals, session } = &served;
-            if session.link.borrow().is_none() {
-                // Rare and large: not a part of every session's task.
-                let made = Box::pin(locals.make(session)).await;
-                if made.is_err() {
-                    return;
-                }
-            }
-            while !session.ended.get() {
-                let more = locals.replies(session);
-                let tasks = &locals.scene.shard.tasks;
-                let parked = if more {
-                    tasks.yield_now()
-                } else {
-                    tasks.park(None)
-                };
-                if parked.await.is_err() {
-                    return;
-                }
-            }
-        });
-        session.task.set(task);
-        if let Some(link) = session.link.borrow().as_ref() {
-            link.watch_by(task);
-        }
-    }
-
-    /// The local service is a name, looked up anew for every session.
-    async fn make(&self, session: &Rc<LocalSession>) -> Result<(), Cancelled> {
-        let (local, prefer_ipv6) = {
-            let spec = self.scene.spec.borrow();
-            (spec.local.clone(), spec.prefer_ipv6)
-        };
-        let addresses = resolve(&self.scene.shard, &local, prefer_ipv6).await?;
-        let none = || SystemError {
-            code: None,
-            message: format!("{} has no address", local.host),
-        };
-        let address = addresses.and_then(|all| all.first().copied().ok_or_else(none));
-        if let Err(error) = address.and_then(|address| self.connect(session, address)) {
-            self.sessions.borrow_mut().remove(&session.key);
-            self.unreachable(session, error);
-        }
-        Ok(())
-    }
-
-    fn connect(&self, session: &LocalSession, address: SocketAddr) -> Result<(), SystemError> {
-        let link = UdpLink::connect(&self.scene.shard, address)
-            .map_err(|error| connect_error(&error, address))?;
-        link.watch_by(session.task.get());
-        session.segment_max.set(sys::segment_max(link.socket()));
-        let counter = &self.scene.facts.counters.bytes_in;
-        for ((), payload) in session.waiting.borrow_mut().take() {
-            let bytes = payload.len() as u64;
-            counter.fetch_add(bytes, Relaxed);
-            if link.send(&payload, None).is_ok() {
-                session.bytes_in.set(session.bytes_in.get() + bytes);
-            } else {
-                counter.fetch_sub(bytes, Relaxed);
-                self.scene.dropped(1);
-            }
-        }
-        *session.link.borrow_mut() = Some(link);
-        Ok(())
-    }
-
-    fn unreachable(&self, session: &Rc<LocalSession>, error: SystemError) {
-        let LocalScene { shard, facts, .. } = &*self.scene;
-        let reason = EndReason::LocalUnreachable;
-        shard
-            .context
-            .visitor_refused(facts, reason, Some(error.message));
-        self.sessions.borrow_mut().remove(&session.key);
-        self.end(session, reason);
-    }
-
-    /// What the local service has sent to a visitor. True: there may be more.
-    fn replies(&self, session: &Rc<LocalSession>) -> bool {
-        for _ in 0..BATCHES_PER_TURN {
-            match self.receive(session) {
-                Ok(true) => {}
-                Ok(false) => return false,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // ECONNREFUSED while the local service restarts; the next datagram tries again.
-                Err(_) => self.scene.dropped(1),
-            }
-        }
-        true
-    }
-
-    fn receive(&self, session: &Rc<LocalSession>) -> io::Result<bool> {
-        let is_readable = session
-            .link
-            .borrow()
-            .as_ref()
-            .is_some_and(UdpLink::is_readable);
-        if !is_readable {
-            return Ok(false);
-        }
-        with_receiver(&self.scene.shard, |receiver| {
-            let more = match session.link.borrow().as_ref() {
-                Some(link) => link.receive(receiver)?,
-                None => return Ok(false),
-            };
-            let (mut sent, mut lost) = (0, 0);
-            let mut share = session.share.get();
-            for message in receiver.messages() {
-                for payload in message.datagrams() {
-                    // IPv6 on loopback carries a little more than a server could send on (wire-v1
-                    // 7.7).
-                    let fits = payload.len() <= PAYLOAD_MAX;
-                    if fits && self.channel.send(&session.key, payload, &mut share) {
-                        sent += payload.len() as u64;
-                    } else {
-                        lost += 1;
-                    }
-                }
-            }
-            session.share.set(share);
-            session.bytes_out.set(session.bytes_out.get() + sent);
-            self.scene.facts.counters.bytes_out.fetch_add(sent, Relaxed);
-            self.scene.dropped(lost);
-            // Its task writes when all sessions that were ready have had their turn.
-            self.channel.wake();
-            let found = self.sessions.borrow_mut().find(&session.key, self.now());
-            if let Found::Idle(session) = found {
-                self.end(&session, EndReason::Idle);
-            }
-            Ok(more)
-        })
     }
 
     /// Ends sessions that were idle for too long. Returns when to do it again.
@@ -398,7 +222,7 @@ impl UdpLocals {
     }
 
     /// Of one that is not in the table any more.
-    fn end(&self, session: &LocalSession, reason: EndReason) {
+    pub(crate) fn end(&self, session: &LocalSession, reason: EndReason) {
         if session.ended.replace(true) {
             return;
         }
@@ -417,22 +241,5 @@ impl UdpLocals {
             reason,
         };
         shard.context.visitor_end(facts, &end);
-    }
-}
-
-/// A session and its task: however that ends, the session does, and is counted.
-struct Served {
-    locals: Rc<UdpLocals>,
-    session: Rc<LocalSession>,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        if !self.session.ended.get() {
-            let reason = self.locals.scene.shard.unexpected_end();
-            let session = self.locals.sessions.borrow_mut().remove(&self.session.key);
-            self.locals.end(&self.session, reason);
-            drop(session);
-        }
     }
 }
