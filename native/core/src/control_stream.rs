@@ -106,6 +106,8 @@ struct Parcel {
     stream: TcpStream,
     unread: Vec<u8>,
     unwritten: Vec<u8>,
+    wanted: Option<usize>,
+    tell_flushed: bool,
 }
 
 impl ControlStream {
@@ -695,6 +697,8 @@ fn pack(stream: &ControlStream) -> io::Result<Parcel> {
         peer: stream.peer.get(),
         unread: std::mem::take(&mut state.unread),
         unwritten: std::mem::take(&mut state.unwritten),
+        wanted: state.wanted.take(),
+        tell_flushed: state.tell_flushed,
         stream: link.into_stream()?,
     };
     drop(state);
@@ -710,6 +714,8 @@ fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> Result<Rc<ControlStream>, EndRea
         stream,
         unread,
         unwritten,
+        wanted,
+        tell_flushed,
     } = parcel;
     let link = TcpLink::adopt(shard, stream).map_err(|_| EndReason::ControlReset)?;
     let stream = ControlStream::new(shard, id, listener, peer, Some(link));
@@ -718,6 +724,8 @@ fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> Result<Rc<ControlStream>, EndRea
         state.was_attached = true;
         state.unread = unread;
         state.unwritten = unwritten;
+        state.wanted = wanted;
+        state.tell_flushed = tell_flushed;
     }
     stream.start();
     Ok(stream)

@@ -117,7 +117,12 @@ impl Engine {
 
     /// What has come since the last call, in order.
     pub fn take_upcalls(&self) -> Vec<Upcall> {
-        let upcalls = self.context.upcalls.take();
+        let mut upcalls = self.context.upcalls.take();
+        for upcall in &mut upcalls {
+            if let Upcall::Events(events) = upcall {
+                *events = self.context.events.take();
+            }
+        }
         let mut streams = lock(&self.context.streams);
         for upcall in &upcalls {
             // From now on the control plane knows it.
@@ -352,7 +357,7 @@ impl Engine {
     /// Ends its session and what waits with the reason, lets visitors that are served finish until
     /// the deadline (`None`: as long as it takes). Answered by `ServiceClosed`.
     pub fn close_service(&self, service: ServiceId, reason: EndReason, deadline_ms: Option<u64>) {
-        self.with_service(service, move |it| match it {
+        self.end_service(service, move |it| match it {
             Service::Server(it) => it.close(reason, deadline_ms),
             Service::Client(it) => it.close(reason, deadline_ms),
         });
@@ -360,7 +365,7 @@ impl Engine {
 
     /// Aborts everything of it (`destroyed`). Answered by `ServiceClosed`.
     pub fn destroy_service(&self, service: ServiceId) {
-        self.with_service(service, move |it| match it {
+        self.end_service(service, |it| match it {
             Service::Server(it) => it.destroy(),
             Service::Client(it) => it.destroy(),
         });
@@ -416,6 +421,18 @@ impl Engine {
             let it = shard.services.borrow().get(&service).cloned();
             if let Some(it) = it {
                 act(&it);
+            }
+        });
+    }
+
+    /// A service that is not there, because a fault kept it from being opened, is closed.
+    fn end_service(&self, service: ServiceId, act: impl FnOnce(&Service) + Send + 'static) {
+        let Some(home) = self.home_of(service) else { return };
+        self.post(home, move |shard| {
+            let it = shard.services.borrow().get(&service).cloned();
+            match it {
+                Some(it) => act(&it),
+                None => shard.context.upcall(Upcall::ServiceClosed { service }),
             }
         });
     }

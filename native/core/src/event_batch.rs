@@ -47,6 +47,8 @@ struct Batch {
     events: Vec<Event>,
     merged: HashMap<Fact, usize>,
     lost: u64,
+    /// The upcall that takes it is under way.
+    due: bool,
 }
 
 impl Batch {
@@ -112,17 +114,27 @@ impl EventBatch {
         }
     }
 
+    /// Has the batch handed up: an upcall without events says that it is due. Until the control
+    /// plane takes it the batch grows, within its bound.
     pub(crate) fn flush(&self, context: &Context) {
         let Some(batch) = &self.batch else { return };
-        let Batch {
-            mut events, lost, ..
-        } = std::mem::take(&mut *lock(batch));
-        if events.is_empty() {
-            return;
+        let is_news = {
+            let batch = &mut *lock(batch);
+            !batch.events.is_empty() && !std::mem::replace(&mut batch.due, true)
+        };
+        if is_news {
+            context.upcall(Upcall::Events(Vec::new()));
         }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Event> {
+        let Some(batch) = &self.batch else {
+            return Vec::new();
+        };
+        let Batch { mut events, lost, .. } = std::mem::take(&mut *lock(batch));
         if lost > 0 {
             events.push(Event::EventsLost { count: lost });
         }
-        context.upcall(Upcall::Events(events));
+        events
     }
 }

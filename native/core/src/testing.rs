@@ -107,7 +107,13 @@ impl TestShards {
 
     pub(crate) fn upcalls(&self) -> Vec<Upcall> {
         self.context.events.flush(&self.context);
-        self.context.upcalls.take()
+        let mut upcalls = self.context.upcalls.take();
+        for upcall in &mut upcalls {
+            if let Upcall::Events(events) = upcall {
+                *events = self.context.events.take();
+            }
+        }
+        upcalls
     }
 
     fn receive<T>(&self, result: &mpsc::Receiver<T>) -> T {

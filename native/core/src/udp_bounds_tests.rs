@@ -11,7 +11,7 @@ use crate::spec::HostPort;
 use crate::testing::{run, run_with};
 use crate::udp_buffers;
 use crate::udp_channel::{Share, UdpChannel};
-use crate::udp_frame::VisitorKey;
+use crate::udp_frame::{Decoded, VisitorKey, decode};
 use crate::udp_scene::{
     Peer, Scene, connection, dropped, ends, facts, front, limits, open, started, until,
 };
@@ -323,6 +323,62 @@ fn a_flood_of_one_visitor_leaves_room_for_others() {
             sent += 1;
         }
         assert!((20..=100).contains(&sent), "{sent}");
+    });
+}
+
+#[test]
+fn a_channel_that_was_backed_up_goes_on_with_whole_frames() {
+    let limits = Limits {
+        udp_backlog_bytes: 200_000,
+        ..limits()
+    };
+    run_with(limits, |shard| async move {
+        let facts = facts(1);
+        let (front, public) = front(&shard, &facts);
+        let (near, far) = connection(&shard);
+        front.channel(near);
+        started(&shard, &far).await;
+        let visitor = Peer::new(&shard);
+        let mut sent = 0_u32;
+        while dropped(&facts) == 0 {
+            let length = 2_000 + (sent % 7) as usize * 1_000;
+            visitor.send(&sent.to_le_bytes().repeat(length), public);
+            sent += 1;
+            assert!(sent < 20_000, "it is bounded");
+            // One at a time, so that none is lost before the front has it.
+            let seen = || {
+                let counters = &facts.counters;
+                counters.bytes_in.load(Relaxed) + dropped(&facts)
+            };
+            let before = seen();
+            until(&shard, "it is seen", || seen() > before).await;
+        }
+        visitor.send(b"last", public);
+        let (mut bytes, mut at, mut next) = (Vec::new(), 0, 0);
+        far.watch();
+        loop {
+            let mut buffer = vec![0; 262_144];
+            match far.try_read(&mut buffer) {
+                Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+                Err(_) => shard.park(shard.after(1)).await.expect("nobody cancels"),
+            }
+            while let Decoded::Frame { key, payload } = decode(&bytes, at) {
+                assert_eq!(key, VisitorKey::from(visitor.address()));
+                at = payload.end;
+                let payload = &bytes[payload];
+                if payload == b"last" {
+                    assert_eq!(dropped(&facts), 1);
+                    assert_eq!(next, sent - 1);
+                    return;
+                }
+                let length = 2_000 + (next % 7) as usize * 1_000;
+                assert!(
+                    payload == next.to_le_bytes().repeat(length),
+                    "number {next}"
+                );
+                next += 1;
+            }
+        }
     });
 }
 
