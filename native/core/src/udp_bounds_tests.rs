@@ -353,7 +353,6 @@ fn a_channel_that_was_backed_up_goes_on_with_whole_frames() {
             let before = seen();
             until(&shard, "it is seen", || seen() > before).await;
         }
-        visitor.send(b"last", public);
         let (mut bytes, mut at, mut next) = (Vec::new(), 0, 0);
         far.watch();
         loop {
@@ -377,6 +376,10 @@ fn a_channel_that_was_backed_up_goes_on_with_whole_frames() {
                     "number {next}"
                 );
                 next += 1;
+                if next == sent - 1 {
+                    // All that was taken has come, so there is room again.
+                    visitor.send(b"last", public);
+                }
             }
         }
     });
