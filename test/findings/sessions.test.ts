@@ -56,8 +56,6 @@ describe.each(['tcp', 'udp'] as const)('a client of a %s service', (type) => {
     });
     await until('the counts', () => server.stats('flooded').poolReady <= cap);
     const client = await server.client();
-    // As clients do: the session's key may not be known on every thread before that.
-    await client.create();
     const channel = await client.channel();
     await visitor(await server.visitorPort(), 'not frozen');
     await expectStarted(channel, 'not frozen');

@@ -64,9 +64,15 @@ export class TestServer {
     return address.port;
   }
 
-  /** An authenticated client, by hand. */
-  client(service = 'web'): Promise<WireClient> {
-    return WireClient.open({ port: this.port, service, token: TOKEN, resources: this.#resources });
+  /**
+   * An authenticated client, by hand, that has been asked for a channel. Clients open none before
+   * that, and by then the session's key is known on every thread of the server.
+   */
+  async client(service = 'web'): Promise<WireClient> {
+    const resources = this.#resources;
+    const client = await WireClient.open({ port: this.port, service, token: TOKEN, resources });
+    await until('the first create', () => client.control.unread.length > 0);
+    return client;
   }
 
   stats(service = 'web'): ServiceStats {
