@@ -3,7 +3,15 @@
  * bad one, are copies of this one.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -156,6 +164,18 @@ describe('an addon that cannot be had', () => {
 });
 
 describe('WARREN_THREADS', () => {
+  const hasThreads = RUST !== undefined && process.platform === 'linux';
+
+  it.skipIf(!hasThreads)('is how many threads the rust engine has', async () => {
+    const file = world.file('server.toml', SERVER);
+    const daemon = world.start([file], { WARREN_ENGINE: 'rust', WARREN_THREADS: '3' });
+    await daemon.waitForLog('warren ready');
+    const tasks = `/proc/${daemon.child.pid}/task`;
+    const names = readdirSync(tasks).map((id) => readFileSync(join(tasks, id, 'comm'), 'utf8'));
+    const own = names.filter((name) => name.startsWith('warren-'));
+    expect(own.toSorted()).toEqual(['warren-0\n', 'warren-1\n', 'warren-2\n']);
+  });
+
   it('that is no number of threads is an error of the start, with what is allowed', async () => {
     const file = world.file('server.toml', SERVER);
     const { code, stderr } = await runCli([file], { WARREN_THREADS: 'many' });
