@@ -42,7 +42,9 @@ export async function serverHandshake(
   const key = sessionKey(token ?? randomBytes(NONCE_LENGTH).toString('hex'), nonce);
   const right = digestsEqual(auth, key);
   if (token !== undefined && right) {
-    await stream.write(ACK_OK);
+    // Not waited for: the session is to be taken over before the client's next move can come in. A
+    // stream on which it fails ends, and the session with it.
+    stream.write(ACK_OK).catch(() => {});
     return { result: 'accepted', key };
   }
   await stream.write(ACK_BAD_TOKEN);

@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use crate::context::Context;
 use crate::limits::Limits;
 use crate::reason::EndReason;
 
@@ -89,7 +91,7 @@ impl Admission {
     pub(crate) fn leave(&mut self, address: IpAddr) {
         self.open = self.open.saturating_sub(1);
         self.change(address.into(), |counts| {
-            counts.open = counts.open.saturating_sub(1)
+            counts.open = counts.open.saturating_sub(1);
         });
     }
 
@@ -108,5 +110,29 @@ impl Admission {
         if counts.open == 0 && counts.expected == 0 {
             self.counts.remove(&network);
         }
+    }
+}
+
+/// A place among the unauthenticated connections of an address.
+pub(crate) struct Admitted {
+    context: Arc<Context>,
+    address: IpAddr,
+}
+
+impl Admitted {
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn enter(context: &Arc<Context>, address: IpAddr) -> Result<Self, EndReason> {
+        context.admission().enter(address)?;
+        Ok(Self {
+            context: Arc::clone(context),
+            address,
+        })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.context.admission().leave(self.address);
     }
 }

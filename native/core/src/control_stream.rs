@@ -2,54 +2,29 @@
 //! while a session has it attached. See `ControlStream` in `ts/engine/engine.ts`.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
+use crate::admission::Admitted;
 use crate::client_session::ClientSession;
-use crate::context::{Context, StreamHome};
+use crate::context::StreamHome;
 use crate::dial::{DialError, DialOptions, dial};
 use crate::reason::EndReason;
 use crate::server_session::ServerSession;
-use crate::shard::{Service, Shard};
+use crate::shard::Shard;
 use crate::spec::DialSpec;
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
-use crate::upcall::{ListenerId, ServiceId, SessionId, StreamId, Upcall, lock};
+use crate::upcall::{ListenerId, ServiceId, StreamId, Upcall, lock};
 
-/// Reading stops here; a command is 4 bytes, a hello 37.
-const UNREAD_MAX_BYTES: usize = 4_096;
-/// Reads before other tasks have their turn.
-const READS_PER_TURN: usize = 16;
+mod linger;
+mod parcel;
+mod turn;
 
-/// A place among the unauthenticated connections of an address.
-pub(crate) struct Admitted {
-    context: Arc<Context>,
-    address: IpAddr,
-}
-
-impl Admitted {
-    /// # Errors
-    /// Why there is none.
-    pub(crate) fn enter(context: &Arc<Context>, address: IpAddr) -> Result<Self, EndReason> {
-        context.admission().enter(address)?;
-        Ok(Self {
-            context: Arc::clone(context),
-            address,
-        })
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.context.admission().leave(self.address);
-    }
-}
+pub(crate) use parcel::{arrive, end_of_listener, hand_over};
+use turn::Next;
 
 /// Who has the stream.
 enum Holder {
@@ -89,25 +64,6 @@ pub(crate) struct ControlStream {
     service: Cell<ServiceId>,
     task: Cell<TaskId>,
     state: RefCell<State>,
-}
-
-/// What is left of a turn.
-enum Next {
-    Wait(Option<Instant>),
-    Yield,
-    Over,
-}
-
-/// A stream on its way to another shard.
-struct Parcel {
-    id: StreamId,
-    listener: Option<ListenerId>,
-    peer: SocketAddr,
-    stream: TcpStream,
-    unread: Vec<u8>,
-    unwritten: Vec<u8>,
-    wanted: Option<usize>,
-    tell_flushed: bool,
 }
 
 impl ControlStream {
@@ -223,7 +179,7 @@ impl ControlStream {
         }
     }
 
-    pub(crate) fn abort_dial(self: &Rc<Self>) {
+    pub(crate) fn abort_dial(&self) {
         if self.state.borrow().link.is_none() {
             self.shard
                 .tasks
@@ -334,259 +290,6 @@ impl ControlStream {
         self.nudge();
     }
 
-    fn turn(&self) -> Next {
-        if self.state.borrow().link.is_none() {
-            return Next::Over;
-        }
-        if self.state.borrow().linger_until.is_some() {
-            return self.linger();
-        }
-        if let Some(reason) = self.due() {
-            self.end(reason);
-            return Next::Over;
-        }
-        self.collect();
-        if self.flush().is_err() {
-            self.end(self.broken_reason());
-            return Next::Over;
-        }
-        for _ in 0..READS_PER_TURN {
-            self.process();
-            match self.receive() {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.collect();
-                    return self.rest();
-                }
-                Err(reason) => {
-                    self.process();
-                    self.end(reason);
-                    return Next::Over;
-                }
-            }
-        }
-        Next::Yield
-    }
-
-    /// What a turn ends with: the next deadline.
-    fn rest(&self) -> Next {
-        let state = self.state.borrow();
-        let Some(link) = &state.link else {
-            return Next::Over;
-        };
-        // Unread bytes keep us from reading; a connection that breaks meanwhile is noticed.
-        if link.is_broken() && link.take_error().is_some() {
-            drop(state);
-            self.end(self.broken_reason());
-            return Next::Over;
-        }
-        let routine = match &state.holder {
-            _ if state.suspended => None,
-            Holder::ControlPlane => None,
-            Holder::Server(session) => session.heartbeat_at(),
-            Holder::Client(session) => session.deadline(),
-        };
-        let deadlines = [routine, state.handshake_until];
-        Next::Wait(deadlines.into_iter().flatten().min())
-    }
-
-    /// The reason of a deadline that has passed.
-    fn due(&self) -> Option<EndReason> {
-        let now = self.shard.now();
-        let state = self.state.borrow();
-        if state.handshake_until.is_some_and(|at| at <= now) {
-            return Some(EndReason::HandshakeTimeout);
-        }
-        match &state.holder {
-            Holder::Client(session) if !state.suspended => {
-                let passed = session.deadline().is_some_and(|at| at <= now);
-                passed.then_some(EndReason::HeartbeatTimeout)
-            }
-            _ => None,
-        }
-    }
-
-    /// Takes what a server's routine has to send.
-    fn collect(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if let Holder::Server(session) = &state.holder
-            && !state.suspended
-        {
-            session.collect(&mut state.unwritten, self.shard.now());
-        }
-        if !state.unwritten.is_empty() {
-            drop(self.flush_state(state));
-        }
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.flush_state(&mut self.state.borrow_mut())
-    }
-
-    fn flush_state(&self, state: &mut State) -> io::Result<()> {
-        let Some(link) = &state.link else {
-            return Ok(());
-        };
-        let mut written = 0;
-        let result = loop {
-            if written == state.unwritten.len() {
-                break Ok(());
-            }
-            match link.try_write(&state.unwritten[written..]) {
-                Ok(length) => written += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        state.unwritten.drain(..written);
-        if state.unwritten.is_empty() && state.tell_flushed {
-            state.tell_flushed = false;
-            self.shard
-                .context
-                .upcall(Upcall::StreamFlushed { stream: self.id });
-        }
-        result
-    }
-
-    /// One read. False: wait.
-    fn receive(&self) -> Result<bool, EndReason> {
-        let state = &mut *self.state.borrow_mut();
-        let Some(link) = &state.link else {
-            return Ok(false);
-        };
-        if state.unread.len() >= UNREAD_MAX_BYTES {
-            return Ok(false);
-        }
-        let mut buffer = self.shard.buffer.borrow_mut();
-        let room = &mut buffer[..UNREAD_MAX_BYTES];
-        match link.try_read(room) {
-            Ok(0) if state.was_attached => Err(EndReason::ControlEof),
-            Ok(0) => Err(EndReason::HandshakeEof),
-            Ok(length) => {
-                state.unread.extend_from_slice(&room[..length]);
-                Ok(true)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(_) if state.was_attached => Err(EndReason::ControlReset),
-            Err(_) => Err(EndReason::HandshakeEof),
-        }
-    }
-
-    fn broken_reason(&self) -> EndReason {
-        if self.state.borrow().was_attached {
-            EndReason::ControlReset
-        } else {
-            EndReason::HandshakeEof
-        }
-    }
-
-    /// Gives what is unread to whoever has the stream.
-    fn process(&self) {
-        let session = {
-            let state = self.state.borrow();
-            if state.unread.is_empty() || state.end.is_some() {
-                return;
-            }
-            match &state.holder {
-                Holder::Client(session) if !state.suspended => Some(Rc::clone(session)),
-                Holder::Server(_) if !state.suspended => None,
-                _ => {
-                    drop(state);
-                    self.serve_read();
-                    return;
-                }
-            }
-        };
-        let Some(session) = session else {
-            self.suspend();
-            return;
-        };
-        let mut unread = std::mem::take(&mut self.state.borrow_mut().unread);
-        let consumed = session.bytes(&unread);
-        unread.drain(..consumed.used);
-        self.state.borrow_mut().unread = unread;
-        if consumed.surplus {
-            self.suspend();
-        }
-    }
-
-    fn suspend(&self) {
-        let session = {
-            let state = &mut *self.state.borrow_mut();
-            state.suspended = true;
-            match &state.holder {
-                Holder::ControlPlane => return,
-                Holder::Server(session) => {
-                    session.suspend();
-                    session.id()
-                }
-                Holder::Client(session) => {
-                    session.suspended();
-                    session.id
-                }
-            }
-        };
-        self.shard.context.upcall(Upcall::Surplus {
-            service: self.service.get(),
-            session,
-        });
-    }
-
-    fn serve_read(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if let Some(length) = state.wanted
-            && state.unread.len() >= length
-        {
-            state.wanted = None;
-            let bytes = state.unread.drain(..length).collect();
-            self.shard.context.upcall(Upcall::StreamRead {
-                stream: self.id,
-                bytes,
-            });
-        }
-    }
-
-    /// After `finish`: flushes, sends FIN, discards.
-    fn linger(&self) -> Next {
-        let broken = self.flush().is_err();
-        self.send_fin();
-        let over = broken || self.discard();
-        let state = &mut *self.state.borrow_mut();
-        if over || state.linger_until.is_none_or(|at| at <= self.shard.now()) {
-            drop(state.admitted.take());
-            drop(state.link.take());
-            return Next::Over;
-        }
-        Next::Wait(state.linger_until)
-    }
-
-    fn send_fin(&self) {
-        let state = &mut *self.state.borrow_mut();
-        if state.unwritten.is_empty() && !state.fin_sent {
-            state.fin_sent = true;
-            if let Some(link) = &state.link {
-                // A connection that is gone already needs none.
-                let _ = link.finish();
-            }
-        }
-    }
-
-    /// True: the peer has ended, and everything written is on its way.
-    fn discard(&self) -> bool {
-        let state = self.state.borrow();
-        let Some(link) = &state.link else { return true };
-        let mut buffer = self.shard.buffer.borrow_mut();
-        for _ in 0..READS_PER_TURN {
-            match link.try_read(&mut buffer) {
-                Ok(0) => return state.unwritten.is_empty() && state.fin_sent,
-                Ok(_) => {}
-                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
-            }
-        }
-        self.nudge();
-        false
-    }
-
     fn end(&self, reason: EndReason) {
         if self.state.borrow().end.is_none() {
             self.tell_end(reason);
@@ -639,122 +342,6 @@ impl Drop for EndGuard {
     fn drop(&mut self) {
         if let Some(stream) = self.0.take() {
             stream.end(stream.shard.unexpected_end());
-        }
-    }
-}
-
-/// Ends the control streams that came in at that listener.
-pub(crate) fn end_of_listener(shard: &Rc<Shard>, listener: ListenerId, reason: EndReason) {
-    let streams: Vec<_> = shard.streams.borrow().values().cloned().collect();
-    for stream in streams {
-        if stream.listener == Some(listener) {
-            stream.end(reason);
-        }
-    }
-}
-
-/// Sends a held stream to the shard of its service.
-pub(crate) fn hand_over(
-    shard: &Rc<Shard>,
-    id: StreamId,
-    home: usize,
-    service: ServiceId,
-    session: SessionId,
-) {
-    let found = shard.streams.borrow().get(&id).cloned();
-    let Some(stream) = found else {
-        let reason = match lock(&shard.context.streams).get(&id) {
-            Some(StreamHome::Ended(reason)) => *reason,
-            _ => EndReason::ControlReset,
-        };
-        shard
-            .remote(home)
-            .post(move |shard| arrive(shard, service, session, Err(reason)));
-        return;
-    };
-    if home == shard.index {
-        arrive(shard, service, session, Ok(stream));
-        return;
-    }
-    shard.streams.borrow_mut().remove(&id);
-    let parcel = pack(&stream);
-    shard.remote(home).post(move |shard| {
-        let stream = parcel.map_err(|_| EndReason::ControlReset);
-        let stream = stream.and_then(|parcel| unpack(shard, parcel));
-        arrive(shard, service, session, stream);
-    });
-}
-
-/// Takes the connection out; the old stream's task ends without a word.
-fn pack(stream: &ControlStream) -> io::Result<Parcel> {
-    let mut state = stream.state.borrow_mut();
-    let link = state.link.take().ok_or(io::ErrorKind::NotConnected)?;
-    drop(state.admitted.take());
-    state.end = Some(EndReason::SessionEnd);
-    let parcel = Parcel {
-        id: stream.id,
-        listener: stream.listener,
-        peer: stream.peer.get(),
-        unread: std::mem::take(&mut state.unread),
-        unwritten: std::mem::take(&mut state.unwritten),
-        wanted: state.wanted.take(),
-        tell_flushed: state.tell_flushed,
-        stream: link.into_stream()?,
-    };
-    drop(state);
-    stream.nudge();
-    Ok(parcel)
-}
-
-fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> Result<Rc<ControlStream>, EndReason> {
-    let Parcel {
-        id,
-        listener,
-        peer,
-        stream,
-        unread,
-        unwritten,
-        wanted,
-        tell_flushed,
-    } = parcel;
-    let link = TcpLink::adopt(shard, stream).map_err(|_| EndReason::ControlReset)?;
-    let stream = ControlStream::new(shard, id, listener, peer, Some(link));
-    {
-        let mut state = stream.state.borrow_mut();
-        state.was_attached = true;
-        state.unread = unread;
-        state.unwritten = unwritten;
-        state.wanted = wanted;
-        state.tell_flushed = tell_flushed;
-    }
-    stream.start();
-    Ok(stream)
-}
-
-/// The session's stream has come, or had ended before it could.
-pub(crate) fn arrive(
-    shard: &Rc<Shard>,
-    service: ServiceId,
-    session: SessionId,
-    stream: Result<Rc<ControlStream>, EndReason>,
-) {
-    if let Ok(stream) = &stream {
-        stream.service.set(service);
-    }
-    let found = shard.services.borrow().get(&service).cloned();
-    match found {
-        Some(Service::Server(it)) => it.arrive(session, stream),
-        Some(Service::Client(it)) => it.arrive(session, stream),
-        None => {
-            if let Ok(stream) = stream {
-                stream.destroy(EndReason::ServiceClosed);
-            }
-            let reason = EndReason::ServiceClosed;
-            shard.context.upcall(Upcall::SessionEnded {
-                service,
-                session,
-                reason,
-            });
         }
     }
 }

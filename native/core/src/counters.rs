@@ -52,10 +52,6 @@ impl ServiceCounters {
         self.ends.count(reason);
     }
 
-    pub(crate) fn dropped(&self) {
-        self.datagrams_dropped.fetch_add(1, Relaxed);
-    }
-
     pub(crate) fn snapshot(&self, service: &str, protocol: ServiceType) -> ServiceStats {
         ServiceStats {
             service: service.to_owned(),

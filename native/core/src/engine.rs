@@ -106,7 +106,7 @@ impl Engine {
                 .name(format!("warren-{index}"))
                 .stack_size(STACK_BYTES)
                 .spawn(move || {
-                    if let Err(error) = seat.run(index, Arc::clone(&context)) {
+                    if let Err(error) = seat.run(index, &context) {
                         context.fault("shard", &error.to_string());
                     }
                 })?;
@@ -142,7 +142,7 @@ impl Engine {
             shard
         };
         self.post(shard, move |shard| {
-            TunnelListener::open(shard, listener, spec)
+            TunnelListener::open(shard, listener, spec);
         });
     }
 
@@ -169,7 +169,7 @@ impl Engine {
         // Streams that were attached have moved to the shards of their services.
         for shard in 0..self.context.remotes().len() {
             self.post(shard, move |shard| {
-                control_stream::end_of_listener(shard, listener, reason)
+                control_stream::end_of_listener(shard, listener, reason);
             });
         }
     }
@@ -222,15 +222,9 @@ impl Engine {
 
     fn with_stream(&self, stream: StreamId, act: impl FnOnce(&Rc<ControlStream>) + Send + 'static) {
         let home = lock(&self.context.streams).get(&stream).copied();
-        let Some(StreamHome::Shard(shard)) = home else {
-            return;
-        };
-        self.post(shard, move |shard| {
-            let it = shard.streams.borrow().get(&stream).cloned();
-            if let Some(it) = it {
-                act(&it);
-            }
-        });
+        if let Some(StreamHome::Shard(home)) = home {
+            self.post(home, move |shard| on_stream(shard, stream, act));
+        }
     }
 
     pub fn open_server_service(&self, service: ServiceId, spec: ServerServiceSpec) {
@@ -427,7 +421,9 @@ impl Engine {
 
     /// A service that is not there, because a fault kept it from being opened, is closed.
     fn end_service(&self, service: ServiceId, act: impl FnOnce(&Service) + Send + 'static) {
-        let Some(home) = self.home_of(service) else { return };
+        let Some(home) = self.home_of(service) else {
+            return;
+        };
         self.post(home, move |shard| {
             let it = shard.services.borrow().get(&service).cloned();
             match it {

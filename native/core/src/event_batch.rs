@@ -131,7 +131,9 @@ impl EventBatch {
         let Some(batch) = &self.batch else {
             return Vec::new();
         };
-        let Batch { mut events, lost, .. } = std::mem::take(&mut *lock(batch));
+        let Batch {
+            mut events, lost, ..
+        } = std::mem::take(&mut *lock(batch));
         if lost > 0 {
             events.push(Event::EventsLost { count: lost });
         }

@@ -111,10 +111,6 @@ impl Pool {
         self.state.borrow().idle.len()
     }
 
-    pub(crate) fn requested(&self) -> usize {
-        self.state.borrow().requested.len()
-    }
-
     /// Takes an authenticated channel over, idle, or ends it.
     pub(crate) fn add(&self, link: TcpLink) {
         let limits = &self.line.shard.context.limits;

@@ -231,7 +231,7 @@ impl Seat {
     }
 
     /// The thread's body.
-    pub(crate) fn run(mut self, index: usize, context: Arc<Context>) -> io::Result<()> {
+    pub(crate) fn run(mut self, index: usize, context: &Arc<Context>) -> io::Result<()> {
         sys::ignore_broken_pipes();
         let registry = self.poll.registry().try_clone()?;
         let pipes = Pipes::new(context.pipe_budget.clone());
@@ -247,7 +247,7 @@ impl Seat {
             balance: Balance::new(Instant::now()),
             now: Cell::new(Instant::now()),
             closing: Cell::new(false),
-            context: Arc::clone(&context),
+            context: Arc::clone(context),
         });
         let remote = context.remote(index);
         shard.run(&mut self.poll, remote);

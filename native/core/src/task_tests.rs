@@ -42,7 +42,8 @@ fn cancelling_fails_every_wait_with_the_first_reason() {
             let (shard, seen) = (Rc::clone(&shard), Rc::clone(&seen));
             shard.clone().spawn("cancelled", async move {
                 for _ in 0..2 {
-                    seen.borrow_mut().push(shard.park(None).await);
+                    let parked = shard.park(None).await;
+                    seen.borrow_mut().push(parked);
                 }
             })
         };

@@ -56,7 +56,7 @@ impl TestShards {
         assert!(context.remotes.set(remotes).is_ok());
         let start = |(index, seat): (usize, Seat)| {
             let context = Arc::clone(&context);
-            std::thread::spawn(move || seat.run(index, context).expect("the shard runs"))
+            std::thread::spawn(move || seat.run(index, &context).expect("the shard runs"))
         };
         let threads = seats.into_iter().enumerate().map(start).collect();
         Self { context, threads }

@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
+use crate::admission::Admitted;
 use crate::context::SessionHome;
-use crate::control_stream::{Admitted, ControlStream};
+use crate::control_stream::ControlStream;
 use crate::listen::{Listener, accept_all};
 use crate::reason::EndReason;
 use crate::resolve::resolve;
@@ -57,9 +58,8 @@ impl TunnelListener {
         shard.listeners.borrow_mut().insert(id, Rc::clone(&this));
         let shard = Rc::clone(shard);
         shard.clone().spawn("tunnel accept", async move {
-            let bound = match resolve(&shard, &bind, false).await {
-                Ok(addresses) => addresses,
-                Err(_) => return,
+            let Ok(bound) = resolve(&shard, &bind, false).await else {
+                return;
             };
             let options = stream_options(&tcp);
             let bound = bound.and_then(|addresses| Listener::bind(&shard, &addresses, &options));

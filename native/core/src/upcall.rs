@@ -15,7 +15,7 @@ pub type StreamId = u32;
 pub type ServiceId = u32;
 pub type SessionId = u32;
 
-pub const FIRST_ACCEPTED_STREAM: StreamId = 1 << 31;
+pub(crate) const FIRST_ACCEPTED_STREAM: StreamId = 1 << 31;
 
 /// An error of the system: its code (`EADDRINUSE`), where there is one, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

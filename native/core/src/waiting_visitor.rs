@@ -4,7 +4,6 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::time::Instant;
 
 use crate::reason::EndReason;
 use crate::shard::Shard;

@@ -1,0 +1,235 @@
+//! What a control stream's task does whenever something woke it.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{ControlStream, Holder, State};
+use crate::reason::EndReason;
+use crate::upcall::Upcall;
+
+/// Reading stops here; a command is 4 bytes, a hello 37.
+const UNREAD_MAX_BYTES: usize = 4_096;
+/// Reads before other tasks have their turn.
+pub(super) const READS_PER_TURN: usize = 16;
+
+/// What is left of a turn.
+pub(super) enum Next {
+    Wait(Option<Instant>),
+    Yield,
+    Over,
+}
+
+impl ControlStream {
+    pub(super) fn turn(&self) -> Next {
+        if self.state.borrow().link.is_none() {
+            return Next::Over;
+        }
+        if self.state.borrow().linger_until.is_some() {
+            return self.linger();
+        }
+        if let Some(reason) = self.due() {
+            self.end(reason);
+            return Next::Over;
+        }
+        self.collect();
+        if self.flush().is_err() {
+            self.end(self.broken_reason());
+            return Next::Over;
+        }
+        for _ in 0..READS_PER_TURN {
+            self.process();
+            match self.receive() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.collect();
+                    return self.rest();
+                }
+                Err(reason) => {
+                    self.process();
+                    self.end(reason);
+                    return Next::Over;
+                }
+            }
+        }
+        Next::Yield
+    }
+
+    /// What a turn ends with: the next deadline.
+    fn rest(&self) -> Next {
+        let state = self.state.borrow();
+        let Some(link) = &state.link else {
+            return Next::Over;
+        };
+        // Unread bytes keep us from reading; a connection that breaks meanwhile is noticed.
+        if link.is_broken() && link.take_error().is_some() {
+            drop(state);
+            self.end(self.broken_reason());
+            return Next::Over;
+        }
+        let routine = match &state.holder {
+            _ if state.suspended => None,
+            Holder::ControlPlane => None,
+            Holder::Server(session) => session.heartbeat_at(),
+            Holder::Client(session) => session.deadline(),
+        };
+        let deadlines = [routine, state.handshake_until];
+        Next::Wait(deadlines.into_iter().flatten().min())
+    }
+
+    /// The reason of a deadline that has passed.
+    fn due(&self) -> Option<EndReason> {
+        let now = self.shard.now();
+        let state = self.state.borrow();
+        if state.handshake_until.is_some_and(|at| at <= now) {
+            return Some(EndReason::HandshakeTimeout);
+        }
+        match &state.holder {
+            Holder::Client(session) if !state.suspended => {
+                let passed = session.deadline().is_some_and(|at| at <= now);
+                passed.then_some(EndReason::HeartbeatTimeout)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes what a server's routine has to send.
+    fn collect(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if let Holder::Server(session) = &state.holder
+            && !state.suspended
+        {
+            session.collect(&mut state.unwritten, self.shard.now());
+        }
+        if !state.unwritten.is_empty() {
+            drop(self.flush_state(state));
+        }
+    }
+
+    pub(super) fn flush(&self) -> io::Result<()> {
+        self.flush_state(&mut self.state.borrow_mut())
+    }
+
+    fn flush_state(&self, state: &mut State) -> io::Result<()> {
+        let Some(link) = &state.link else {
+            return Ok(());
+        };
+        let mut written = 0;
+        let result = loop {
+            if written == state.unwritten.len() {
+                break Ok(());
+            }
+            match link.try_write(&state.unwritten[written..]) {
+                Ok(length) => written += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        state.unwritten.drain(..written);
+        if state.unwritten.is_empty() && state.tell_flushed {
+            state.tell_flushed = false;
+            self.shard
+                .context
+                .upcall(Upcall::StreamFlushed { stream: self.id });
+        }
+        result
+    }
+
+    /// One read. False: wait.
+    fn receive(&self) -> Result<bool, EndReason> {
+        let state = &mut *self.state.borrow_mut();
+        let Some(link) = &state.link else {
+            return Ok(false);
+        };
+        if state.unread.len() >= UNREAD_MAX_BYTES {
+            return Ok(false);
+        }
+        let mut buffer = self.shard.buffer.borrow_mut();
+        let room = &mut buffer[..UNREAD_MAX_BYTES];
+        match link.try_read(room) {
+            Ok(0) if state.was_attached => Err(EndReason::ControlEof),
+            Ok(0) => Err(EndReason::HandshakeEof),
+            Ok(length) => {
+                state.unread.extend_from_slice(&room[..length]);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(_) if state.was_attached => Err(EndReason::ControlReset),
+            Err(_) => Err(EndReason::HandshakeEof),
+        }
+    }
+
+    fn broken_reason(&self) -> EndReason {
+        if self.state.borrow().was_attached {
+            EndReason::ControlReset
+        } else {
+            EndReason::HandshakeEof
+        }
+    }
+
+    /// Gives what is unread to whoever has the stream.
+    fn process(&self) {
+        let session = {
+            let state = self.state.borrow();
+            if state.unread.is_empty() || state.end.is_some() {
+                return;
+            }
+            match &state.holder {
+                Holder::Client(session) if !state.suspended => Some(Rc::clone(session)),
+                Holder::Server(_) if !state.suspended => None,
+                _ => {
+                    drop(state);
+                    self.serve_read();
+                    return;
+                }
+            }
+        };
+        let Some(session) = session else {
+            self.suspend();
+            return;
+        };
+        let mut unread = std::mem::take(&mut self.state.borrow_mut().unread);
+        let consumed = session.bytes(&unread);
+        unread.drain(..consumed.used);
+        self.state.borrow_mut().unread = unread;
+        if consumed.surplus {
+            self.suspend();
+        }
+    }
+
+    fn suspend(&self) {
+        let session = {
+            let state = &mut *self.state.borrow_mut();
+            state.suspended = true;
+            match &state.holder {
+                Holder::ControlPlane => return,
+                Holder::Server(session) => {
+                    session.suspend();
+                    session.id()
+                }
+                Holder::Client(session) => {
+                    session.suspended();
+                    session.id
+                }
+            }
+        };
+        self.shard.context.upcall(Upcall::Surplus {
+            service: self.service.get(),
+            session,
+        });
+    }
+
+    pub(super) fn serve_read(&self) {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(length) = state.wanted
+            && state.unread.len() >= length
+        {
+            state.wanted = None;
+            let bytes = state.unread.drain(..length).collect();
+            self.shard.context.upcall(Upcall::StreamRead {
+                stream: self.id,
+                bytes,
+            });
+        }
+    }
+}
