@@ -1,7 +1,7 @@
-//! When a shard uses up its core while another has room, it gives relays away: the others of the
-//! machine are there to be used. As long as no shard is the bottleneck, nothing moves: a wake-up for
-//! many connections is cheaper than many wake-ups. What counts is the time on a processor, so that a
-//! machine that is busy with other things moves nothing.
+//! A shard that has much to do gives relays to one that has little. A service begins all its relays
+//! at its home, so this is what uses the machine's other cores; 32 busy connections on two threads
+//! instead of one are 7 % faster even where both cores are shared with the peers. What counts is the
+//! time on a processor: a shard that waits for one has not much to do.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-const WINDOW: Duration = Duration::from_millis(100);
-/// Of its core, in percent: a shard that uses more gives away, one that uses less takes.
-const GIVE_FROM: u32 = 85;
-const TAKE_BELOW: u32 = 50;
+const WINDOW: Duration = Duration::from_millis(50);
+/// Of its core, in percent: a shard that uses more gives relays to one that uses less than half of
+/// that.
+const GIVE_FROM: u32 = 30;
 /// Of its relays, a shard gives this part away per window.
 const GIVE_PART: usize = 4;
 
@@ -104,7 +104,7 @@ fn decide(
         .filter(|(shard, _)| *shard != index)
         .min_by_key(|(_, load)| *load)?;
     let left = (relays / GIVE_PART).max(1);
-    (least < TAKE_BELOW).then_some(Giving { to, left })
+    (least * 2 < percent).then_some(Giving { to, left })
 }
 
 #[cfg(test)]
@@ -116,16 +116,16 @@ mod tests {
     }
 
     #[test]
-    fn a_full_shard_gives_a_part_to_the_emptiest() {
+    fn a_busy_shard_gives_a_part_to_the_emptiest() {
         let giving = Giving { to: 2, left: 2 };
         assert_eq!(decided(97, 8, &[97, 40, 10]), Some(giving));
     }
 
     #[test]
     fn nothing_moves_where_it_would_not_help() {
-        assert_eq!(decided(80, 8, &[80, 0]), None, "the shard has room itself");
+        assert_eq!(decided(20, 8, &[20, 0]), None, "the shard has little to do");
         assert_eq!(decided(97, 1, &[97, 0]), None, "there is one relay");
-        assert_eq!(decided(97, 8, &[97, 60]), None, "the other one is busy");
+        assert_eq!(decided(97, 8, &[97, 60]), None, "the other one is busy, too");
     }
 
     #[test]

@@ -15,10 +15,6 @@ use crate::task::TaskId;
 use crate::tcp_link::TcpLink;
 
 const DECAY: Duration = Duration::from_secs(10);
-/// A pool that is more than half full is refilled this much later, so that several channels are
-/// requested, dialled and accepted in one go: with one visitor after the other that saves half of
-/// the wake-ups on both ends.
-const TOP_UP: Duration = Duration::from_millis(2);
 /// A client whose channels die as they come must not be asked at network speed.
 const REPLACE: Duration = Duration::from_millis(50);
 
@@ -35,7 +31,6 @@ struct State {
     filled: bool,
     decay_at: Option<Instant>,
     replace_at: Option<Instant>,
-    top_up_at: Option<Instant>,
 }
 
 pub(crate) struct Pool {
@@ -64,7 +59,6 @@ impl Pool {
                 filled: false,
                 decay_at: None,
                 replace_at: None,
-                top_up_at: None,
             }),
         });
         let weak = Rc::downgrade(&pool);
@@ -95,15 +89,12 @@ impl Pool {
             pool.state.borrow_mut().replace_at = None;
             pool.fill();
         }
-        if pool.state.borrow().top_up_at.is_some_and(|at| at <= now) {
-            pool.fill();
-        }
         if pool.state.borrow().decay_at.is_some_and(|at| at <= now) {
             pool.shrink(now);
         }
         let state = pool.state.borrow();
         let expiry = state.requested.front().copied().flatten();
-        let deadlines = [expiry, state.decay_at, state.replace_at, state.top_up_at];
+        let deadlines = [expiry, state.decay_at, state.replace_at];
         Some(deadlines.into_iter().flatten().min())
     }
 
@@ -170,19 +161,11 @@ impl Pool {
         self.publish(state);
     }
 
-    /// Requests what is wanting while `waiting` visitors wait, soon.
+    /// Requests what is wanting while `waiting` visitors wait. At once, also for one: to ask for
+    /// several in one go saves wake-ups, but costs the visitor more that comes meanwhile.
     pub(crate) fn refill(&self, waiting: usize) {
-        let few = {
-            let state = &mut *self.state.borrow_mut();
-            state.waiting = waiting;
-            waiting == 0 && self.missing(state) * 2 < state.target
-        };
-        if !few {
-            self.fill();
-        } else if self.state.borrow().top_up_at.is_none() {
-            self.state.borrow_mut().top_up_at = Some(self.line.shard.now() + TOP_UP);
-            self.nudge();
-        }
+        self.state.borrow_mut().waiting = waiting;
+        self.fill();
     }
 
     fn missing(&self, state: &State) -> usize {
@@ -196,7 +179,6 @@ impl Pool {
         let limits = &self.line.shard.context.limits;
         let missing = {
             let state = &mut *self.state.borrow_mut();
-            state.top_up_at = None;
             self.missing(state)
         };
         if missing == 0 || !self.line.request(missing) {
@@ -223,7 +205,6 @@ impl Pool {
             let state = &mut *self.state.borrow_mut();
             state.decay_at = None;
             state.replace_at = None;
-            state.top_up_at = None;
             state.target = self.floor;
             state.filled = false;
             (

@@ -8,6 +8,11 @@
 //! - `endReasons(): string[]`, `defaultLimits(): BindingLimits`: tables that both sides have.
 //! - `class BindingEngine`: one engine.
 
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "under test nothing is exported, and there are no tests here")
+)]
+
 mod bell;
 mod engine;
 mod event;
