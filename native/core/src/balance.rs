@@ -125,7 +125,11 @@ mod tests {
     fn nothing_moves_where_it_would_not_help() {
         assert_eq!(decided(20, 8, &[20, 0]), None, "the shard has little to do");
         assert_eq!(decided(97, 1, &[97, 0]), None, "there is one relay");
-        assert_eq!(decided(97, 8, &[97, 60]), None, "the other one is busy, too");
+        assert_eq!(
+            decided(97, 8, &[97, 60]),
+            None,
+            "the other one is busy, too"
+        );
     }
 
     #[test]
