@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::io;
 
 use mio::event::{Event, Source};
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use slab::Slab;
 
@@ -18,6 +19,9 @@ pub(crate) const READ_CLOSED: u8 = 4;
 pub(crate) const ERROR: u8 = 8;
 
 pub(crate) const WAKER: Token = Token(0);
+
+/// Whether a socket can be registered for less at first, and for writing when it has to wait.
+pub(crate) const LATE_WRITABLE: bool = cfg!(target_os = "linux");
 
 struct Slot {
     task: TaskId,
@@ -56,15 +60,19 @@ impl Reactor {
 
     /// From now on its events also tell when it can be written to; if it can be now, at once.
     #[cfg(target_os = "linux")]
-    pub(crate) fn tell_writable(&self, slot: usize, source: &impl std::os::fd::AsRawFd) {
+    pub(crate) fn tell_writable(&self, slot: usize, source: &TcpStream) {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let descriptor = source.as_raw_fd();
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(source);
         let mut source = mio::unix::SourceFd(&descriptor);
         // A socket that is registered can be registered otherwise.
         let _ = self
             .registry
             .reregister(&mut source, Token(slot + 1), interest);
     }
+
+    /// They do so from the beginning.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn tell_writable(&self, _slot: usize, _source: &TcpStream) {}
 
     /// For a socket that goes on elsewhere; one that is closed needs `release` only.
     pub(crate) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {

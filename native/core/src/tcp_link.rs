@@ -10,7 +10,7 @@ use mio::Interest;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use crate::reactor::{ERROR, READ, READ_CLOSED, WRITE};
+use crate::reactor::{self, ERROR, READ, READ_CLOSED, WRITE};
 use crate::shard::Shard;
 use crate::task::TaskId;
 use crate::tcp_socket;
@@ -18,9 +18,6 @@ use crate::tcp_socket;
 /// A short read means that nothing is left: true for edge-triggered epoll and kqueue, while Windows
 /// tells of more only after a call that would block.
 const SHORT_MEANS_DRY: bool = cfg!(unix);
-
-/// Whether a socket can be registered otherwise without its own handle.
-const LATE_WRITABLE: bool = cfg!(target_os = "linux");
 
 pub(crate) struct TcpLink {
     /// Absent only once it has been handed on.
@@ -50,7 +47,7 @@ impl TcpLink {
     }
 
     fn register(shard: &Rc<Shard>, mut stream: TcpStream, ready: u8) -> io::Result<Self> {
-        let tells_writable = !LATE_WRITABLE || ready & WRITE == 0;
+        let tells_writable = !reactor::LATE_WRITABLE || ready & WRITE == 0;
         let interest = if tells_writable {
             Interest::READABLE | Interest::WRITABLE
         } else {
@@ -73,7 +70,6 @@ impl TcpLink {
     /// The other side is full: wait for it.
     fn not_writable(&self) {
         self.shard.reactor.clear(self.slot(), WRITE);
-        #[cfg(target_os = "linux")]
         if !self.tells_writable.replace(true) {
             self.shard.reactor.tell_writable(self.slot(), self.stream());
         }
