@@ -1,7 +1,7 @@
 //! Accepts connections on one address: a long backlog, many accepts per wake-up, and a pause where
 //! the system cannot give a descriptor.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -31,6 +31,8 @@ pub(crate) struct Listener {
     slot: usize,
     address: SocketAddr,
     options: RefCell<StreamOptions>,
+    /// The task that accepts.
+    task: Cell<TaskId>,
 }
 
 impl Listener {
@@ -70,6 +72,7 @@ impl Listener {
             slot,
             address,
             options,
+            task: Cell::new(TaskId::NONE),
         })
     }
 
@@ -100,6 +103,8 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.shard.reactor.release(self.slot);
+        // It finds nothing to accept from any more.
+        self.shard.tasks.wake(self.task.get());
     }
 }
 
@@ -136,7 +141,8 @@ pub(crate) async fn accept_all(
 ) -> Result<(), Cancelled> {
     let mut told: Option<Instant> = None;
     if let Some(listener) = find() {
-        shard.reactor.set_task(listener.slot, shard.tasks.current());
+        listener.task.set(shard.tasks.current());
+        shard.reactor.set_task(listener.slot, listener.task.get());
     }
     loop {
         let mut count = 0;

@@ -289,6 +289,13 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Its pairing task has nothing to pair any more.
+impl Drop for TcpFront {
+    fn drop(&mut self) {
+        self.shard().tasks.wake(self.pairing.get());
+    }
+}
+
 /// A visitor's place in the queue, until `leave`. One that is dropped otherwise was lost by a fault.
 struct Waiting {
     front: Rc<TcpFront>,
@@ -344,3 +351,7 @@ impl Drop for Waiting {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tcp_front_tests.rs"]
+mod tests;
