@@ -164,3 +164,7 @@ impl Drop for Engine {
         self.shutdown();
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;
