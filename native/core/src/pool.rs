@@ -275,6 +275,8 @@ impl Pool {
         };
         if expired > 0 {
             self.line.expect(-expired.cast_signed());
+            // Where nothing can be requested now, at least what has expired is told.
+            self.publish(&self.state.borrow());
             self.fill();
         }
     }

@@ -251,8 +251,21 @@ impl ServerService {
             if turn != self.bind_turn.get() {
                 return Ok(());
             }
+            let bind_now = || {
+                let addresses = addresses.as_ref().map_err(SystemError::clone)?;
+                self.front.bind(addresses, &to)
+            };
+            let mut bound = bind_now();
+            if attempt == 1 && bound.as_ref().is_err_and(SystemError::is_in_use) {
+                // It may be one of ours that another shard was told before to give up.
+                self.shard.settled().await?;
+                if turn != self.bind_turn.get() {
+                    return Ok(());
+                }
+                bound = bind_now();
+            }
             let service = self.facts.name.clone();
-            match addresses.and_then(|addresses| self.front.bind(&addresses, &to)) {
+            match bound {
                 Ok(address) => {
                     let id = self.facts.id;
                     let context = &self.shard.context;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -133,6 +133,25 @@ impl Shard {
 
     pub(crate) fn remote(&self, shard: usize) -> &Remote {
         self.context.remote(shard)
+    }
+
+    /// Until every shard has done what was posted to it before.
+    pub(crate) async fn settled(&self) -> Result<(), Cancelled> {
+        let (home, task) = (self.index, self.tasks.current());
+        let remotes = self.context.remotes();
+        let left = Arc::new(AtomicUsize::new(remotes.len()));
+        for remote in remotes {
+            let left = Arc::clone(&left);
+            remote.post(move |shard| {
+                if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    shard.remote(home).post(move |home| home.tasks.wake(task));
+                }
+            });
+        }
+        while left.load(Ordering::Acquire) > 0 {
+            self.park(None).await?;
+        }
+        Ok(())
     }
 
     fn run(self: &Rc<Self>, poll: &mut Poll, remote: &Remote) {

@@ -21,7 +21,7 @@ use crate::spec::{HelloRule, TcpSpec, TunnelListenSpec};
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
-use crate::upcall::{ListenerId, Upcall, lock};
+use crate::upcall::{ListenerId, SystemError, Upcall, lock};
 
 /// What one read takes at most: a hello, and little of what a control channel says behind it.
 const READ_BYTES: usize = 4_096;
@@ -62,7 +62,18 @@ impl TunnelListener {
                 return;
             };
             let options = stream_options(&tcp);
-            let bound = bound.and_then(|addresses| Listener::bind(&shard, &addresses, &options));
+            let bind_now = || {
+                let addresses = bound.as_ref().map_err(SystemError::clone)?;
+                Listener::bind(&shard, addresses, &options)
+            };
+            let mut bound = bind_now();
+            if bound.as_ref().is_err_and(SystemError::is_in_use) {
+                // It may be one of ours that another shard was told before to give up.
+                if shard.settled().await.is_err() {
+                    return;
+                }
+                bound = bind_now();
+            }
             // Closed meanwhile, and told so.
             if this.closed.get() {
                 return;

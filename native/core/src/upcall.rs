@@ -24,6 +24,12 @@ pub struct SystemError {
     pub message: String,
 }
 
+impl SystemError {
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.code.as_deref() == Some("EADDRINUSE")
+    }
+}
+
 #[derive(Debug)]
 pub enum Upcall {
     /// A tunnel listener is bound.
