@@ -1,7 +1,8 @@
 /** The tunnel listener: who is let in, for how long, and that nobody waits for a stranger. */
 import { describe, expect, it } from 'vitest';
-import { HELLO_RULE } from '../../ts/control/routines.ts';
+import { HELLO_RULE, serverRoutine } from '../../ts/control/routines.ts';
 import type { ControlStream } from '../../ts/engine/engine.ts';
+import type { EndReason } from '../../ts/engine/reason.ts';
 import {
   ACK_BAD_TOKEN,
   encodeControlHello,
@@ -219,6 +220,42 @@ export function listening(world: World): void {
       await until(() => exposed.sessions[0]?.reasons[0] === 'tunnel_closed', 'tunnel_closed');
       await visitor.write('still');
       expect((await local.read(5)).toString()).toBe('still');
+    });
+
+    it('closes: a session that was attached just before ends with tunnel_closed, too', async () => {
+      const { engine } = await world.engine();
+      const streams: ControlStream[] = [];
+      const listener = await engine.listen(
+        { bind: BIND, transport: TRANSPORT, hello: HELLO_RULE },
+        { control: (_digest, stream) => streams.push(stream) },
+      );
+      const count = 8;
+      for (let index = 0; index < count; index++) {
+        const peer = await world.connect(listener.address);
+        await peer.write(encodeControlHello(serviceDigest('x')));
+      }
+      await until(() => streams.length === count, 'the streams');
+      const reasons: EndReason[] = [];
+      for (const [index, control] of streams.entries()) {
+        const name = `service ${index}`;
+        const spec = { name, type: 'tcp', bind: BIND, nodelay: undefined } as const;
+        engine.openServerService(spec).attach({
+          key: Buffer.alloc(32, index + 1),
+          control,
+          routine: serverRoutine('tcp', 0),
+          handler: { surplus: () => undefined, ended: (reason) => reasons.push(reason) },
+        });
+      }
+      await listener.close({ deadlineMs: 0 });
+      await until(() => reasons.length === count, 'the ends of the sessions');
+      expect(new Set(reasons)).toEqual(new Set(['tunnel_closed']));
+    });
+
+    it('destroy ends its sessions with destroyed', async () => {
+      const { server, exposed } = await world.serverScene();
+      server.listener?.destroy();
+      await until(() => exposed.sessions[0]?.reasons.length === 1, 'the end of the session');
+      expect(exposed.sessions[0]?.reasons).toEqual(['destroyed']);
     });
 
     it('a data hello is matched at whichever listener it arrives', async () => {

@@ -79,6 +79,17 @@ export function pool(world: World): void {
       expect(statsOf(server.engine).poolReady).toBe(0);
     });
 
+    it('has no ceiling where that is Infinity: a visitor that waits is served', async () => {
+      const limits = { poolCeiling: Number.POSITIVE_INFINITY };
+      const { client, server, visit } = await world.serverScene({ limits });
+      await client.untilCreates(FLOOR);
+      await visit();
+      await until(() => statsOf(server.engine).visitorsWaiting === 1, 'it waits');
+      const channel = await world.channel(client);
+      await channel.read(4, 'the start');
+      expect(endsOf(server.engine, 'channel_limit')).toBe(0);
+    });
+
     it('W12: asks again for channels that do not come', async () => {
       const { client } = await world.serverScene({ limits: { createTimeoutMs: 120 } });
       await client.untilCreates(2 * FLOOR);

@@ -52,7 +52,7 @@ export class RustTunnelListener implements TunnelListener {
   }
 
   destroy(): void {
-    void this.closeWith('tunnel_closed');
+    void this.closeWith('destroyed');
   }
 
   [Symbol.asyncDispose](): Promise<void> {

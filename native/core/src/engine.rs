@@ -151,6 +151,10 @@ impl Engine {
                 self.context.fault("shard", "panic");
             }
         }
+        // What one has posted while another was ending.
+        for remote in self.context.remotes() {
+            remote.clear();
+        }
         self.context.events.flush(&self.context);
     }
 

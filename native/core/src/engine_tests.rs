@@ -203,3 +203,58 @@ fn a_listener_that_closes_leaves_no_half_known_connections() {
     assert_eq!(scene.engine.stats().unauthenticated, 0);
     drop(silent);
 }
+
+#[test]
+fn a_listener_ends_a_session_whose_stream_is_on_its_way_between_shards() {
+    let scene = Scene::new(2);
+    let at = scene.listen(1);
+    let (_client, stream) = scene.control(at);
+    let engine = &scene.engine;
+    // The second one's home is not the listener's shard.
+    for service in [3, 4] {
+        let spec = ServerServiceSpec {
+            name: format!("service {service}"),
+            protocol: ServiceType::Tcp,
+            bind: anywhere(),
+            nodelay: None,
+        };
+        engine.open_server_service(service, spec);
+    }
+    // The stream's shard is slow, the service's is fast.
+    let (go, held) = mpsc::channel::<()>();
+    engine.post(0, move |_| {
+        let _ = held.recv();
+    });
+    let start = ServerSessionStart {
+        session: 5,
+        key: KEY.to_vec(),
+        routine: ServerRoutine {
+            create: vec![0; 4],
+            heartbeat: vec![1; 4],
+            heartbeat_interval_ms: 0,
+            start: vec![3; 4],
+        },
+    };
+    engine.attach_server(4, stream, None, start);
+    engine.close_listener(1, EndReason::TunnelClosed);
+    let (told, done) = mpsc::channel();
+    engine.post(1, move |_| {
+        let _ = told.send(());
+    });
+    done.recv().expect("the other shard lives");
+    drop(go);
+    let reason = scene.upcall("end of the session", |upcall| match upcall {
+        Upcall::SessionEnded { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, EndReason::TunnelClosed);
+}
+
+#[test]
+fn what_is_posted_to_a_shard_that_has_stopped_is_dropped() {
+    let scene = Scene::new(1);
+    scene.engine.shutdown();
+    let (held, gone) = mpsc::channel::<()>();
+    scene.engine.post(0, move |_| drop(held));
+    assert_eq!(gone.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+}

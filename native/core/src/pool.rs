@@ -111,7 +111,8 @@ impl Pool {
         }
         let refused = {
             let state = &mut *self.state.borrow_mut();
-            let wanted = state.target.max(limits.pool_ceiling) + state.waiting;
+            let most = state.target.max(limits.pool_ceiling);
+            let wanted = most.saturating_add(state.waiting);
             if state.idle.len() >= wanted.min(limits.channels_per_service) {
                 Some(link)
             } else {
@@ -156,7 +157,10 @@ impl Pool {
             return;
         }
         state.missed = true;
-        state.target = (state.target * 2).min(self.line.shard.context.limits.pool_ceiling);
+        state.target = state
+            .target
+            .saturating_mul(2)
+            .min(self.line.shard.context.limits.pool_ceiling);
         self.arm_decay(state);
         self.publish(state);
     }
@@ -170,7 +174,8 @@ impl Pool {
 
     fn missing(&self, state: &State) -> usize {
         let limits = &self.line.shard.context.limits;
-        let wanted = (state.target + state.waiting).min(limits.channels_per_service);
+        let wanted = state.target.saturating_add(state.waiting);
+        let wanted = wanted.min(limits.channels_per_service);
         wanted.saturating_sub(state.idle.len() + state.requested.len())
     }
 
@@ -294,10 +299,11 @@ impl Pool {
         let surplus = {
             let state = &mut *self.state.borrow_mut();
             if !state.missed {
-                state.target = (state.target * 3 / 4).max(self.floor);
+                state.target = (state.target - state.target.div_ceil(4)).max(self.floor);
             }
             state.missed = false;
-            let keep = (state.target + state.waiting).min(state.idle.len());
+            let keep = state.target.saturating_add(state.waiting);
+            let keep = keep.min(state.idle.len());
             let surplus = state.idle.split_off(keep);
             let done = state.target <= self.floor && state.idle.len() <= state.target;
             state.decay_at = if done { None } else { Some(now + DECAY) };

@@ -46,6 +46,9 @@ pub(crate) struct Remote {
 impl Remote {
     /// Jobs of one sender run in order. One that comes when the shard has stopped is dropped.
     pub(crate) fn post(&self, job: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+        if self.stopping.load(Ordering::Acquire) {
+            return;
+        }
         let first = {
             let mut jobs = lock(&self.jobs);
             jobs.push(Box::new(job));
@@ -59,6 +62,12 @@ impl Remote {
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Drops what is posted. Not under the lock: what is dropped may post.
+    pub(crate) fn clear(&self) {
+        let jobs = std::mem::take(&mut *lock(&self.jobs));
+        drop(jobs);
     }
 
     fn wake(&self) {
@@ -224,7 +233,7 @@ impl Shard {
             let streams = std::mem::take(&mut *self.streams.borrow_mut());
             let services = std::mem::take(&mut *self.services.borrow_mut());
             drop((listeners, streams, services));
-            drop(std::mem::take(&mut *lock(&remote.jobs)));
+            remote.clear();
         }
     }
 }

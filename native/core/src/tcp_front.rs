@@ -292,7 +292,9 @@ fn millis(duration: std::time::Duration) -> u64 {
 /// Its pairing task has nothing to pair any more.
 impl Drop for TcpFront {
     fn drop(&mut self) {
-        self.shard().tasks.wake(self.pairing.get());
+        // Not only woken: it may not have begun to wait yet.
+        let tasks = &self.shard().tasks;
+        tasks.cancel(self.pairing.get(), EndReason::Destroyed);
     }
 }
 

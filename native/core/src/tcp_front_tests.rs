@@ -80,3 +80,15 @@ fn a_visitor_that_waited_in_vain_leaves_nothing() {
         assert!(visitor.join().expect("the visitor ends").is_err(), "RST");
     });
 }
+
+#[test]
+fn a_front_that_goes_before_its_tasks_have_run_leaves_none() {
+    run_with(Limits::default(), |shard| async move {
+        let before = shard.tasks.count();
+        drop(front(&shard));
+        for _ in 0..3 {
+            shard.tasks.yield_now().await.expect("not cancelled");
+        }
+        assert_eq!(shard.tasks.count(), before);
+    });
+}

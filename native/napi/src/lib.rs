@@ -10,7 +10,10 @@
 
 #![cfg_attr(
     test,
-    allow(dead_code, reason = "under test nothing is exported, and there are no tests here")
+    allow(
+        dead_code,
+        reason = "under test nothing is exported, and there are no tests here"
+    )
 )]
 
 mod bell;

@@ -43,14 +43,21 @@ impl Engine {
 
     /// Stops accepting and ends the control streams that came in here. Answered by `ListenerClosed`.
     pub fn close_listener(&self, listener: ListenerId, reason: EndReason) {
-        self.with_listener(listener, move |it| it.close(reason));
-        lock(&self.listeners).remove(&listener);
-        // Streams that were attached have moved to the shards of their services.
-        for shard in 0..self.context.remotes().len() {
-            self.post(shard, move |shard| {
-                control_stream::end_of_listener(shard, listener, reason);
-            });
-        }
+        let Some(home) = lock(&self.listeners).remove(&listener) else {
+            return;
+        };
+        self.post(home, move |shard| {
+            let it = shard.listeners.borrow().get(&listener).cloned();
+            if let Some(it) = it {
+                it.close(reason);
+            }
+            // From here, and so behind the streams that have set out from here to their services.
+            for index in 0..shard.context.remotes().len() {
+                shard.remote(index).post(move |shard| {
+                    control_stream::end_of_listener(shard, listener, reason);
+                });
+            }
+        });
     }
 
     fn with_listener(
