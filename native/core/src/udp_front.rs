@@ -337,3 +337,7 @@ mod tests;
 #[cfg(test)]
 #[path = "udp_bounds_tests.rs"]
 mod bounds_tests;
+
+#[cfg(test)]
+#[path = "udp_ends_tests.rs"]
+mod ends_tests;

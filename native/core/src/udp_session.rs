@@ -226,3 +226,7 @@ impl Drop for Served {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "udp_session_tests.rs"]
+mod tests;
