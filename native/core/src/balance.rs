@@ -4,25 +4,52 @@
 //! time on a processor: a shard that waits for one has not much to do.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::sys;
 
 const WINDOW: Duration = Duration::from_millis(50);
+/// What a shard says of itself is not true for longer.
+const STALE: Duration = Duration::from_millis(150);
 /// Of its core, in percent: a shard that uses more gives relays to one that uses less than half of
 /// that.
 const GIVE_FROM: u32 = 30;
-/// Of its relays, a shard gives this part away per window.
+/// Of its busy relays, a shard gives this part away per window.
 const GIVE_PART: usize = 4;
 
-/// How much of a core a shard has used in its last window, in percent; read by the others.
-#[derive(Default)]
-pub(crate) struct Load(AtomicU32);
+/// How much of a core a shard has used in its last window; read by the others.
+pub(crate) struct Load {
+    origin: Instant,
+    /// Milliseconds since the origin, and in the last 8 bits the percentage.
+    told: AtomicU64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            origin: Instant::now(),
+            told: AtomicU64::new(0),
+        }
+    }
+}
 
 impl Load {
-    pub(crate) fn percent(&self) -> u32 {
-        self.0.load(Relaxed)
+    fn tell(&self, now: Instant, percent: u32) {
+        let at = now.saturating_duration_since(self.origin).as_millis();
+        let at = u64::try_from(at).unwrap_or(0);
+        self.told
+            .store(at << 8 | u64::from(percent.min(255)), Relaxed);
+    }
+
+    /// A shard that sleeps says nothing, and has nothing to do.
+    fn percent(&self, now: Instant) -> u32 {
+        let told = self.told.load(Relaxed);
+        let at = Duration::from_millis(told >> 8);
+        if now.saturating_duration_since(self.origin) > at + STALE {
+            return 0;
+        }
+        u32::try_from(told & 255).unwrap_or(0)
     }
 }
 
@@ -36,8 +63,10 @@ struct Giving {
 pub(crate) struct Balance {
     began: Cell<Instant>,
     used: Cell<Duration>,
-    /// Relays of this shard.
-    pub(crate) relays: Cell<usize>,
+    /// Counts windows, so that a relay is counted once in each.
+    window: Cell<u32>,
+    /// Relays that moved bytes in this window.
+    busy: Cell<usize>,
     giving: Cell<Option<Giving>>,
 }
 
@@ -46,7 +75,8 @@ impl Balance {
         Self {
             began: Cell::new(now),
             used: Cell::new(Duration::ZERO),
-            relays: Cell::new(0),
+            window: Cell::new(1),
+            busy: Cell::new(0),
             giving: Cell::new(None),
         }
     }
@@ -58,17 +88,26 @@ impl Balance {
             return;
         }
         self.began.set(now);
+        self.window.set(self.window.get().wrapping_add(1));
+        let busy = self.busy.take();
         let Some(used) = sys::thread_cpu_time() else {
             return;
         };
         let spent = used.saturating_sub(self.used.replace(used));
         let percent = percent(spent, length);
         if let Some(load) = loads.get(index) {
-            load.0.store(percent, Relaxed);
+            load.tell(now, percent);
         }
-        let others = loads.iter().map(|load| load.percent()).enumerate();
-        let giving = decide(index, percent, self.relays.get(), others);
-        self.giving.set(giving);
+        let others = loads.iter().map(|load| load.percent(now)).enumerate();
+        self.giving.set(decide(index, percent, busy, others));
+    }
+
+    /// A relay moved bytes; `window` is where it keeps when it was counted last.
+    pub(crate) fn moved(&self, window: &mut u32) {
+        if *window != self.window.get() {
+            *window = self.window.get();
+            self.busy.set(self.busy.get() + 1);
+        }
     }
 
     /// Where the relay that asks is to go on; `None`: here.
@@ -93,17 +132,17 @@ fn percent(part: Duration, whole: Duration) -> u32 {
 fn decide(
     index: usize,
     percent: u32,
-    relays: usize,
+    busy: usize,
     loads: impl Iterator<Item = (usize, u32)>,
 ) -> Option<Giving> {
     // A single one would only move its bottleneck.
-    if percent < GIVE_FROM || relays < 2 {
+    if percent < GIVE_FROM || busy < 2 {
         return None;
     }
     let (to, least) = loads
         .filter(|(shard, _)| *shard != index)
         .min_by_key(|(_, load)| *load)?;
-    let left = (relays / GIVE_PART).max(1);
+    let left = (busy / GIVE_PART).max(1);
     (least * 2 < percent).then_some(Giving { to, left })
 }
 
@@ -111,8 +150,8 @@ fn decide(
 mod tests {
     use super::*;
 
-    fn decided(percent: u32, relays: usize, loads: &[u32]) -> Option<Giving> {
-        decide(0, percent, relays, loads.iter().copied().enumerate())
+    fn decided(percent: u32, busy: usize, loads: &[u32]) -> Option<Giving> {
+        decide(0, percent, busy, loads.iter().copied().enumerate())
     }
 
     #[test]
@@ -124,7 +163,7 @@ mod tests {
     #[test]
     fn nothing_moves_where_it_would_not_help() {
         assert_eq!(decided(20, 8, &[20, 0]), None, "the shard has little to do");
-        assert_eq!(decided(97, 1, &[97, 0]), None, "there is one relay");
+        assert_eq!(decided(97, 1, &[97, 0]), None, "there is one busy relay");
         assert_eq!(
             decided(97, 8, &[97, 60]),
             None,
@@ -146,16 +185,37 @@ mod tests {
         let loads: Vec<_> = loads.iter().collect();
         let began = Instant::now();
         let balance = Balance::new(began);
-        balance.relays.set(4);
         // What the thread has used before belongs to no window.
         balance.turn(began + WINDOW, 0, &loads);
+        balance.busy.set(4);
         let (at, before) = (Instant::now(), sys::thread_cpu_time());
         let Some(before) = before else { return };
         while sys::thread_cpu_time().is_some_and(|used| used - before < WINDOW) {}
         balance.began.set(at);
         // The window as the processor saw it: the machine may have had other things to do.
         balance.turn(at + WINDOW, 0, &loads);
-        assert!(loads[0].percent() >= 99, "{}", loads[0].percent());
+        let told = loads[0].percent(at + WINDOW);
+        assert!(told >= 99, "{told}");
         assert_eq!(balance.give(), Some(1));
+    }
+
+    #[test]
+    fn what_a_shard_said_does_not_outlive_it() {
+        let load = Load::default();
+        let now = load.origin + Duration::from_secs(5);
+        load.tell(now, 60);
+        assert_eq!(load.percent(now + STALE), 60);
+        assert_eq!(load.percent(now + STALE + Duration::from_millis(2)), 0);
+    }
+
+    #[test]
+    fn a_relay_is_busy_once_in_a_window() {
+        let balance = Balance::new(Instant::now());
+        let (mut one, mut other) = (0, 0);
+        for _ in 0..5 {
+            balance.moved(&mut one);
+        }
+        balance.moved(&mut other);
+        assert_eq!(balance.busy.get(), 2);
     }
 }

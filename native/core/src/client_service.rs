@@ -172,7 +172,7 @@ impl ClientService {
 
     pub(crate) fn close(self: &Rc<Self>, reason: EndReason, deadline_ms: Option<u64>) {
         if !self.closing.replace(true) {
-            self.facts.draining.store(true, Ordering::Release);
+            self.facts.draining.store(true, Ordering::SeqCst);
             self.detach(reason);
             self.carrier.draining();
         }

@@ -77,9 +77,10 @@ impl ServiceFacts {
     }
 
     /// One visitor less, on whatever shard; the last one of a closing service is told at its home.
+    /// Sequentially consistent, as are the close's two steps: either it sees no visitor, or we see it.
     pub(crate) fn visitor_gone(&self, context: &Context) {
-        let before = self.counters.visitors_open.fetch_sub(1, Ordering::AcqRel);
-        if before == 1 && self.draining.load(Ordering::Acquire) {
+        let before = self.counters.visitors_open.fetch_sub(1, Ordering::SeqCst);
+        if before == 1 && self.draining.load(Ordering::SeqCst) {
             let service = self.id;
             context.remote(self.home).post(move |shard| {
                 let it = shard.services.borrow().get(&service).cloned();

@@ -56,6 +56,8 @@ pub(crate) struct Direction {
     pub(crate) source_ended: bool,
     fin_passed: bool,
     copy_only: bool,
+    /// Bytes have been read or written since it was asked last.
+    moved: bool,
 }
 
 struct Rest {
@@ -99,11 +101,16 @@ impl Direction {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => return Err(Broken::From),
             };
+            self.moved = true;
             self.bytes += more as u64;
             self.write(to, &buffer[..head + more])
         } else {
             self.write(to, first)
         }
+    }
+
+    pub(crate) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Nothing that was read is on its way here.
@@ -164,7 +171,7 @@ impl Direction {
         if let Some(splice) = &mut self.splice {
             while splice.pipe.len() > 0 {
                 match to.write_with(|socket| splice.pipe.drain(socket)) {
-                    Ok(_) => {}
+                    Ok(_) => self.moved = true,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                     Err(_) => return Err(Broken::To),
                 }
@@ -173,6 +180,7 @@ impl Direction {
         while let Some(rest) = &mut self.rest {
             match to.try_write(&rest.bytes[rest.written..]) {
                 Ok(length) => {
+                    self.moved = true;
                     rest.written += length;
                     if rest.written == rest.bytes.len() {
                         self.rest = None;
@@ -196,6 +204,7 @@ impl Direction {
                 self.give_back(shard);
             }
             Ok(length) => {
+                self.moved = true;
                 self.bytes += length as u64;
                 splice.dry_since = None;
                 if length >= THIN_FILL_BYTES {
@@ -231,6 +240,7 @@ impl Direction {
         match from.try_read(&mut buffer) {
             Ok(0) => self.source_ended = true,
             Ok(length) => {
+                self.moved = true;
                 self.bytes += length as u64;
                 self.write(to, &buffer[..length])?;
                 if length == BUFFER_BYTES && !self.copy_only && self.rest.is_none() {

@@ -115,11 +115,16 @@ impl Engine {
                 *events = self.context.events.take();
             }
         }
-        let mut streams = lock(&self.context.streams);
+        // From now on the control plane knows it.
         for upcall in &upcalls {
-            // From now on the control plane knows it.
-            if let Upcall::StreamEnded { stream, .. } = upcall {
-                streams.remove(stream);
+            match upcall {
+                Upcall::StreamEnded { stream, .. } => {
+                    lock(&self.context.streams).remove(stream);
+                }
+                Upcall::ListenFailed { listener, .. } => {
+                    lock(&self.listeners).remove(listener);
+                }
+                _ => {}
             }
         }
         upcalls

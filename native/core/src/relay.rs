@@ -54,6 +54,8 @@ pub(crate) struct Relay {
     /// The reason, once a direction has ended: whose FIN came first.
     pub(crate) half_closed: Option<EndReason>,
     /// Those that the service's counters have.
+    /// In which window of the shard's balance it was busy last.
+    pub(crate) window: u32,
     pub(crate) counted_in: u64,
     pub(crate) counted_out: u64,
     pub(crate) visit: Visit,
@@ -83,6 +85,7 @@ pub(crate) fn relay(
         outward: Direction::default(),
         moved_at: shard.now(),
         half_closed: None,
+        window: 0,
         counted_in: 0,
         counted_out: 0,
         visit: Visit::new(shard, known),
@@ -121,15 +124,12 @@ impl Relay {
                 (_, Err(broken)) => return Ok(self.on_broken(broken == Broken::To)),
                 (Ok(inward), Ok(outward)) => (inward, outward),
             };
-            let deadline = match turns {
-                (Turn::Ended, Turn::Ended) => {
-                    let reason = self.half_closed.unwrap_or(EndReason::VisitorFin);
-                    return Ok(End::Clean(reason));
-                }
-                (Turn::Ended, _) => self.half_close_deadline(shard, EndReason::VisitorFin),
-                (_, Turn::Ended) => self.half_close_deadline(shard, EndReason::LocalFin),
-                _ => None,
-            };
+            self.note_half_close(shard);
+            if turns == (Turn::Ended, Turn::Ended) {
+                let reason = self.half_closed.unwrap_or(EndReason::VisitorFin);
+                return Ok(End::Clean(reason));
+            }
+            let deadline = self.half_close_deadline(shard);
             if deadline.is_some_and(|at| at <= shard.now()) {
                 return Ok(End::Abort(EndReason::HalfCloseTimeout));
             }
@@ -173,31 +173,42 @@ impl Relay {
         }
     }
 
-    fn half_close_deadline(&mut self, shard: &Shard, first: EndReason) -> Option<Instant> {
-        if self.half_closed.is_none() {
-            self.half_closed = Some(first);
-            self.moved_at = shard.now();
+    /// Whose FIN was read first; from then on the other direction may be silent only so long.
+    fn note_half_close(&mut self, shard: &Shard) {
+        if self.half_closed.is_some() {
+            return;
         }
+        self.half_closed = match (self.inward.source_ended, self.outward.source_ended) {
+            (false, false) => return,
+            (true, _) => Some(EndReason::VisitorFin),
+            (false, true) => Some(EndReason::LocalFin),
+        };
+        self.moved_at = shard.now();
+    }
+
+    fn half_close_deadline(&self, shard: &Shard) -> Option<Instant> {
+        self.half_closed?;
         let idle = std::time::Duration::from_millis(shard.context.limits.half_close_idle_ms);
         self.moved_at.checked_add(idle)
     }
 
     /// Adds what has moved to the service's counters.
     fn count(&mut self, shard: &Shard) {
-        let counters = &self.visit.known.facts.counters;
-        if self.inward.bytes > self.counted_in {
-            counters
-                .bytes_in
-                .fetch_add(self.inward.bytes - self.counted_in, Relaxed);
-            self.counted_in = self.inward.bytes;
+        // Both, or the second would stay for the next time.
+        if self.inward.take_moved() | self.outward.take_moved() {
             self.moved_at = shard.now();
+            shard.balance.moved(&mut self.window);
         }
-        if self.outward.bytes > self.counted_out {
-            counters
-                .bytes_out
-                .fetch_add(self.outward.bytes - self.counted_out, Relaxed);
+        let counters = &self.visit.known.facts.counters;
+        let more_in = self.inward.bytes - self.counted_in;
+        if more_in > 0 {
+            counters.bytes_in.fetch_add(more_in, Relaxed);
+            self.counted_in = self.inward.bytes;
+        }
+        let more_out = self.outward.bytes - self.counted_out;
+        if more_out > 0 {
+            counters.bytes_out.fetch_add(more_out, Relaxed);
             self.counted_out = self.outward.bytes;
-            self.moved_at = shard.now();
         }
         self.visit.bytes_in = self.counted_in;
         self.visit.bytes_out = self.counted_out;

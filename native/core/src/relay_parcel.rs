@@ -10,7 +10,7 @@ use crate::reason::EndReason;
 use crate::relay::Relay;
 use crate::shard::Shard;
 use crate::task::Owner;
-use crate::tcp_link::TcpLink;
+use crate::tcp_link::{TcpLink, reset_on_close};
 use crate::visit::{Visit, VisitFacts};
 
 struct Parcel {
@@ -36,9 +36,15 @@ impl Relay {
     }
 
     fn pack(&mut self) -> Option<Parcel> {
+        // What is detached is not the link's any more: with bytes lost it must not end by FIN.
+        let near = self.near.detach().ok()?;
+        let Ok(far) = self.far.detach() else {
+            reset_on_close(&near);
+            return None;
+        };
         Some(Parcel {
-            near: self.near.detach().ok()?,
-            far: self.far.detach().ok()?,
+            near,
+            far,
             inward: std::mem::take(&mut self.inward),
             outward: std::mem::take(&mut self.outward),
             moved_at: self.moved_at,
@@ -60,9 +66,15 @@ impl Parcel {
             TcpLink::adopt(shard, self.near),
             TcpLink::adopt(shard, self.far),
         );
-        let (Ok(near), Ok(far)) = links else {
-            visit.end(EndReason::InternalError);
-            return;
+        let (near, far) = match links {
+            (Ok(near), Ok(far)) => (near, far),
+            (near, far) => {
+                for link in [near, far].into_iter().flatten() {
+                    link.abort();
+                }
+                visit.end(EndReason::InternalError);
+                return;
+            }
         };
         let relay = Relay {
             near,
@@ -71,6 +83,7 @@ impl Parcel {
             outward: self.outward,
             moved_at: self.moved_at,
             half_closed: self.half_closed,
+            window: 0,
             counted_in: self.counted_in,
             counted_out: self.counted_out,
             visit,

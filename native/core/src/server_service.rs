@@ -15,7 +15,7 @@ use crate::resolve::resolve;
 use crate::server_session::ServerSession;
 use crate::shard::Shard;
 use crate::spec::{HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType};
-use crate::task::Cancelled;
+use crate::task::{Cancelled, TaskId};
 use crate::tcp_front::TcpFront;
 use crate::tcp_link::TcpLink;
 use crate::udp_front::UdpFront;
@@ -41,6 +41,8 @@ pub(crate) struct ServerService {
     bound: Cell<bool>,
     closed: Cell<bool>,
     told_closed: Cell<bool>,
+    /// Tasks that abort what is left at the deadline of a close.
+    reapers: RefCell<Vec<TaskId>>,
 }
 
 impl ServerService {
@@ -67,6 +69,7 @@ impl ServerService {
             bound: Cell::new(false),
             closed: Cell::new(false),
             told_closed: Cell::new(false),
+            reapers: RefCell::default(),
         })
     }
 
@@ -178,11 +181,12 @@ impl ServerService {
         self.end_all(reason);
         if let Some(deadline_ms) = deadline_ms {
             let this = Rc::clone(self);
-            self.shard.spawn("service close", async move {
-                if this.shard.sleep(deadline_ms).await.is_ok() && !this.told_closed.get() {
+            let reaper = self.shard.spawn("service close", async move {
+                if this.shard.sleep(deadline_ms).await.is_ok() {
                     this.front.destroy(EndReason::Drain);
                 }
             });
+            self.reapers.borrow_mut().push(reaper);
         }
         self.check_empty();
     }
@@ -195,9 +199,12 @@ impl ServerService {
 
     /// The last visitor of a closing service has ended.
     pub(crate) fn check_empty(&self) {
-        let open = self.facts.counters.visitors_open.load(Ordering::Acquire);
+        let open = self.facts.counters.visitors_open.load(Ordering::SeqCst);
         if !self.closed.get() || open > 0 || self.told_closed.replace(true) {
             return;
+        }
+        for reaper in self.reapers.take() {
+            self.shard.tasks.cancel(reaper, EndReason::ServiceClosed);
         }
         let service = self.facts.id;
         self.shard.services.borrow_mut().remove(&service);
@@ -206,7 +213,7 @@ impl ServerService {
 
     fn end_all(&self, reason: EndReason) {
         self.closed.set(true);
-        self.facts.draining.store(true, Ordering::Release);
+        self.facts.draining.store(true, Ordering::SeqCst);
         let session = self.line.session.borrow_mut().take();
         self.front.session_ended();
         if let Some(session) = session {

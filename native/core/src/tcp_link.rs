@@ -54,7 +54,8 @@ impl TcpLink {
             Interest::READABLE
         };
         let task = shard.tasks.current();
-        let slot = shard.reactor.register(&mut stream, interest, task, ready)?;
+        let registered = shard.reactor.register(&mut stream, interest, task, ready);
+        let slot = registered.inspect_err(|_| reset_on_close(&stream))?;
         Ok(Self {
             stream: Some(stream),
             tells_writable: Cell::new(tells_writable),
@@ -203,8 +204,7 @@ impl TcpLink {
     /// Dropping it will send RST.
     pub(crate) fn reset_on_close(&self) {
         if let Some(stream) = &self.stream {
-            // A socket that is not connected any more cannot send one.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            reset_on_close(stream);
         }
     }
 
@@ -243,6 +243,12 @@ impl Drop for TcpLink {
     fn drop(&mut self) {
         self.shard.reactor.release(self.slot());
     }
+}
+
+/// Dropping it will send RST.
+pub(crate) fn reset_on_close(stream: &TcpStream) {
+    // A socket that is not connected any more cannot send one.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 fn would_block(result: &io::Result<usize>) -> bool {

@@ -39,7 +39,7 @@ impl TcpLocals {
 
     /// On this shard or another, where the relay may have moved.
     pub(crate) fn size(&self) -> usize {
-        self.facts.counters.visitors_open.load(Ordering::Acquire)
+        self.facts.counters.visitors_open.load(Ordering::SeqCst)
     }
 
     pub(crate) fn carry(self: &Rc<Self>, link: TcpLink, rest: Vec<u8>) {

@@ -30,7 +30,6 @@ pub(crate) struct Visit {
 
 impl Visit {
     pub(crate) fn new(shard: &Rc<Shard>, known: VisitFacts) -> Self {
-        shard.balance.relays.update(|relays| relays + 1);
         Self {
             shard: Rc::clone(shard),
             known,
@@ -77,7 +76,6 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.shard.balance.relays.update(|relays| relays - 1);
         let reason = self.shard.unexpected_end();
         self.end(reason);
     }

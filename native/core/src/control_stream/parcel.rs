@@ -61,10 +61,21 @@ pub(crate) fn hand_over(
     shard.streams.borrow_mut().remove(&id);
     let parcel = pack(&stream);
     shard.remote(home).post(move |shard| {
-        let stream = parcel.map_err(|_| EndReason::ControlReset);
-        let stream = stream.and_then(|parcel| unpack(shard, parcel));
-        arrive(shard, service, session, stream);
+        let stream = parcel.and_then(|parcel| unpack(shard, parcel));
+        arrive(shard, service, session, stream.map_err(|_| lost(shard, id)));
     });
+}
+
+/// The system did not let it move: nobody else will tell its end.
+fn lost(shard: &Shard, stream: StreamId) -> EndReason {
+    let (reason, unread) = (EndReason::ControlReset, Vec::new());
+    lock(&shard.context.streams).insert(stream, StreamHome::Ended(reason));
+    shard.context.upcall(Upcall::StreamEnded {
+        stream,
+        reason,
+        unread,
+    });
+    reason
 }
 
 /// Takes the connection out; the old stream's task ends without a word.
@@ -88,7 +99,7 @@ fn pack(stream: &ControlStream) -> io::Result<Parcel> {
     Ok(parcel)
 }
 
-fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> Result<Rc<ControlStream>, EndReason> {
+fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> io::Result<Rc<ControlStream>> {
     let Parcel {
         id,
         listener,
@@ -99,7 +110,7 @@ fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> Result<Rc<ControlStream>, EndRea
         wanted,
         tell_flushed,
     } = parcel;
-    let link = TcpLink::adopt(shard, stream).map_err(|_| EndReason::ControlReset)?;
+    let link = TcpLink::adopt(shard, stream)?;
     let stream = ControlStream::new(shard, id, listener, peer, Some(link));
     {
         let mut state = stream.state.borrow_mut();
