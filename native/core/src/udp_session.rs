@@ -103,13 +103,16 @@ impl UdpLocals {
             (spec.local.clone(), spec.prefer_ipv6)
         };
         let addresses = resolve(&self.scene.shard, &local, prefer_ipv6).await?;
+        if session.ended.get() {
+            // Its place in the table may be another one's by now.
+            return Ok(());
+        }
         let none = || SystemError {
             code: None,
             message: format!("{} has no address", local.host),
         };
         let address = addresses.and_then(|all| all.first().copied().ok_or_else(none));
         if let Err(error) = address.and_then(|address| self.connect(session, address)) {
-            self.sessions.borrow_mut().remove(&session.key);
             self.unreachable(session, error);
         }
         Ok(())
@@ -139,6 +142,7 @@ impl UdpLocals {
         Ok(())
     }
 
+    /// Of one that is in the table.
     pub(crate) fn unreachable(&self, session: &Rc<LocalSession>, error: SystemError) {
         let LocalScene { shard, facts, .. } = &*self.scene;
         let reason = EndReason::LocalUnreachable;
