@@ -10,7 +10,7 @@ use crate::udp_buffers::with_receiver;
 use crate::udp_channel::UdpChannel;
 use crate::udp_frame::{PAYLOAD_MAX, VisitorKey};
 use crate::udp_front::{Again, UdpFront};
-use crate::udp_socket::UdpLink;
+use crate::udp_socket::{UdpLink, is_of_earlier};
 use crate::udp_visitors::Visitor;
 
 /// Batches, and their bytes, before other tasks have their turn.
@@ -73,6 +73,8 @@ impl UdpFront {
                     next = Next::Park(None);
                     break;
                 }
+                // Windows tells that a visitor is gone; what others sent comes behind it.
+                Err(error) if is_of_earlier(&error) => {}
                 // It is about one datagram; one that stays must not keep the thread busy.
                 Err(_) => {
                     self.dropped(1);
@@ -204,4 +206,29 @@ fn channel_of<'a>(
         let index = (key.spread() as usize).checked_rem(channels.len())?;
         channels.get(index)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+    use crate::udp_scene::{LOOPBACK, dropped, facts, front, until};
+
+    #[test]
+    fn a_visitor_that_is_gone_holds_up_no_other() {
+        run(|shard| async move {
+            let facts = facts(1);
+            let (front, _) = front(&shard, &facts);
+            let gone = std::net::UdpSocket::bind(LOOPBACK).expect("a free port");
+            let address = gone.local_addr().expect("bound");
+            drop(gone);
+            // Here only a connected socket is told.
+            let link = UdpLink::connect(&shard, address).expect("loopback");
+            link.send(b"x", None).expect("loopback");
+            until(&shard, "the answer", || link.is_readable()).await;
+            let next = front.receiver_turn(&link);
+            assert!(matches!(next, Next::Park(None)));
+            assert_eq!(dropped(&facts), 0);
+        });
+    }
 }
