@@ -99,8 +99,8 @@ impl Reactor {
         }
     }
 
-    /// Notes an event and returns the task to wake. An event of a socket that was closed in the same
-    /// turn may reach the slot's next user: it then finds nothing and waits on.
+    /// Notes an event and returns the task to wake. Those of one poll are all noted before anything
+    /// runs that could close a socket, so the slot still is that of the event's socket.
     pub(crate) fn note(&self, event: &Event) -> Option<TaskId> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(event.token().0.checked_sub(1)?)?;

@@ -1,5 +1,5 @@
 //! Options of sockets, and the limit of descriptors.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "socket2 lacks the options, and std getrlimit")]
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
 //! Pipes and `splice`: bytes go from socket to socket without entering this process.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "splice is not in the standard library")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -1,5 +1,8 @@
 //! What sockets of other systems have of the same options.
-#![allow(unsafe_code)]
+#![cfg_attr(
+    unix,
+    allow(unsafe_code, reason = "getrlimit is not in the standard library")
+)]
 
 use std::time::Duration;
 
