@@ -97,11 +97,7 @@ impl Engine {
             let thread = std::thread::Builder::new()
                 .name(format!("warren-{index}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || {
-                    if let Err(error) = seat.run(index, &context) {
-                        context.fault("shard", &error.to_string());
-                    }
-                })?;
+                .spawn(move || seat.run(index, &context))?;
             lock(&engine.threads).push(thread);
         }
         Ok(engine)

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Waker};
+use mio::{Events, Poll, Registry, Waker};
 
 use crate::balance::{Balance, Load};
 use crate::client_service::ClientService;
@@ -22,7 +22,7 @@ use crate::reactor::{Reactor, WAKER};
 use crate::reason::EndReason;
 use crate::server_service::ServerService;
 use crate::sys;
-use crate::task::{Cancelled, Owner, TaskId, TaskPanic, Tasks};
+use crate::task::{Cancelled, Owner, TaskId, TaskPanic, Tasks, panic_text};
 use crate::tunnel_listener::TunnelListener;
 use crate::upcall::{ListenerId, ServiceId, StreamId, lock};
 
@@ -31,6 +31,10 @@ pub(crate) const BUFFER_BYTES: usize = 65_536;
 const EVENTS_PER_POLL: usize = 1_024;
 /// Rounds of tasks that wake each other before sockets are looked at again.
 const ROUNDS_PER_POLL: usize = 8;
+/// After a fault of the shard itself, so that one that stays does not cost a core.
+const FAULT_PAUSE: Duration = Duration::from_millis(10);
+/// Such a fault is told once in this time.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Work for a shard from another thread.
 pub(crate) type Job = Box<dyn FnOnce(&Rc<Shard>) + Send>;
@@ -140,6 +144,19 @@ impl Shard {
         Ok(())
     }
 
+    /// Takes a step of a task that must outlive it: a panic is told as the task's fault. `None`: it
+    /// panicked. Costs nothing else.
+    pub(crate) fn guard<T>(&self, step: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(step)) {
+            Ok(value) => Some(value),
+            Err(payload) => {
+                let place = self.tasks.place();
+                self.context.fault(place, &panic_text(&*payload));
+                None
+            }
+        }
+    }
+
     pub(crate) fn remote(&self, shard: usize) -> &Remote {
         self.context.remote(shard)
     }
@@ -163,7 +180,8 @@ impl Shard {
         Ok(())
     }
 
-    fn run(self: &Rc<Self>, poll: &mut Poll, remote: &Remote) {
+    /// Until it is told to stop, whatever happens: what has its home here must be answered.
+    fn run(self: &Rc<Self>, remote: &Remote, poll: &mut impl Ask) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         let loads: Vec<_> = self
             .context
@@ -171,38 +189,63 @@ impl Shard {
             .iter()
             .map(|remote| &remote.load)
             .collect();
+        let mut told = None;
         while !remote.stopping.load(Ordering::Acquire) {
-            let timeout = self.timeout();
-            if let Err(error) = poll.poll(&mut events, timeout)
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                self.context.fault("poll", &error.to_string());
-                return;
+            let turn = AssertUnwindSafe(|| self.turn(remote, poll, &mut events, &loads));
+            let error = match catch_unwind(turn) {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(payload) => panic_text(&*payload),
+            };
+            let now = Instant::now();
+            if told.is_none_or(|at| now - at >= TELL_EVERY) {
+                told = Some(now);
+                self.context.fault("shard", &error);
             }
-            self.now.set(Instant::now());
-            let mut posted = false;
-            for event in &events {
-                if event.token() == WAKER {
-                    posted = true;
-                } else if let Some(task) = self.reactor.note(event) {
-                    self.tasks.wake(task);
-                }
-            }
-            if posted {
-                self.run_jobs(remote);
-            }
-            self.tasks.fire_timers(self.now());
-            self.pipes.trim(self.now());
-            self.balance.turn(self.now(), self.index, &loads);
-            for _ in 0..ROUNDS_PER_POLL {
-                if !self.tasks.has_ready() {
-                    break;
-                }
-                for TaskPanic { place, message } in self.tasks.run_ready() {
-                    self.context.fault(place, &message);
-                }
+            std::thread::sleep(FAULT_PAUSE);
+        }
+    }
+
+    /// What happened, and what is to be done about it. Where the system does not say what happened,
+    /// all else is done.
+    fn turn(
+        self: &Rc<Self>,
+        remote: &Remote,
+        poll: &mut impl Ask,
+        events: &mut Events,
+        loads: &[&Load],
+    ) -> io::Result<()> {
+        let mut polled = poll(events, self.timeout());
+        if let Err(error) = &polled {
+            events.clear();
+            if error.kind() == io::ErrorKind::Interrupted {
+                polled = Ok(());
             }
         }
+        self.now.set(Instant::now());
+        let mut posted = polled.is_err();
+        for event in &*events {
+            if event.token() == WAKER {
+                posted = true;
+            } else if let Some(task) = self.reactor.note(event) {
+                self.tasks.wake(task);
+            }
+        }
+        if posted {
+            self.run_jobs(remote);
+        }
+        self.tasks.fire_timers(self.now());
+        self.pipes.trim(self.now());
+        self.balance.turn(self.now(), self.index, loads);
+        for _ in 0..ROUNDS_PER_POLL {
+            if !self.tasks.has_ready() {
+                break;
+            }
+            for TaskPanic { place, message } in self.tasks.run_ready() {
+                self.context.fault(place, &message);
+            }
+        }
+        polled
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -223,6 +266,12 @@ impl Shard {
         }
     }
 
+    /// What has been posted so far, within a turn of a task.
+    #[cfg(test)]
+    pub(crate) fn run_posted(self: &Rc<Self>) {
+        self.run_jobs(self.remote(self.index));
+    }
+
     /// Closes everything.
     fn clear(&self, remote: &Remote) {
         self.closing.set(true);
@@ -238,9 +287,15 @@ impl Shard {
     }
 }
 
-/// A shard's poll and its remote, before its thread runs.
+/// Asks the system what has happened; waits for it that long at most.
+trait Ask: FnMut(&mut Events, Option<Duration>) -> io::Result<()> {}
+
+impl<T: FnMut(&mut Events, Option<Duration>) -> io::Result<()>> Ask for T {}
+
+/// All descriptors that a shard itself needs, before its thread runs.
 pub(crate) struct Seat {
     poll: Poll,
+    registry: Registry,
 }
 
 impl Seat {
@@ -248,6 +303,7 @@ impl Seat {
     /// The system's, when descriptors are short.
     pub(crate) fn open() -> io::Result<(Self, Remote)> {
         let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let remote = Remote {
             jobs: Mutex::default(),
@@ -255,31 +311,39 @@ impl Seat {
             stopping: AtomicBool::new(false),
             load: Load::default(),
         };
-        Ok((Self { poll }, remote))
+        Ok((Self { poll, registry }, remote))
     }
 
     /// The thread's body.
-    pub(crate) fn run(mut self, index: usize, context: &Arc<Context>) -> io::Result<()> {
-        sys::ignore_broken_pipes();
-        let registry = self.poll.registry().try_clone()?;
-        let pipes = Pipes::new(context.pipe_budget.clone());
-        let shard = Rc::new(Shard {
-            index,
-            tasks: Tasks::default(),
-            reactor: Reactor::new(registry),
-            pipes,
-            buffer: RefCell::new(vec![0; BUFFER_BYTES].into_boxed_slice()),
-            listeners: RefCell::default(),
-            streams: RefCell::default(),
-            services: RefCell::default(),
-            balance: Balance::new(Instant::now()),
-            now: Cell::new(Instant::now()),
-            closing: Cell::new(false),
-            context: Arc::clone(context),
-        });
-        let remote = context.remote(index);
-        shard.run(&mut self.poll, remote);
-        shard.clear(remote);
-        Ok(())
+    pub(crate) fn run(self, index: usize, context: &Arc<Context>) {
+        let Self { mut poll, registry } = self;
+        let mut ask = |events: &mut Events, timeout| poll.poll(events, timeout);
+        serve(registry, index, context, &mut ask);
     }
 }
+
+fn serve(registry: Registry, index: usize, context: &Arc<Context>, poll: &mut impl Ask) {
+    sys::ignore_broken_pipes();
+    let pipes = Pipes::new(context.pipe_budget.clone());
+    let shard = Rc::new(Shard {
+        index,
+        tasks: Tasks::default(),
+        reactor: Reactor::new(registry),
+        pipes,
+        buffer: RefCell::new(vec![0; BUFFER_BYTES].into_boxed_slice()),
+        listeners: RefCell::default(),
+        streams: RefCell::default(),
+        services: RefCell::default(),
+        balance: Balance::new(Instant::now()),
+        now: Cell::new(Instant::now()),
+        closing: Cell::new(false),
+        context: Arc::clone(context),
+    });
+    let remote = context.remote(index);
+    shard.run(remote, poll);
+    shard.clear(remote);
+}
+
+#[cfg(test)]
+#[path = "shard_tests.rs"]
+mod tests;

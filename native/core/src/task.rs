@@ -4,7 +4,9 @@
 //! again at what it waits for. That costs no atomics and no allocation but the task's own.
 //!
 //! A panic ends the one task that it happened in. Its connections close as its future is dropped.
+//! A task that others depend on takes each of its steps under `Shard::guard` and outlives a panic.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
@@ -121,6 +123,13 @@ pub(crate) struct TaskPanic {
     pub(crate) message: String,
 }
 
+/// What a panic says of itself.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "panic".to_owned())
+}
+
 /// The tasks of one shard.
 pub(crate) struct Tasks {
     inner: RefCell<Inner>,
@@ -165,6 +174,12 @@ impl Tasks {
     /// The task that runs now.
     pub(crate) fn current(&self) -> TaskId {
         self.current.get()
+    }
+
+    /// What the task that runs now is for, as faults name it.
+    pub(crate) fn place(&self) -> &'static str {
+        let mut inner = self.inner.borrow_mut();
+        inner.slot(self.current()).map_or("job", |slot| slot.place)
     }
 
     pub(crate) fn wake(&self, id: TaskId) {
@@ -283,11 +298,7 @@ impl Tasks {
                 return None;
             }
             Ok(Poll::Ready(())) => None,
-            Err(payload) => {
-                let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-                let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-                Some(text.unwrap_or_else(|| "panic".to_owned()))
-            }
+            Err(payload) => Some(panic_text(&*payload)),
         };
         // Dropping closes sockets, which looks up this shard: nothing may be borrowed.
         let dropped = catch_unwind(AssertUnwindSafe(move || drop(future)));

@@ -17,7 +17,7 @@ use crate::shard::{Seat, Shard};
 use crate::upcall::{FIRST_ACCEPTED_STREAM, Upcall, Upcalls};
 
 /// A context whose shards are still to be seated.
-fn context(limits: Limits) -> Context {
+pub(crate) fn context(limits: Limits) -> Context {
     Context {
         admission: Mutex::new(Admission::new(&limits)),
         limits,
@@ -56,7 +56,7 @@ impl TestShards {
         assert!(context.remotes.set(remotes).is_ok());
         let start = |(index, seat): (usize, Seat)| {
             let context = Arc::clone(&context);
-            std::thread::spawn(move || seat.run(index, &context).expect("the shard runs"))
+            std::thread::spawn(move || seat.run(index, &context))
         };
         let threads = seats.into_iter().enumerate().map(start).collect();
         Self { context, threads }
