@@ -17,7 +17,7 @@ use crate::spec::DialSpec;
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
-use crate::upcall::{ListenerId, ServiceId, StreamId, Upcall, lock};
+use crate::upcall::{ListenerId, ServiceId, StreamId, SystemError, Upcall, lock};
 
 mod linger;
 mod parcel;
@@ -153,29 +153,19 @@ impl ControlStream {
             },
             first: None,
         };
+        let mut guard = DialGuard(Some(Rc::clone(&self)));
         let dialled = Box::pin(dial(&self.shard, &spec.remote, &options)).await;
-        let stream = self.id;
         match dialled {
             Ok((link, peer)) => {
                 self.peer.set(peer);
                 self.state.borrow_mut().link = Some(link);
-                self.shard.context.upcall(Upcall::Dialed { stream, peer });
                 self.start();
+                guard.0 = None;
+                let stream = self.id;
+                self.shard.context.upcall(Upcall::Dialed { stream, peer });
             }
-            Err(error) => {
-                self.shard.streams.borrow_mut().remove(&stream);
-                lock(&self.shard.context.streams).remove(&stream);
-                let (tried, error, aborted) = match error {
-                    DialError::Cancelled(_) => (String::new(), None, true),
-                    DialError::Failed { tried, error } => (tried, error, false),
-                };
-                self.shard.context.upcall(Upcall::DialFailed {
-                    stream,
-                    tried,
-                    error,
-                    aborted,
-                });
-            }
+            Err(DialError::Cancelled(_)) => guard.fail(String::new(), None, true),
+            Err(DialError::Failed { tried, error }) => guard.fail(tried, error, false),
         }
     }
 
@@ -335,6 +325,35 @@ impl ControlStream {
     }
 }
 
+/// A dial is answered, also when its task panicked.
+struct DialGuard(Option<Rc<ControlStream>>);
+
+impl DialGuard {
+    fn fail(&mut self, tried: String, error: Option<SystemError>, aborted: bool) {
+        let Some(dialling) = self.0.take() else {
+            return;
+        };
+        let (shard, stream) = (&dialling.shard, dialling.id);
+        shard.streams.borrow_mut().remove(&stream);
+        lock(&shard.context.streams).remove(&stream);
+        shard.context.upcall(Upcall::DialFailed {
+            stream,
+            tried,
+            error,
+            aborted,
+        });
+    }
+}
+
+impl Drop for DialGuard {
+    fn drop(&mut self) {
+        if let Some(dialling) = &self.0 {
+            let aborted = dialling.shard.unexpected_end() == EndReason::Destroyed;
+            self.fail("internal error".to_owned(), None, aborted);
+        }
+    }
+}
+
 /// A task that panicked still ends its stream.
 struct EndGuard(Option<Rc<ControlStream>>);
 
@@ -345,3 +364,7 @@ impl Drop for EndGuard {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "control_stream_tests.rs"]
+mod tests;
