@@ -128,7 +128,7 @@ pub(crate) fn listen_error(error: &io::Error, address: SocketAddr) -> SystemErro
 }
 
 /// Accepts until the listener is gone (`find` gives it while it is there). `take` gets every
-/// connection, `turn` is called after each bunch.
+/// connection, `turn` is called after each bunch; a panic in either costs what it was at, no more.
 ///
 /// # Errors
 /// When the task is cancelled.
@@ -154,13 +154,13 @@ pub(crate) async fn accept_all(
                 break None;
             }
             match listener.accept() {
-                Ok((stream, peer)) => take(stream, peer),
+                Ok((stream, peer)) => drop(shard.guard(|| take(stream, peer))),
                 Err(error) => break Some(error),
             }
             count += 1;
         };
         if count > 0 {
-            turn();
+            shard.guard(&turn);
         }
         match failure {
             None => shard.tasks.yield_now().await?,

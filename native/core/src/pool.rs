@@ -64,7 +64,13 @@ impl Pool {
         let weak = Rc::downgrade(&pool);
         let shard = Rc::clone(&line.shard);
         let task = line.shard.spawn("pool", async move {
-            while let Some(deadline) = Self::turn(&weak) {
+            loop {
+                let deadline = match shard.guard(|| Self::turn(&weak)) {
+                    Some(Some(deadline)) => deadline,
+                    Some(None) => return,
+                    // A panic: what is due is still due.
+                    None => Some(shard.now() + REPLACE),
+                };
                 if shard.park(deadline).await.is_err() {
                     return;
                 }
@@ -347,3 +353,7 @@ fn dead(link: &TcpLink) -> Option<EndReason> {
         Err(_) => Some(EndReason::StaleChannel),
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -23,6 +23,8 @@ use crate::tcp_socket::{self, StreamOptions};
 use crate::upcall::SystemError;
 use crate::waiting_visitor::{WaitingVisitor, wait};
 
+const ACCEPTED: &str = "taken out only by the functions that consume the visitor";
+
 pub(crate) struct TcpFront {
     line: Rc<Line>,
     pool: Rc<Pool>,
@@ -32,11 +34,15 @@ pub(crate) struct TcpFront {
     pairing: Cell<TaskId>,
 }
 
-/// One visitor that is being accepted.
+/// One visitor, counted as open, until it is refused or handed on. One that is dropped otherwise was
+/// lost by a fault.
 struct Visitor {
-    link: TcpLink,
+    front: Rc<TcpFront>,
+    /// There from the moment that it is accepted until it is over.
+    link: Option<TcpLink>,
     peer: SocketAddr,
     since: Instant,
+    over: bool,
 }
 
 impl TcpFront {
@@ -56,7 +62,7 @@ impl TcpFront {
                 line.shard.spawn("pairing", async move {
                     while shard.park(None).await.is_ok() {
                         let Some(front) = weak.upgrade() else { return };
-                        front.pair();
+                        shard.guard(|| front.pair());
                     }
                 })
             };
@@ -136,34 +142,30 @@ impl TcpFront {
         let shard = self.shard();
         let counters = &self.line.facts.counters;
         counters.visitors_total.fetch_add(1, Relaxed);
-        let descriptor = tcp_socket::descriptor(&stream);
-        let link = match TcpLink::accepted(shard, stream) {
-            Ok(link) => link,
-            Err(error) => {
-                counters.visitors_open.fetch_add(1, Relaxed);
-                self.refused(
-                    peer,
-                    shard.now(),
-                    EndReason::InternalError,
-                    Some(error.to_string()),
-                );
-                return;
-            }
-        };
         counters.visitors_open.fetch_add(1, Relaxed);
-        let visitor = Visitor {
-            link,
+        let mut visitor = Visitor {
+            front: Rc::clone(self),
+            link: None,
             peer,
             since: shard.now(),
+            over: false,
         };
+        let descriptor = tcp_socket::descriptor(&stream);
+        match TcpLink::accepted(shard, stream) {
+            Ok(link) => visitor.link = Some(link),
+            Err(error) => {
+                visitor.refuse(EndReason::InternalError, Some(error.to_string()));
+                return;
+            }
+        }
         let limits = &shard.context.limits;
         let waiting = self.waiting.borrow().len();
         let open = counters.visitors_open.load(Relaxed);
         if open > limits.visitors_per_service || waiting >= limits.visitors_waiting {
-            self.refuse(visitor, EndReason::VisitorLimit, None);
+            visitor.refuse(EndReason::VisitorLimit, None);
         } else if shard.context.descriptors.is_short(descriptor) {
             let text = shard.context.descriptors.text();
-            self.refuse(visitor, EndReason::Descriptors, Some(text));
+            visitor.refuse(EndReason::Descriptors, Some(text));
         } else {
             self.admit(visitor, waiting);
         }
@@ -191,25 +193,27 @@ impl TcpFront {
 
     fn wait(self: &Rc<Self>, visitor: Visitor) {
         let place = Rc::new(WaitingVisitor::default());
-        let guard = Waiting::enter(self, &place, &visitor);
+        let guard = Waiting::enter(self, &place);
         let (front, queued) = (Rc::clone(self), Rc::clone(&place));
         let task = self.shard().spawn("waiting visitor", async move {
             let shard = Rc::clone(front.shard());
-            visitor.link.watch();
+            visitor.link().watch();
             front.pair();
             let mut stash = Vec::new();
-            match wait(&shard, &visitor.link, &queued, &mut stash).await {
+            let waited = wait(&shard, visitor.link(), &queued, &mut stash).await;
+            drop((guard, queued));
+            // Since it was handed its channel.
+            let aborted = front.line.facts.aborting().map_or(Ok(()), Err);
+            match waited.and_then(|channel| aborted.map(|()| channel)) {
                 Ok(channel) => {
-                    guard.leave();
                     shard.tasks.set_owner(Owner::Visitor(front.line.facts.id));
                     let visit = front.serve(visitor, channel, stash);
                     // Relays outlive the front.
-                    drop((front, queued));
+                    drop(front);
                     visit.await;
                 }
                 Err(reason) => {
-                    guard.leave();
-                    front.refuse(visitor, reason, None);
+                    visitor.refuse(reason, None);
                     front.pool.refill(front.waiting.borrow().len());
                 }
             }
@@ -258,14 +262,7 @@ impl TcpFront {
             already_in,
             unwritten: first,
         };
-        relay(self.shard(), visitor.link, channel, options)
-    }
-
-    fn refuse(&self, visitor: Visitor, reason: EndReason, error: Option<String>) {
-        let Visitor { link, peer, since } = visitor;
-        // Counted before the visitor can see it.
-        self.refused(peer, since, reason, error);
-        link.abort();
+        relay(self.shard(), visitor.hand_on(), channel, options)
     }
 
     fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {
@@ -298,59 +295,63 @@ impl Drop for TcpFront {
     }
 }
 
-/// A visitor's place in the queue, until `leave`. One that is dropped otherwise was lost by a fault.
+impl Visitor {
+    fn link(&self) -> &TcpLink {
+        self.link.as_ref().expect(ACCEPTED)
+    }
+
+    /// To whoever counts its end from now on.
+    fn hand_on(mut self) -> TcpLink {
+        self.over = true;
+        self.link.take().expect(ACCEPTED)
+    }
+
+    fn refuse(mut self, reason: EndReason, error: Option<String>) {
+        self.end(reason, error);
+    }
+
+    fn end(&mut self, reason: EndReason, error: Option<String>) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        // Counted before the visitor can see it.
+        self.front.refused(self.peer, self.since, reason, error);
+        if let Some(link) = self.link.take() {
+            link.abort();
+        }
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        let reason = self.front.shard().unexpected_end();
+        self.end(reason, None);
+    }
+}
+
+/// A visitor's place in the queue.
 struct Waiting {
     front: Rc<TcpFront>,
-    place: Option<Rc<WaitingVisitor>>,
-    peer: SocketAddr,
-    since: Instant,
+    place: Rc<WaitingVisitor>,
 }
 
 impl Waiting {
-    fn enter(front: &Rc<TcpFront>, place: &Rc<WaitingVisitor>, visitor: &Visitor) -> Self {
-        front
-            .line
-            .facts
-            .counters
-            .visitors_waiting
-            .fetch_add(1, Relaxed);
-        let Visitor { peer, since, .. } = *visitor;
+    fn enter(front: &Rc<TcpFront>, place: &Rc<WaitingVisitor>) -> Self {
+        let counters = &front.line.facts.counters;
+        counters.visitors_waiting.fetch_add(1, Relaxed);
         Self {
             front: Rc::clone(front),
-            place: Some(Rc::clone(place)),
-            peer,
-            since,
+            place: Rc::clone(place),
         }
-    }
-
-    fn leave(mut self) {
-        self.remove();
-    }
-
-    fn remove(&mut self) -> bool {
-        let Some(place) = self.place.take() else {
-            return false;
-        };
-        self.front
-            .line
-            .facts
-            .counters
-            .visitors_waiting
-            .fetch_sub(1, Relaxed);
-        self.front
-            .waiting
-            .borrow_mut()
-            .retain(|other| !Rc::ptr_eq(other, &place));
-        true
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if self.remove() {
-            let reason = self.front.shard().unexpected_end();
-            self.front.refused(self.peer, self.since, reason, None);
-        }
+        let counters = &self.front.line.facts.counters;
+        counters.visitors_waiting.fetch_sub(1, Relaxed);
+        let waiting = &mut *self.front.waiting.borrow_mut();
+        waiting.retain(|other| !Rc::ptr_eq(other, &self.place));
     }
 }
 
