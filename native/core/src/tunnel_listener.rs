@@ -21,7 +21,7 @@ use crate::spec::{HelloRule, TcpSpec, TunnelListenSpec};
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
-use crate::upcall::{ListenerId, SystemError, Upcall, lock};
+use crate::upcall::{ListenerId, SystemError, UPCALLS_WAITING_MAX, Upcall, lock};
 
 /// What one read takes at most: a hello, and little of what a control channel says behind it.
 const READ_BYTES: usize = 4_096;
@@ -131,14 +131,19 @@ impl TunnelListener {
 
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let context = &self.shard.context;
+        let mut newcomer = Newcomer {
+            shard: Rc::clone(&self.shard),
+            peer,
+            known: false,
+        };
         let Ok(link) = TcpLink::accepted(&self.shard, stream) else {
-            context.reject_tunnel(EndReason::InternalError, peer);
+            newcomer.reject(EndReason::InternalError);
             return;
         };
         let admitted = match Admitted::enter(context, peer.ip()) {
             Ok(admitted) => admitted,
             Err(reason) => {
-                context.reject_tunnel(reason, peer);
+                newcomer.reject(reason);
                 link.abort();
                 return;
             }
@@ -159,10 +164,17 @@ impl TunnelListener {
                     digest,
                     rest,
                 }) => {
+                    let context = &this.shard.context;
+                    // Each leaves a few of them, however it ends.
+                    if context.upcalls.waiting() >= UPCALLS_WAITING_MAX {
+                        newcomer.reject(EndReason::LimitTotal);
+                        link.abort();
+                        return;
+                    }
                     let stream =
                         ControlStream::accepted(link, this.id, peer, rest, admitted, deadline);
+                    newcomer.show();
                     let (listener, stream) = (this.id, stream.id());
-                    let context = &this.shard.context;
                     context.upcall(Upcall::Control {
                         listener,
                         stream,
@@ -172,9 +184,12 @@ impl TunnelListener {
                 }
                 Ok(Hello { digest, rest, .. }) => {
                     drop(admitted);
-                    this.match_data(link, peer, &digest, &rest);
+                    match this.match_data(link, &digest, &rest) {
+                        Ok(()) => newcomer.show(),
+                        Err(reason) => newcomer.reject(reason),
+                    }
                 }
-                Err(reason) => this.shard.context.reject_tunnel(reason, peer),
+                Err(reason) => newcomer.reject(reason),
             }
         });
         self.pending.borrow_mut().insert(task);
@@ -226,7 +241,7 @@ impl TunnelListener {
         })
     }
 
-    fn match_data(&self, link: TcpLink, peer: SocketAddr, key: &[u8], rest: &[u8]) {
+    fn match_data(&self, link: TcpLink, key: &[u8], rest: &[u8]) -> Result<(), EndReason> {
         let context = &self.shard.context;
         let home = lock(&context.sessions).get(key).copied();
         let Some(SessionHome {
@@ -235,13 +250,11 @@ impl TunnelListener {
             session,
         }) = home
         else {
-            context.reject_tunnel(EndReason::UnknownSession, peer);
-            return;
+            return Err(EndReason::UnknownSession);
         };
         // A client sends nothing between hello and start (wire-v1 7.6).
         if !rest.is_empty() {
-            context.reject_tunnel(EndReason::EarlyData, peer);
-            return;
+            return Err(EndReason::EarlyData);
         }
         if home == self.shard.index {
             let found = self.shard.services.borrow().get(&service).cloned();
@@ -259,6 +272,7 @@ impl TunnelListener {
                 }
             });
         }
+        Ok(())
     }
 }
 
@@ -278,6 +292,32 @@ fn read_some(shard: &Shard, link: &TcpLink, got: &mut Vec<u8>) -> io::Result<usi
     Ok(length)
 }
 
+/// A connection that has not shown who it is. One that is dropped like that was lost by a fault.
+struct Newcomer {
+    shard: Rc<Shard>,
+    peer: SocketAddr,
+    /// It has, or its end has been told.
+    known: bool,
+}
+
+impl Newcomer {
+    fn show(mut self) {
+        self.known = true;
+    }
+
+    fn reject(&mut self, reason: EndReason) {
+        if !std::mem::replace(&mut self.known, true) {
+            self.shard.context.reject_tunnel(reason, self.peer);
+        }
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        self.reject(self.shard.unexpected_end());
+    }
+}
+
 /// A connection's place among those that can be ended by `close`.
 struct Pending {
     listener: Rc<TunnelListener>,
@@ -289,3 +329,7 @@ impl Drop for Pending {
         self.listener.pending.borrow_mut().remove(&self.task);
     }
 }
+
+#[cfg(test)]
+#[path = "tunnel_listener_tests.rs"]
+mod tests;

@@ -100,6 +100,9 @@ pub enum Upcall {
     Events(Vec<Event>),
 }
 
+/// So many may wait for a control plane that is slow; beyond that, no control hello is taken.
+pub(crate) const UPCALLS_WAITING_MAX: usize = 4_096;
+
 /// The queue of upcalls. `notify` is called, on whatever thread, when it gets its first entry.
 pub(crate) struct Upcalls {
     queue: Mutex<Vec<Upcall>>,
@@ -123,6 +126,11 @@ impl Upcalls {
         if first {
             (self.notify)();
         }
+    }
+
+    /// How many the control plane has not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.queue).len()
     }
 
     pub(crate) fn take(&self) -> Vec<Upcall> {
