@@ -58,6 +58,7 @@ impl TunnelListener {
         shard.listeners.borrow_mut().insert(id, Rc::clone(&this));
         let shard = Rc::clone(shard);
         shard.clone().spawn("tunnel accept", async move {
+            let mut opening = Opening(Some(Rc::clone(&this)));
             let Ok(bound) = resolve(&shard, &bind, false).await else {
                 return;
             };
@@ -81,16 +82,13 @@ impl TunnelListener {
             let listener = match bound {
                 Ok(listener) => Rc::new(listener),
                 Err(error) => {
-                    shard.listeners.borrow_mut().remove(&id);
-                    shard.context.upcall(Upcall::ListenFailed {
-                        listener: id,
-                        error,
-                    });
+                    opening.fail(error);
                     return;
                 }
             };
             let address = listener.address();
             *this.listener.borrow_mut() = Some(Rc::clone(&listener));
+            opening.0 = None;
             shard.context.upcall(Upcall::Listening {
                 listener: id,
                 address,
@@ -290,6 +288,33 @@ fn read_some(shard: &Shard, link: &TcpLink, got: &mut Vec<u8>) -> io::Result<usi
     let length = link.try_read(&mut buffer[..READ_BYTES])?;
     got.extend_from_slice(&buffer[..length]);
     Ok(length)
+}
+
+/// A listener that is told to be bound, or not: also when a fault comes between.
+struct Opening(Option<Rc<TunnelListener>>);
+
+impl Opening {
+    fn fail(&mut self, error: SystemError) {
+        // Closed meanwhile, and told so.
+        if let Some(it) = self.0.take()
+            && !it.closed.replace(true)
+        {
+            let (shard, listener) = (&it.shard, it.id);
+            shard.listeners.borrow_mut().remove(&listener);
+            shard
+                .context
+                .upcall(Upcall::ListenFailed { listener, error });
+        }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.fail(SystemError {
+            code: None,
+            message: "internal error".to_owned(),
+        });
+    }
 }
 
 /// A connection that has not shown who it is. One that is dropped like that was lost by a fault.

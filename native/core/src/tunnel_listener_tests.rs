@@ -25,6 +25,14 @@ async fn until(shard: &Rc<Shard>, what: &str, is_so: impl Fn() -> bool) {
 
 /// A listener whose hellos have that length, of which the first four bytes are their kind's.
 async fn listener(shard: &Rc<Shard>, length: usize) -> (Rc<TunnelListener>, SocketAddr) {
+    let listener = open(shard, length);
+    until(shard, "a port", || listener.listener.borrow().is_some()).await;
+    let bound = listener.listener.borrow().as_ref().map(Rc::clone);
+    let address = bound.expect("until it is closed").address();
+    (listener, address)
+}
+
+fn open(shard: &Rc<Shard>, length: usize) -> Rc<TunnelListener> {
     let host = "127.0.0.1".to_owned();
     let spec = TunnelListenSpec {
         bind: HostPort { host, port: 0 },
@@ -41,11 +49,7 @@ async fn listener(shard: &Rc<Shard>, length: usize) -> (Rc<TunnelListener>, Sock
     };
     TunnelListener::open(shard, 1, spec);
     let listener = shard.listeners.borrow().get(&1).map(Rc::clone);
-    let listener = listener.expect("it exists from now on");
-    until(shard, "a port", || listener.listener.borrow().is_some()).await;
-    let bound = listener.listener.borrow().as_ref().map(Rc::clone);
-    let address = bound.expect("until it is closed").address();
-    (listener, address)
+    listener.expect("it exists from now on")
 }
 
 fn controls(upcalls: &[Upcall]) -> usize {
@@ -72,6 +76,26 @@ fn a_fault_while_accepting_does_not_end_accepting() {
         (first, second)
     });
     assert_eq!(controls(&upcalls), 1);
+}
+
+#[test]
+#[expect(
+    clippy::await_holding_refcell_ref,
+    reason = "what the listener finds borrowed makes it panic"
+)]
+fn a_listener_that_a_fault_keeps_from_being_bound_is_told() {
+    let ((), upcalls) = run_with(Limits::default(), |shard| async move {
+        let listener = open(&shard, 8);
+        let broken = listener.listener.borrow();
+        until(&shard, "its end", || shard.listeners.borrow().is_empty()).await;
+        drop(broken);
+        assert_eq!(shard.reactor.count(), 0);
+    });
+    let failed = upcalls.iter().filter_map(|upcall| match upcall {
+        Upcall::ListenFailed { listener, error } => Some((*listener, error.message.as_str())),
+        _ => None,
+    });
+    assert_eq!(failed.collect::<Vec<_>>(), [(1, "internal error")]);
 }
 
 #[test]
