@@ -53,9 +53,9 @@ pub(crate) struct Relay {
     pub(crate) moved_at: Instant,
     /// The reason, once a direction has ended: whose FIN came first.
     pub(crate) half_closed: Option<EndReason>,
-    /// Those that the service's counters have.
     /// In which window of the shard's balance it was busy last.
     pub(crate) window: u32,
+    /// Those that the service's counters have.
     pub(crate) counted_in: u64,
     pub(crate) counted_out: u64,
     pub(crate) visit: Visit,
