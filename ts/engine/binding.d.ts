@@ -51,6 +51,8 @@ export declare class BindingEngine {
   destroyService(service: number): void
   /** After `service_closed`: it has no stats any more. */
   forgetService(service: number): void
+  /** How many it was started with. */
+  threads(): number
   stats(): BindingEngineStats
   /**
    * Stops the threads and closes every socket; when it returns, none is left. The last upcalls

@@ -126,6 +126,11 @@ impl Engine {
         upcalls
     }
 
+    /// How many it was started with.
+    pub fn threads(&self) -> usize {
+        self.context.remotes().len()
+    }
+
     pub fn stats(&self) -> EngineStats {
         let services = lock(&self.services);
         let mut ids: Vec<_> = services.keys().copied().collect();

@@ -295,6 +295,12 @@ impl BindingEngine {
         self.core.forget_service(service);
     }
 
+    /// How many it was started with.
+    #[napi(catch_unwind)]
+    pub fn threads(&self) -> u32 {
+        self.core.threads() as u32
+    }
+
     #[napi(catch_unwind)]
     pub fn stats(&self) -> BindingEngineStats {
         self.core.stats().into()
