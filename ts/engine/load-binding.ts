@@ -1,7 +1,8 @@
 /**
  * Finds the addon of the Rust engine and makes sure of it before anything relies on it: it can be
- * loaded here, it is of this package's version, and what it lives by works on this machine. Where
- * not, the reason is for people: it says what was looked for and what to do.
+ * loaded here, it is of this package's version, it has every function that is called, and what it
+ * lives by works on this machine. Where not, the reason is for people: it says what was looked for
+ * and what to do.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,11 +10,18 @@ import { fileURLToPath } from 'node:url';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import type * as generated from './binding.d.ts';
+import type { BindingEngine } from './binding.d.ts';
 
 /** What the addon exports. */
 export type Binding = typeof generated;
 
-export type LoadedBinding = { readonly binding: Binding } | { readonly reason: string };
+export type LoadedBinding = { readonly binding: Binding } | NoBinding;
+
+export interface NoBinding {
+  readonly reason: string;
+  /** Something is there and is of no use, which somebody should mend; else nothing is there. */
+  readonly broken: boolean;
+}
 
 /** What is looked for, and how; tests have their own. */
 export interface BindingSource {
@@ -45,35 +53,90 @@ export function loadBinding(): LoadedBinding {
 export function tryBinding({ file, version, load }: BindingSource): LoadedBinding {
   if (!existsSync(file)) {
     const platform = `${process.platform}-${process.arch}`;
-    return { reason: `not built for ${platform} (no file ${file}): ${REBUILD}` };
+    return { reason: `not built for ${platform} (no file ${file}): ${REBUILD}`, broken: false };
   }
   let binding: unknown;
   try {
     binding = load(file);
   } catch (error) {
-    return { reason: `cannot be loaded: ${oneLine(errorText(error))}` };
+    return broken(`cannot be loaded: ${oneLine(errorText(error))}`);
   }
-  if (!isBinding(binding)) return { reason: `${file} is not warren's addon: ${REBUILD}` };
+  if (!isBinding(binding)) return broken(`${file} is not warren's addon: ${REBUILD}`);
   try {
     const found = binding.version();
     if (found !== version) {
       const versions = `the addon is of version ${found}, warren of ${version}`;
-      return { reason: `${versions} (${file}): ${REBUILD}` };
+      return broken(`${versions} (${file}): ${REBUILD}`);
+    }
+    const absent = missing(binding, EXPORTS) ?? missing(binding.BindingEngine.prototype, METHODS);
+    if (absent !== undefined) {
+      return broken(`the addon is older than this warren (it has no ${absent}): ${REBUILD}`);
     }
     const failure = binding.probe();
-    return failure === null ? { binding } : { reason: `probe failed: ${failure}` };
+    return failure === null ? { binding } : broken(`probe failed: ${failure}`);
   } catch (error) {
-    return { reason: `fails: ${oneLine(errorText(error))}` };
+    return broken(`fails: ${oneLine(errorText(error))}`);
   }
 }
 
+function broken(reason: string): NoBinding {
+  return { reason, broken: true };
+}
+
 const REBUILD = 'in a clone, npm run build:native makes it (needs cargo)';
+
+/**
+ * What an addon must have: between two commits the version stays and functions come. Their types
+ * make the compiler see to it that none is forgotten.
+ */
+const EXPORTS: Readonly<Record<keyof Binding, true>> = {
+  BindingEngine: true,
+  defaultLimits: true,
+  endReasons: true,
+  probe: true,
+  version: true,
+};
+
+const METHODS: Readonly<Record<keyof BindingEngine, true>> = {
+  takeUpcalls: true,
+  keepAlive: true,
+  listen: true,
+  updateListener: true,
+  stopAccepting: true,
+  closeListener: true,
+  dial: true,
+  abortDial: true,
+  streamRead: true,
+  streamWrite: true,
+  streamFinish: true,
+  streamDestroy: true,
+  openServerService: true,
+  openClientService: true,
+  attachServer: true,
+  attachClient: true,
+  resumeServer: true,
+  resumeClient: true,
+  updateServer: true,
+  updateClient: true,
+  detach: true,
+  closeService: true,
+  destroyService: true,
+  forgetService: true,
+  threads: true,
+  stats: true,
+  shutdown: true,
+};
 
 /** One of another version may have other functions, so only what tells the version is asked for. */
 function isBinding(value: unknown): value is Binding {
   return (
     typeof value === 'object' && value !== null && 'version' in value && isFunction(value.version)
   );
+}
+
+/** The first of these functions that is not there. */
+function missing(owner: object, names: object): string | undefined {
+  return Object.keys(names).find((name) => !isFunction(Reflect.get(owner, name)));
 }
 
 function isFunction(value: unknown): boolean {

@@ -24,22 +24,38 @@ function reasonFor(exports: unknown): string {
   return 'reason' in result ? result.reason : 'taken';
 }
 
-const RIGHT = { version: () => VERSION, probe: () => null };
+/** Has every function by every name. */
+const EVERYTHING = new Proxy({}, { get: () => () => undefined });
+
+const RIGHT = {
+  version: () => VERSION,
+  probe: (): string | null => null,
+  endReasons: () => [],
+  defaultLimits: () => ({}),
+  BindingEngine: engineWith(EVERYTHING),
+};
+
+function engineWith(methods: object): () => void {
+  const BindingEngine = (): void => undefined;
+  return Object.assign(BindingEngine, { prototype: methods });
+}
 
 describe('tryBinding', () => {
   it('names the file that is not there, the platform, and what to do', () => {
     const file = join(folder, 'absent.node');
     const result = tryBinding({ file, version: VERSION, load });
-    expect(result).toEqual({ reason: expect.stringContaining(file) });
-    expect(result).toEqual({ reason: expect.stringContaining('npm run build:native') });
-    expect(result).toEqual({
+    expect(result).toMatchObject({ reason: expect.stringContaining(file) });
+    expect(result).toMatchObject({ reason: expect.stringContaining('npm run build:native') });
+    expect(result).toMatchObject({
       reason: expect.stringContaining(`${process.platform}-${process.arch}`),
     });
   });
 
   it('has the loader’s own words for a file that is no addon', () => {
     const result = tryBinding({ file: present, version: VERSION, load });
-    expect(result).toEqual({ reason: expect.stringMatching(/^cannot be loaded: .*present\.node/) });
+    expect(result).toMatchObject({
+      reason: expect.stringMatching(/^cannot be loaded: .*present\.node/),
+    });
   });
 
   it('puts what a loader says into one line', () => {
@@ -47,7 +63,9 @@ describe('tryBinding', () => {
       throw new Error('not a valid\r\n  Win32 application.\r\n');
     };
     const result = tryBinding({ file: present, version: VERSION, load: fail });
-    expect(result).toEqual({ reason: 'cannot be loaded: not a valid Win32 application.' });
+    expect(result).toMatchObject({
+      reason: 'cannot be loaded: not a valid Win32 application.',
+    });
   });
 
   it.each([[{}], [null], [() => 0], [{ version: VERSION }]])(
@@ -68,6 +86,44 @@ describe('tryBinding', () => {
     };
     expect(reasonFor({ version: () => '9.9.9', probe })).toContain('9.9.9');
     expect(reasonFor({ version: () => '9.9.9' })).toContain('9.9.9');
+  });
+
+  it.each(['BindingEngine', 'defaultLimits', 'endReasons', 'probe'])(
+    'refuses one of the same version that has no %s yet',
+    (name) => {
+      expect(reasonFor({ ...RIGHT, [name]: undefined })).toContain(
+        `the addon is older than this warren (it has no ${name}): `,
+      );
+    },
+  );
+
+  it.each(['takeUpcalls', 'stopAccepting', 'threads', 'shutdown'])(
+    'refuses one of the same version whose engine has no %s yet',
+    (name) => {
+      const older = new Proxy({}, { get: (_, asked) => (asked === name ? undefined : () => 0) });
+      const probe = (): never => {
+        throw new Error('called');
+      };
+      expect(reasonFor({ ...RIGHT, probe, BindingEngine: engineWith(older) })).toBe(
+        `the addon is older than this warren (it has no ${name}): ` +
+          'in a clone, npm run build:native makes it (needs cargo)',
+      );
+    },
+  );
+
+  it('knows what is broken from what is just not there', () => {
+    const absent = join(folder, 'absent.node');
+    expect(tryBinding({ file: absent, version: VERSION, load })).toMatchObject({ broken: false });
+    for (const exports of [
+      null,
+      { ...RIGHT, version: () => '9.9.9' },
+      { ...RIGHT, BindingEngine: engineWith({}) },
+      { ...RIGHT, probe: () => 'splice: EPERM' },
+    ]) {
+      const result = tryBinding({ file: present, version: VERSION, load: () => exports });
+      expect(result).toMatchObject({ broken: true });
+    }
+    expect(tryBinding({ file: present, version: VERSION, load })).toMatchObject({ broken: true });
   });
 
   it('tells what the probe found', () => {
