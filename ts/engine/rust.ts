@@ -35,6 +35,8 @@ import type { EngineStats } from './stats.ts';
 
 export class RustEngine implements Engine {
   readonly name = 'rust';
+  /** How many it has. */
+  readonly threads: number;
   readonly #context: RustContext;
   #closed: Promise<void> | undefined;
 
@@ -47,6 +49,7 @@ export class RustEngine implements Engine {
       { limits: all, accessLog, events: events !== undefined, threads },
       waker.wake,
     );
+    this.threads = native.threads();
     this.#context = new RustContext(native, new RustEvents(events));
     waker.wakes(this.#context);
   }

@@ -62,6 +62,12 @@ describe.skipIf(RUST === undefined)('RustEngine', () => {
     await engine.close({ deadlineMs: 0 });
   });
 
+  it.each([1, 3])('has as many threads as it was asked for: %d', async (threads) => {
+    const engine = new RustEngine(binding, { threads });
+    expect(engine.threads).toBe(threads);
+    await engine.close({ deadlineMs: 0 });
+  });
+
   it('takes no control stream of another engine', async () => {
     const [one, other] = [new RustEngine(binding), new RustEngine(binding)];
     const hello = { length: 1, control: Uint8Array.of(1), data: Uint8Array.of(2) };
