@@ -1,5 +1,5 @@
 /** What `--version` prints. */
-import { rejectedText, selectEngine } from '../engine/select.ts';
+import { type NativeFacts, rejectedText, selectEngine } from '../engine/select.ts';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 
@@ -21,13 +21,21 @@ export function versionText(verbose: boolean): string {
 /** The engine that would run, and why those before it would not; a forced one may not be there. */
 function engineFacts(): Fact[] {
   try {
-    const { engine, rejected } = selectEngine({});
+    const { engine, native, rejected } = selectEngine({});
     engine.destroy();
     return [
       ['engine', engine.name],
+      ...(native === undefined ? [] : nativeFacts(native)),
       ...rejected.map((each): Fact => ['not used', rejectedText(each)]),
     ];
   } catch (error) {
     return [['engine', `none: ${errorText(error)}`]];
   }
+}
+
+function nativeFacts({ threads, addon }: NativeFacts): Fact[] {
+  return [
+    ['threads', String(threads)],
+    ['addon', addon],
+  ];
 }

@@ -1,7 +1,7 @@
 /** What both roles share: options, the engine they open, and how they take turns reloading. */
 import type { Engine, EngineOptions } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import { rejectedText, selectEngine } from '../engine/select.ts';
+import { rejectedText, type SelectedEngine, selectEngine } from '../engine/select.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { type Logger, SILENT_LOGGER } from '../log.ts';
 import { LogSampler } from '../log-sampler.ts';
@@ -65,14 +65,22 @@ export class RoleBase {
     };
     const selected = selectEngine(options);
     this.#engine = selected.engine;
-    this.log.info(
-      { engine: selected.engine.name, rejected: selected.rejected.map(rejectedText) },
-      'engine selected',
-    );
+    this.#tell(selected);
     if (selected.engine.name === 'typescript') {
       this.log.debug({}, 'keepalive_interval is left to the system: this engine cannot set it');
     }
     return selected.engine;
+  }
+
+  /** A fall-back behind an engine that is there but broken is for somebody to mend. */
+  #tell({ engine, native, rejected }: SelectedEngine): void {
+    const fields = {
+      engine: engine.name,
+      ...(native === undefined ? {} : { threads: native.threads }),
+      ...(rejected.length === 0 ? {} : { rejected: rejected.map(rejectedText) }),
+    };
+    const level = rejected.some(({ broken }) => broken) ? 'warn' : 'info';
+    this.log[level](fields, 'engine selected');
   }
 
   /** Runs reloads one after the other. */

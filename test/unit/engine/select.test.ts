@@ -38,7 +38,7 @@ function present(name: Tier['name'], seen: EngineOptions[] = []): Tier {
 }
 
 function absent(name: Tier['name'], reason: string): Tier {
-  return { name, open: () => ({ reason }) };
+  return { name, open: () => ({ reason, broken: false }) };
 }
 
 function engineError(...words: string[]): object {
@@ -59,7 +59,7 @@ describe('selectEngine', () => {
       present('typescript', behind),
     ];
     const { rejected } = select({ wanted, tiers }, { accessLog: true });
-    expect(rejected).toEqual([{ name: 'rust', reason: 'no file' }]);
+    expect(rejected).toEqual([{ name: 'rust', reason: 'no file', broken: false }]);
     expect(rejected.map(rejectedText)).toEqual(['rust: no file']);
     expect(seen).toEqual([{ accessLog: true }]);
     expect(behind).toEqual([]);
@@ -74,9 +74,25 @@ describe('selectEngine', () => {
     const { engine, rejected } = select({ wanted: 'auto' });
     expect(['rust', 'typescript']).toContain(engine.name);
     for (const { reason } of rejected) expect(reason).not.toBe('');
-    expect(rejected.map(({ name }) => name)).toEqual(
-      engine.name === 'rust' ? [] : ['rust', 'addon'],
+    expect(rejected.map(({ name }) => name)).toEqual(engine.name === 'rust' ? [] : ['rust']);
+  });
+
+  it('passes over, without a word, what nobody can do anything about', () => {
+    const tiers: Tier[] = [{ ...absent('addon', 'not here'), onlyByName: true }];
+    expect(select({ wanted: 'auto', tiers: [...tiers, present('typescript')] }).rejected).toEqual(
+      [],
     );
+    expect(() => select({ wanted: 'addon', tiers })).toThrow(engineError('not here'));
+  });
+
+  it('keeps what a native engine says of itself', () => {
+    const native = { threads: 3, addon: '/x/warren.node' };
+    const tier: Tier = {
+      name: 'rust',
+      open: (options) => ({ engine: new TypescriptEngine(options), native }),
+    };
+    expect(select({ wanted: 'auto', tiers: [tier] }).native).toEqual(native);
+    expect(select({ wanted: 'typescript' }).native).toBeUndefined();
   });
 
   it('takes the one that is forced, without looking at others', () => {
@@ -149,6 +165,12 @@ describe('threads', () => {
 
   it.each([0, -1, 257, 1.5, Number.NaN])('refuses the option %d', (own) => {
     expect(() => threads(undefined, own)).toThrow(engineError('threads', 'from 1 to 256'));
+  });
+
+  it('shows a text that was given for a number as a text', () => {
+    expect(() => threads(undefined, '2' as unknown as number)).toThrow(
+      engineError(`threads: '2': a whole number`),
+    );
   });
 
   it('says so too where the engine has none of its own', () => {
