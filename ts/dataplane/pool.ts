@@ -58,11 +58,13 @@ export class Pool {
 
   /** Takes an authenticated channel over, idle, or ends it. */
   add(link: Link): void {
-    if (this.#requested.shift() !== undefined) this.#options.expect(-1);
+    const expected = this.#requested.shift() !== undefined;
+    if (expected) this.#options.expect(-1);
     const { channelsPerService, poolCeiling } = this.#options.limits;
     const wanted = Math.max(this.#target, poolCeiling) + this.#waiting;
     if (this.#idle.size >= Math.min(wanted, channelsPerService)) {
-      this.#options.failed('channel_limit');
+      // One that we asked for is merely late.
+      this.#options.failed(expected ? 'surplus_channel' : 'channel_limit');
       link.destroy();
       return;
     }

@@ -135,9 +135,20 @@ fn begin(
 ) -> io::Result<(TcpLink, bool)> {
     let stream = tcp_socket::connect(address, &options.stream)?;
     if is_up(&stream) {
-        return Ok((TcpLink::adopt(shard, stream)?, true));
+        let link = TcpLink::adopt(shard, stream)?;
+        return Ok((to_another(link)?, true));
     }
     Ok((TcpLink::connecting(shard, stream)?, false))
+}
+
+/// Where nobody listens, a socket that is given that very port as its own connects to itself. The
+/// visitor would hear its own bytes, and the local service could not take its port again.
+fn to_another(link: TcpLink) -> io::Result<TcpLink> {
+    if link.is_to_itself() {
+        link.abort();
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(link)
 }
 
 /// Only a connected socket has a peer; Windows is not asked, which answers too early.
@@ -151,6 +162,10 @@ fn state(link: &TcpLink) -> io::Result<bool> {
         return Ok(false);
     }
     if cfg!(unix) && link.peer().is_ok() {
+        if link.is_to_itself() {
+            link.reset_on_close();
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         return Ok(true);
     }
     match link.take_error() {

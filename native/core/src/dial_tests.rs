@@ -219,3 +219,31 @@ fn leaves_nothing_behind_when_it_is_cancelled() {
     });
     assert_eq!(cancelled, Some(true));
 }
+
+/// Where nobody listens, a socket that happens to get that very port connects to itself. A visitor
+/// would hear its own bytes, and the local service could not start again.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_dial_does_not_connect_to_itself() {
+    // One that connect() hands out: it goes through those of one parity first.
+    let (_listener, address) = listener();
+    let other = std::net::TcpStream::connect(address).expect("loopback connects");
+    let nobody = other.local_addr().expect("an address");
+    socket2::SockRef::from(&other)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .expect("a socket");
+    drop(other);
+    let (peer, tries) = run(move |shard| async move {
+        for tries in 1..=60_000 {
+            if let Ok((link, peer)) = dial(&shard, &to(nobody), &options()).await {
+                link.abort();
+                return (Some(peer), tries);
+            }
+            if tries % 64 == 0 {
+                shard.tasks.yield_now().await.expect("not cancelled");
+            }
+        }
+        (None, 60_000)
+    });
+    assert_eq!(peer, None, "connected to nobody at try {tries}");
+}

@@ -133,7 +133,12 @@ impl Pool {
         };
         self.publish(&self.state.borrow());
         if let Some(link) = refused {
-            self.failed(EndReason::ChannelLimit);
+            // One that we asked for is merely late.
+            self.failed(if expected {
+                EndReason::SurplusChannel
+            } else {
+                EndReason::ChannelLimit
+            });
             drop(link);
         } else {
             (self.on_ready)();

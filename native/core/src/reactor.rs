@@ -18,6 +18,15 @@ pub(crate) const READ_CLOSED: u8 = 4;
 /// The connection is broken; the socket has the error.
 pub(crate) const ERROR: u8 = 8;
 
+/// Urgent data has come at some time: a read stops in front of it, and short does not mean dry.
+pub(crate) const URGENT: u8 = 16;
+
+/// What a stream tells of beside being writable.
+#[cfg(target_os = "linux")]
+pub(crate) const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(target_os = "linux"))]
+pub(crate) const READING: Interest = Interest::READABLE;
+
 pub(crate) const WAKER: Token = Token(0);
 
 /// Whether a socket can be registered for less at first, and for writing when it has to wait.
@@ -61,7 +70,7 @@ impl Reactor {
     /// From now on its events also tell when it can be written to; if it can be now, at once.
     #[cfg(target_os = "linux")]
     pub(crate) fn tell_writable(&self, slot: usize, source: &TcpStream) {
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        let interest = READING | Interest::WRITABLE;
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(source);
         let mut source = mio::unix::SourceFd(&descriptor);
         // A socket that is registered can be registered otherwise.
@@ -110,6 +119,9 @@ impl Reactor {
         }
         if event.is_writable() {
             bits |= WRITE;
+        }
+        if event.is_priority() {
+            bits |= READ | URGENT;
         }
         if event.is_read_closed() {
             bits |= READ | READ_CLOSED;

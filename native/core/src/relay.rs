@@ -101,8 +101,12 @@ impl Relay {
             Ok(End::Clean(reason)) => self.finish(true, reason),
             Ok(End::Abort(reason)) | Err(Cancelled(reason)) => self.finish(false, reason),
             Ok(End::Deliver { near_broke, reason }) => {
-                let delivered = Box::pin(self.deliver(near_broke)).await;
-                self.finish(delivered, reason);
+                let ended = Box::pin(self.deliver(near_broke)).await;
+                let other = if near_broke { &self.far } else { &self.near };
+                // Where all of it has arrived, RST behind FIN is RST there as well; else it would cost
+                // the other side what it has not got yet.
+                let reset = other.is_delivered().unwrap_or(false);
+                self.finish(ended && !reset, reason);
             }
             Ok(End::Move(to)) => self.move_to(to),
         }
@@ -116,6 +120,11 @@ impl Relay {
         loop {
             let is_last = self.outward.has_ended();
             let inward = self.inward.turn(shard, &self.near, &self.far, is_last);
+            // At once: who learns of RST takes it away, and a read after that finds a mere end.
+            if let Err(broken) = inward {
+                self.count(shard);
+                return Ok(self.on_broken(broken == Broken::From));
+            }
             let is_last = self.inward.has_ended();
             let outward = self.outward.turn(shard, &self.far, &self.near, is_last);
             self.count(shard);

@@ -60,7 +60,18 @@ fn relayed_on<T: Send + 'static>(
     unwritten: Vec<u8>,
     play: impl FnOnce(Outer) -> T + Send + 'static,
 ) -> (T, SharedFacts) {
-    let ((visitor, near), (local, far)) = (pair(), pair());
+    relayed_between(shards, (pair(), pair()), unwritten, play)
+}
+
+/// The outer and the inner end of the visitor's connection, and of the local service's.
+type Pairs = ((TcpStream, TcpStream), (TcpStream, TcpStream));
+
+fn relayed_between<T: Send + 'static>(
+    shards: &TestShards,
+    ((visitor, near), (local, far)): Pairs,
+    unwritten: Vec<u8>,
+    play: impl FnOnce(Outer) -> T + Send + 'static,
+) -> (T, SharedFacts) {
     let player = thread::spawn(move || play(Outer { visitor, local }));
     let facts = facts();
     let shared = Arc::clone(&facts);
@@ -377,4 +388,94 @@ fn who_ended_first_is_the_reason() {
         });
         assert_eq!(end_of(&facts), [(reason, 1)]);
     }
+}
+
+/// A read stops in front of urgent data, and is then short though more is there.
+#[test]
+#[cfg(target_os = "linux")]
+fn urgent_data_does_not_hold_up_what_follows_it() {
+    let (mut visitor, near) = pair();
+    visitor.write_all(b"abc").expect("room");
+    let urgent = socket2::SockRef::from(&visitor).send_out_of_band(b"!");
+    assert_eq!(urgent.expect("room"), 1);
+    visitor.write_all(b"defg").expect("room");
+    let shards = TestShards::new(Limits::default());
+    let (got, facts) = relayed_between(
+        &shards,
+        ((visitor, near), pair()),
+        Vec::new(),
+        |Outer { visitor, mut local }| {
+            let patience = Some(Duration::from_secs(5));
+            local.set_read_timeout(patience).expect("a socket");
+            let mut got = [0; 7];
+            let read = local.read_exact(&mut got);
+            visitor.shutdown(Shutdown::Write).expect("FIN");
+            local.shutdown(Shutdown::Write).expect("FIN");
+            read.map(|()| got)
+        },
+    );
+    assert_eq!(got.expect("all of it, without FIN"), *b"abcdefg");
+    assert_eq!(end_of(&facts), [(EndReason::VisitorFin, 1)]);
+}
+
+/// Else a local service that waits would keep the connection until it is silent for too long.
+#[test]
+fn a_reset_after_fin_is_passed_on_to_a_silent_side() {
+    let (error, facts) = relayed(
+        Limits::default(),
+        Vec::new(),
+        |Outer { visitor, mut local }| {
+            visitor.shutdown(Shutdown::Write).expect("FIN");
+            assert_eq!(local.read(&mut [0]).expect("FIN"), 0);
+            let visitor = socket2::Socket::from(visitor);
+            visitor.set_linger(Some(Duration::ZERO)).expect("a socket");
+            drop(visitor);
+            let deadline = std::time::Instant::now() + Duration::from_secs(5);
+            loop {
+                let error = local.take_error().expect("a socket");
+                if error.is_some() || std::time::Instant::now() > deadline {
+                    return error;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        },
+    );
+    let kind = error.map(|error| error.kind());
+    // EPIPE is how Linux tells of RST after FIN.
+    let resets = [
+        std::io::ErrorKind::ConnectionReset,
+        std::io::ErrorKind::BrokenPipe,
+    ];
+    assert!(
+        kind.is_some_and(|kind| resets.contains(&kind)),
+        "the local service was told nothing: {kind:?}"
+    );
+    assert_eq!(end_of(&facts), [(EndReason::VisitorReset, 1)]);
+}
+
+/// A write may be what learns of the RST; the read behind it then finds only the end of the stream.
+#[test]
+fn a_reset_that_a_write_has_met_is_not_passed_on_as_fin() {
+    let ((mut visitor, near), (local, far)) = (pair(), pair());
+    visitor.write_all(b"request").expect("room");
+    let local = socket2::Socket::from(local);
+    local.set_linger(Some(Duration::ZERO)).expect("a socket");
+    drop(local);
+    // RST has come when the system knows no peer any more; asking takes no error away.
+    let deadline = std::time::Instant::now() + Duration::from_secs(5);
+    while far.peer_addr().is_ok() {
+        assert!(std::time::Instant::now() < deadline, "RST comes");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let nobody = pair().0;
+    let shards = TestShards::new(Limits::default());
+    let (read, facts) = relayed_between(
+        &shards,
+        ((visitor, near), (nobody, far)),
+        Vec::new(),
+        |Outer { mut visitor, .. }| visitor.read(&mut [0]),
+    );
+    let kind = read.map_err(|error| error.kind());
+    assert_eq!(kind, Err(std::io::ErrorKind::ConnectionReset));
+    assert_eq!(end_of(&facts), [(EndReason::LocalReset, 1)]);
 }

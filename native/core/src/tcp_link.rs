@@ -10,8 +10,9 @@ use mio::Interest;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use crate::reactor::{self, ERROR, READ, READ_CLOSED, WRITE};
+use crate::reactor::{self, ERROR, READ, READ_CLOSED, READING, URGENT, WRITE};
 use crate::shard::Shard;
+use crate::sys;
 use crate::task::TaskId;
 use crate::tcp_socket;
 
@@ -49,9 +50,9 @@ impl TcpLink {
     fn register(shard: &Rc<Shard>, mut stream: TcpStream, ready: u8) -> io::Result<Self> {
         let tells_writable = !reactor::LATE_WRITABLE || ready & WRITE == 0;
         let interest = if tells_writable {
-            Interest::READABLE | Interest::WRITABLE
+            READING | Interest::WRITABLE
         } else {
-            Interest::READABLE
+            READING
         };
         let task = shard.tasks.current();
         let registered = shard.reactor.register(&mut stream, interest, task, ready);
@@ -135,7 +136,7 @@ impl TcpLink {
                 if SHORT_MEANS_DRY
                     && *length > 0
                     && *length < wanted
-                    && self.ready() & (READ_CLOSED | ERROR) == 0 =>
+                    && self.ready() & (READ_CLOSED | ERROR | URGENT) == 0 =>
             {
                 self.shard.reactor.clear(self.slot(), READ);
             }
@@ -191,6 +192,13 @@ impl TcpLink {
         retry(|| call(self.stream()))
     }
 
+    /// Whether the peer's system has all bytes that were written, ahead of a FIN that was sent, too;
+    /// `None`: unknown here.
+    pub(crate) fn is_delivered(&self) -> Option<bool> {
+        // FIN counts as one, and is acknowledged with a delay.
+        sys::unsent(self.stream()).map(|bytes| bytes <= 1)
+    }
+
     /// FIN, behind everything written.
     pub(crate) fn finish(&self) -> io::Result<()> {
         self.stream().shutdown(Shutdown::Write)
@@ -220,6 +228,14 @@ impl TcpLink {
 
     pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
         self.stream().peer_addr()
+    }
+
+    /// Both ends are this one socket.
+    pub(crate) fn is_to_itself(&self) -> bool {
+        let stream = self.stream();
+        stream
+            .local_addr()
+            .is_ok_and(|own| stream.peer_addr().is_ok_and(|peer| own == peer))
     }
 
     /// Hands the connection on, to another shard.

@@ -39,17 +39,15 @@ impl UdpLink {
 
     /// For one session with a local service.
     pub(crate) fn connect(shard: &Rc<Shard>, address: SocketAddr) -> io::Result<Self> {
-        let socket = open(address)?;
-        if cfg!(windows) {
-            // It does not receive before it is bound.
-            let any: SocketAddr = match address {
-                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            };
-            socket.bind(&any.into())?;
+        let first = connected(address)?;
+        if first.local_addr()?.as_socket() != Some(address) {
+            return Self::register(shard, first);
         }
-        socket.connect(&address.into())?;
-        Self::register(shard, socket)
+        // Where nobody listens it may be given that very port, and would talk to itself. While it
+        // has the port another one is not given it.
+        let second = connected(address)?;
+        drop(first);
+        Self::register(shard, second)
     }
 
     fn register(shard: &Rc<Shard>, socket: Socket) -> io::Result<Self> {
@@ -125,6 +123,20 @@ impl Drop for UdpLink {
     fn drop(&mut self) {
         self.shard.reactor.release(self.slot);
     }
+}
+
+fn connected(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open(address)?;
+    if cfg!(windows) {
+        // It does not receive before it is bound.
+        let any: SocketAddr = match address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        socket.bind(&any.into())?;
+    }
+    socket.connect(&address.into())?;
+    Ok(socket)
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {

@@ -107,6 +107,18 @@ fn set_tcp_option(socket: &Socket, name: libc::c_int, value: libc::c_int) -> io:
     Ok(())
 }
 
+/// Bytes, FIN included, that were written and that the peer has not acknowledged.
+pub(crate) fn unsent(socket: &impl AsRawFd) -> Option<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as the socket lives; the call writes one int to where
+    // one is. (TIOCOUTQ is SIOCOUTQ.)
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result != 0 {
+        return None;
+    }
+    usize::try_from(bytes).ok()
+}
+
 /// How many descriptors this process may have open; `None`: as many as it likes, or unknown.
 pub(crate) fn open_files_limit() -> Option<u64> {
     let mut limit = libc::rlimit {

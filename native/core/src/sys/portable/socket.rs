@@ -20,6 +20,11 @@ pub(crate) fn set_retransmission_patience(_socket: &Socket, _patience: Duration)
 /// Theirs to choose.
 pub(crate) fn avoid_bbr(_socket: &Socket) {}
 
+/// Not asked here.
+pub(crate) fn unsent<T>(_socket: &T) -> Option<usize> {
+    None
+}
+
 /// How many descriptors this process may have open; `None`: as many as it likes, or unknown.
 #[cfg(unix)]
 pub(crate) fn open_files_limit() -> Option<u64> {
