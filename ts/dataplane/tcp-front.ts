@@ -120,7 +120,8 @@ export class TcpFront implements ServiceFront {
       return;
     }
     const { descriptors } = this.#context;
-    if (descriptors.isShort(link.descriptor)) {
+    // Each of those that wait needs one more, for its channel.
+    if (descriptors.isShort(link.descriptor + this.#waiting.size)) {
       link.abort();
       this.#visitorRefused(link.peer, Date.now(), 'descriptors', descriptors.text);
       return;

@@ -160,10 +160,12 @@ impl TcpFront {
         }
         let limits = &shard.context.limits;
         let waiting = self.waiting.borrow().len();
+        // Each of those that wait needs one more, for its channel.
+        let coming = i64::try_from(waiting).unwrap_or(i64::MAX / 2);
         let open = counters.visitors_open.load(Relaxed);
         if open > limits.visitors_per_service || waiting >= limits.visitors_waiting {
             visitor.refuse(EndReason::VisitorLimit, None);
-        } else if shard.context.descriptors.is_short(descriptor) {
+        } else if shard.context.descriptors.is_short(descriptor + coming) {
             let text = shard.context.descriptors.text();
             visitor.refuse(EndReason::Descriptors, Some(text));
         } else {
