@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::context::SharedFacts;
 use crate::direction::{Broken, Direction, Turn};
@@ -16,6 +16,9 @@ use crate::shard::Shard;
 use crate::task::Cancelled;
 use crate::tcp_link::TcpLink;
 use crate::visit::{Visit, VisitFacts};
+
+/// Visitors that are served for less are not moved to another shard.
+const MOVES_FROM: Duration = Duration::from_millis(250);
 
 /// What a relay needs to know to end well.
 pub(crate) struct RelayOptions {
@@ -145,7 +148,9 @@ impl Relay {
             if let Some(end) = self.broken_end() {
                 return Ok(end);
             }
-            if let Some(to) = shard.balance.give() {
+            if self.is_long_lived(shard)
+                && let Some(to) = shard.balance.give()
+            {
                 return Ok(End::Move(to));
             }
             if turns.0 == Turn::More || turns.1 == Turn::More {
@@ -155,6 +160,14 @@ impl Relay {
                 shard.park(deadlines.into_iter().flatten().min()).await?;
             }
         }
+    }
+
+    /// For a visitor that is soon gone, moving costs more than it gains.
+    fn is_long_lived(&self, shard: &Shard) -> bool {
+        shard
+            .now()
+            .saturating_duration_since(self.visit.known.since)
+            >= MOVES_FROM
     }
 
     /// A link that broke while nothing could be read from it or written to it.
@@ -197,7 +210,7 @@ impl Relay {
 
     fn half_close_deadline(&self, shard: &Shard) -> Option<Instant> {
         self.half_closed?;
-        let idle = std::time::Duration::from_millis(shard.context.limits.half_close_idle_ms);
+        let idle = Duration::from_millis(shard.context.limits.half_close_idle_ms);
         self.moved_at.checked_add(idle)
     }
 
