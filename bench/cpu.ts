@@ -1,6 +1,7 @@
 // What processes cost in CPU time, read from /proc by thread. A process that is gone reads as zero.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { readProc } from './proc.ts';
 
 /** USER_HZ: the unit of /proc/PID/stat and /proc/stat on every Linux port Node supports. */
 const TICK_NS = 10_000_000;
@@ -25,14 +26,6 @@ export interface CpuUse {
   readonly helpers: number;
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 function threadIds(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).map(Number);
@@ -43,7 +36,7 @@ function threadIds(pid: number): number[] {
 
 /** utime + stime; the fields are counted after the name, which may hold spaces. */
 function processTicks(pid: number): number {
-  const stat = read(`/proc/${pid}/stat`);
+  const stat = readProc(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
 }
@@ -52,8 +45,8 @@ export function readCpu(pid: number): CpuSnapshot {
   const threads = new Map(
     threadIds(pid).map((id) => {
       const task = `/proc/${pid}/task/${id}`;
-      const ns = Number(read(`${task}/schedstat`).split(' ')[0] ?? 0);
-      return [id, { name: read(`${task}/comm`).trim(), ns }];
+      const ns = Number(readProc(`${task}/schedstat`).split(' ')[0] ?? 0);
+      return [id, { name: readProc(`${task}/comm`).trim(), ns }];
     }),
   );
   return { pid, threads, ticksNs: processTicks(pid) * TICK_NS };
@@ -76,7 +69,7 @@ export function cpuBetween(before: CpuSnapshot, after: CpuSnapshot): CpuUse {
 /** Busy CPU nanoseconds of the whole machine, time stolen by its host included. */
 export function readMachineBusyNs(): number {
   const [user, nice, system, , , irq, softirq, steal] = (
-    /^cpu +(.*)$/m.exec(read('/proc/stat'))?.[1] ?? ''
+    /^cpu +(.*)$/m.exec(readProc('/proc/stat'))?.[1] ?? ''
   )
     .split(' ')
     .map(Number);

@@ -1,6 +1,6 @@
 // What processes cost in memory, read from /proc, in KiB. A process that is gone reads as zero.
 
-import { readFileSync } from 'node:fs';
+import { readProc } from './proc.ts';
 
 export interface Memory {
   readonly rssKib: number;
@@ -12,14 +12,6 @@ export interface Memory {
   readonly peakRssKib: number;
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 function field(text: string, name: string): number {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text);
   return Number(match?.[1] ?? 0);
@@ -29,24 +21,24 @@ function field(text: string, name: string): number {
 export function readMemory(pids: readonly number[]): Memory {
   const sum = { rssKib: 0, pssKib: 0, privateKib: 0, privateDirtyKib: 0, peakRssKib: 0 };
   for (const pid of pids) {
-    const rollup = read(`/proc/${pid}/smaps_rollup`);
+    const rollup = readProc(`/proc/${pid}/smaps_rollup`);
     sum.rssKib += field(rollup, 'Rss');
     sum.pssKib += field(rollup, 'Pss');
     sum.privateKib += field(rollup, 'Private_Clean') + field(rollup, 'Private_Dirty');
     sum.privateDirtyKib += field(rollup, 'Private_Dirty');
-    sum.peakRssKib += field(read(`/proc/${pid}/status`), 'VmHWM');
+    sum.peakRssKib += field(readProc(`/proc/${pid}/status`), 'VmHWM');
   }
   return sum;
 }
 
 /** KiB of TCP buffers of the whole machine: where a relay's bytes hide from RSS. */
 export function readTcpBuffersKib(): number {
-  const match = /^TCP:.* mem (\d+)/m.exec(read('/proc/net/sockstat'));
+  const match = /^TCP:.* mem (\d+)/m.exec(readProc('/proc/net/sockstat'));
   return Number(match?.[1] ?? 0) * 4;
 }
 
 /** How many descriptors this process, and so its children, may open. */
 export function readDescriptorLimit(): number {
-  const match = /^Max open files +(\d+)/m.exec(read('/proc/self/limits'));
+  const match = /^Max open files +(\d+)/m.exec(readProc('/proc/self/limits'));
   return match === null ? Number.POSITIVE_INFINITY : Number(match[1]);
 }
