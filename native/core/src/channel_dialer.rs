@@ -164,12 +164,7 @@ impl Dialing {
                 .min(left_ms)
                 .max(1),
             prefer_ipv6: session.dial.prefer_ipv6,
-            stream: StreamOptions {
-                nodelay: service.nodelay().unwrap_or(tcp.nodelay),
-                keepalive_ms: tcp.keepalive_ms,
-                keepalive_interval_ms: tcp.keepalive_interval_ms,
-                user_timeout: true,
-            },
+            stream: StreamOptions::tunnel(tcp, service.nodelay().unwrap_or(tcp.nodelay)),
             first: session.first(),
         }
     }

@@ -145,12 +145,7 @@ impl ControlStream {
         let options = DialOptions {
             timeout_ms: self.shard.context.limits.dial_timeout_ms,
             prefer_ipv6: spec.prefer_ipv6,
-            stream: StreamOptions {
-                nodelay: true,
-                keepalive_ms: spec.tcp.keepalive_ms,
-                keepalive_interval_ms: spec.tcp.keepalive_interval_ms,
-                user_timeout: true,
-            },
+            stream: StreamOptions::tunnel(&spec.tcp, true),
             first: None,
         };
         let mut guard = DialGuard(Some(Rc::clone(&self)));

@@ -11,8 +11,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
 use crate::listen::format_address;
 use crate::resolve::{Lookup, literal};
 use crate::shard::Shard;
@@ -134,26 +132,10 @@ fn begin(
     options: &DialOptions,
 ) -> io::Result<(TcpLink, bool)> {
     let stream = tcp_socket::connect(address, &options.stream)?;
-    if is_up(&stream) {
-        let link = TcpLink::adopt(shard, stream)?;
-        return Ok((to_another(link)?, true));
+    if cfg!(unix) && tcp_socket::is_connected(&stream)? {
+        return Ok((TcpLink::adopt(shard, stream)?, true));
     }
     Ok((TcpLink::connecting(shard, stream)?, false))
-}
-
-/// Where nobody listens, a socket that is given that very port as its own connects to itself. The
-/// visitor would hear its own bytes, and the local service could not take its port again.
-fn to_another(link: TcpLink) -> io::Result<TcpLink> {
-    if link.is_to_itself() {
-        link.abort();
-        return Err(io::ErrorKind::ConnectionRefused.into());
-    }
-    Ok(link)
-}
-
-/// Only a connected socket has a peer; Windows is not asked, which answers too early.
-fn is_up(stream: &TcpStream) -> bool {
-    cfg!(unix) && stream.peer_addr().is_ok()
 }
 
 /// Whether it is connected by now.
@@ -161,16 +143,12 @@ fn state(link: &TcpLink) -> io::Result<bool> {
     if !link.is_writable() && !link.is_broken() {
         return Ok(false);
     }
-    if cfg!(unix) && link.peer().is_ok() {
-        if link.is_to_itself() {
-            link.reset_on_close();
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
+    if cfg!(unix) && link.is_connected()? {
         return Ok(true);
     }
     match link.take_error() {
         Some(error) => Err(error),
-        None => Ok(link.peer().is_ok()),
+        None => link.is_connected(),
     }
 }
 

@@ -122,22 +122,19 @@ impl Relay {
         }
         loop {
             let is_last = self.outward.has_ended();
-            let inward = self.inward.turn(shard, &self.near, &self.far, is_last);
-            // At once: who learns of RST takes it away, and a read after that finds a mere end.
-            if let Err(broken) = inward {
-                self.count(shard);
-                return Ok(self.on_broken(broken == Broken::From));
-            }
-            let is_last = self.inward.has_ended();
-            let outward = self.outward.turn(shard, &self.far, &self.near, is_last);
-            self.count(shard);
-            let turns = match (inward, outward) {
-                (Err(broken), _) => return Ok(self.on_broken(broken == Broken::From)),
-                (_, Err(broken)) => return Ok(self.on_broken(broken == Broken::To)),
-                (Ok(inward), Ok(outward)) => (inward, outward),
+            let inward = match self.inward.turn(shard, &self.near, &self.far, is_last) {
+                Ok(turn) => turn,
+                // At once: who learns of RST takes it away, and a read after that finds a mere end.
+                Err(broken) => return Ok(self.on_broken(broken == Broken::From)),
             };
+            let is_last = self.inward.has_ended();
+            let outward = match self.outward.turn(shard, &self.far, &self.near, is_last) {
+                Ok(turn) => turn,
+                Err(broken) => return Ok(self.on_broken(broken == Broken::To)),
+            };
+            self.count(shard);
             self.note_half_close(shard);
-            if turns == (Turn::Ended, Turn::Ended) {
+            if (inward, outward) == (Turn::Ended, Turn::Ended) {
                 let reason = self.half_closed.unwrap_or(EndReason::VisitorFin);
                 return Ok(End::Clean(reason));
             }
@@ -153,7 +150,7 @@ impl Relay {
             {
                 return Ok(End::Move(to));
             }
-            if turns.0 == Turn::More || turns.1 == Turn::More {
+            if inward == Turn::More || outward == Turn::More {
                 shard.tasks.yield_now().await?;
             } else {
                 let deadlines = [deadline, self.inward.deadline(), self.outward.deadline()];

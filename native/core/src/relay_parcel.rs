@@ -10,7 +10,8 @@ use crate::reason::EndReason;
 use crate::relay::Relay;
 use crate::shard::Shard;
 use crate::task::Owner;
-use crate::tcp_link::{TcpLink, reset_on_close};
+use crate::tcp_link::TcpLink;
+use crate::tcp_socket::reset_on_close;
 use crate::visit::{Visit, VisitFacts};
 
 struct Parcel {

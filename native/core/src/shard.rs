@@ -123,6 +123,12 @@ impl Shard {
         self.now().checked_add(Duration::from_millis(milliseconds))
     }
 
+    /// Milliseconds since then.
+    pub(crate) fn elapsed_ms(&self, since: Instant) -> u64 {
+        let elapsed = self.now().saturating_duration_since(since);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn spawn(
         &self,
         place: &'static str,

@@ -270,7 +270,7 @@ impl TcpFront {
     fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {
         let (context, facts) = (&self.shard().context, &self.line.facts);
         context.visitor_refused(facts, reason, error);
-        let duration_ms = millis(self.shard().now() - since);
+        let duration_ms = self.shard().elapsed_ms(since);
         let visitor = Some(peer);
         let end = VisitorEnd {
             visitor,
@@ -282,10 +282,6 @@ impl TcpFront {
         context.visitor_end(facts, &end);
         facts.visitor_gone(context);
     }
-}
-
-fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Its pairing task has nothing to pair any more.

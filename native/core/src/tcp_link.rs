@@ -2,19 +2,17 @@
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::rc::Rc;
-use std::time::Duration;
 
 use mio::Interest;
 use mio::net::TcpStream;
-use socket2::SockRef;
 
 use crate::reactor::{self, ERROR, READ, READ_CLOSED, READING, URGENT, WRITE};
 use crate::shard::Shard;
 use crate::sys;
 use crate::task::TaskId;
-use crate::tcp_socket;
+use crate::tcp_socket::{self, reset_on_close};
 
 /// A short read means that nothing is left: true for edge-triggered epoll and kqueue, while Windows
 /// tells of more only after a call that would block.
@@ -226,16 +224,14 @@ impl TcpLink {
         tcp_socket::allow_stalls(self.stream());
     }
 
-    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+    #[cfg(test)]
+    pub(crate) fn peer(&self) -> io::Result<std::net::SocketAddr> {
         self.stream().peer_addr()
     }
 
-    /// Both ends are this one socket.
-    pub(crate) fn is_to_itself(&self) -> bool {
-        let stream = self.stream();
-        stream
-            .local_addr()
-            .is_ok_and(|own| stream.peer_addr().is_ok_and(|peer| own == peer))
+    /// See [`tcp_socket::is_connected`].
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        tcp_socket::is_connected(self.stream())
     }
 
     /// Hands the connection on, to another shard.
@@ -259,12 +255,6 @@ impl Drop for TcpLink {
     fn drop(&mut self) {
         self.shard.reactor.release(self.slot());
     }
-}
-
-/// Dropping it will send RST.
-pub(crate) fn reset_on_close(stream: &TcpStream) {
-    // A socket that is not connected any more cannot send one.
-    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 fn would_block(result: &io::Result<usize>) -> bool {

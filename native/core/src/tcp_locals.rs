@@ -159,12 +159,11 @@ impl Visitor {
 
     fn end(&self, reason: EndReason, error: Option<String>) {
         let TcpLocals { shard, facts, .. } = &*self.locals;
-        let duration = shard.now() - self.since;
         let end = VisitorEnd {
             visitor: None,
             bytes_in: 0,
             bytes_out: 0,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: shard.elapsed_ms(self.since),
             reason,
         };
         shard.context.visitor_end(facts, &end);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::spec::TcpSpec;
 use crate::sys;
 
 const BACKLOG: i32 = 4_096;
@@ -37,6 +38,16 @@ impl StreamOptions {
         keepalive_interval_ms: 0,
         user_timeout: false,
     };
+
+    /// Of tunnel connections: as the transport says.
+    pub(crate) fn tunnel(tcp: &TcpSpec, nodelay: bool) -> Self {
+        Self {
+            nodelay,
+            keepalive_ms: tcp.keepalive_ms,
+            keepalive_interval_ms: tcp.keepalive_interval_ms,
+            user_timeout: true,
+        }
+    }
 
     /// A socket on which one of them fails works without it.
     fn set_on(&self, socket: &Socket) {
@@ -136,6 +147,28 @@ pub(crate) fn connect(address: SocketAddr, options: &StreamOptions) -> io::Resul
         Err(error) if !is_under_way(&error) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),
     }
+}
+
+/// Only a connected socket has a peer. (Windows answers too early.)
+///
+/// # Errors
+/// Where nobody listens, a socket that is given that very port as its own connects to itself: the
+/// visitor would hear its own bytes, and the local service could not take its port again.
+pub(crate) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    let Ok(peer) = stream.peer_addr() else {
+        return Ok(false);
+    };
+    if stream.local_addr().is_ok_and(|own| own == peer) {
+        reset_on_close(stream);
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(true)
+}
+
+/// Dropping it will send RST.
+pub(crate) fn reset_on_close(stream: &TcpStream) {
+    // A socket that is not connected any more cannot send one.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// For a tunnel connection that is about to carry a visitor's bytes. To the system, a peer that takes

@@ -62,7 +62,7 @@ impl TunnelListener {
             let Ok(bound) = resolve(&shard, &bind, false).await else {
                 return;
             };
-            let options = stream_options(&tcp);
+            let options = StreamOptions::tunnel(&tcp, tcp.nodelay);
             let bind_now = || {
                 let addresses = bound.as_ref().map_err(SystemError::clone)?;
                 Listener::bind(&shard, addresses, &options)
@@ -104,7 +104,7 @@ impl TunnelListener {
     /// For connections accepted from now on.
     pub(crate) fn update(&self, tcp: &TcpSpec) {
         if let Some(listener) = &*self.listener.borrow() {
-            listener.update(&stream_options(tcp));
+            listener.update(&StreamOptions::tunnel(tcp, tcp.nodelay));
         }
     }
 
@@ -271,15 +271,6 @@ impl TunnelListener {
             });
         }
         Ok(())
-    }
-}
-
-fn stream_options(tcp: &TcpSpec) -> StreamOptions {
-    StreamOptions {
-        nodelay: tcp.nodelay,
-        keepalive_ms: tcp.keepalive_ms,
-        keepalive_interval_ms: tcp.keepalive_interval_ms,
-        user_timeout: true,
     }
 }
 

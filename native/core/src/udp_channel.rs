@@ -11,7 +11,7 @@ use crate::shard::Shard;
 use crate::task::TaskId;
 use crate::tcp_link::TcpLink;
 use crate::udp_buffers::{give_spare, take_spare, with_tunnel};
-use crate::udp_frame::{FRAME_MAX, PREFIX_MAX, VisitorKey};
+use crate::udp_frame::{FRAME_MAX, Malformed, PREFIX_MAX, VisitorKey};
 
 /// A write is made as soon as so much has come together, however much of a batch is left.
 const WRITE_BYTES: usize = 131_072;
@@ -24,10 +24,6 @@ pub(crate) struct Share {
     round: u32,
     bytes: usize,
 }
-
-/// A frame that cannot be understood, nor anything behind it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
 
 /// What is to be written: `bytes` from `start` on.
 #[derive(Default)]

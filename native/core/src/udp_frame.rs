@@ -90,6 +90,31 @@ pub(crate) enum Decoded {
     Bad,
 }
 
+/// A frame that cannot be understood, nor anything behind it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// Takes whole frames one after the other; returns how many bytes they were.
+///
+/// # Errors
+/// Those before the malformed one have been taken.
+pub(crate) fn decode_all(
+    bytes: &[u8],
+    mut take: impl FnMut(&VisitorKey, Range<usize>),
+) -> Result<usize, Malformed> {
+    let mut at = 0;
+    loop {
+        match decode(bytes, at) {
+            Decoded::Frame { key, payload } => {
+                at = payload.end;
+                take(&key, payload);
+            }
+            Decoded::More => return Ok(at),
+            Decoded::Bad => return Err(Malformed),
+        }
+    }
+}
+
 /// Decodes the frame that begins at `at`.
 pub(crate) fn decode(bytes: &[u8], at: usize) -> Decoded {
     let bytes_at = |from: usize, length: usize| bytes.get(from..from + length);

@@ -15,8 +15,8 @@ use crate::shard::Shard;
 use crate::spec::ClientServiceSpec;
 use crate::udp_batch::Batch;
 use crate::udp_buffers::with_batch;
-use crate::udp_channel::{Malformed, UdpChannel};
-use crate::udp_frame::{Decoded, PAYLOAD_MAX, VisitorKey, decode};
+use crate::udp_channel::UdpChannel;
+use crate::udp_frame::{Malformed, PAYLOAD_MAX, VisitorKey, decode_all};
 use crate::udp_session::LocalSession;
 use crate::udp_table::{Found, UdpTable};
 
@@ -79,22 +79,14 @@ impl UdpLocals {
     pub(crate) fn deliver(self: &Rc<Self>, bytes: &[u8]) -> Result<usize, Malformed> {
         with_batch(|batch| {
             batch.begin();
-            let mut at = 0;
-            let result = loop {
-                match decode(bytes, at) {
-                    Decoded::Frame { key, payload } => {
-                        at = payload.end;
-                        if batch.is_full() {
-                            self.send(batch, bytes);
-                        }
-                        if !self.sort(batch, bytes, &key, payload) {
-                            self.scene.dropped(1);
-                        }
-                    }
-                    Decoded::More => break Ok(at),
-                    Decoded::Bad => break Err(Malformed),
+            let result = decode_all(bytes, |key, payload| {
+                if batch.is_full() {
+                    self.send(batch, bytes);
                 }
-            };
+                if !self.sort(batch, bytes, key, payload) {
+                    self.scene.dropped(1);
+                }
+            });
             self.send(batch, bytes);
             result
         })
@@ -232,12 +224,11 @@ impl UdpLocals {
         let LocalScene { shard, facts, .. } = &*self.scene;
         shard.tasks.cancel(session.task.get(), reason);
         self.scene.count(-1);
-        let duration = shard.now().saturating_duration_since(session.since);
         let end = VisitorEnd {
             visitor: Some(session.key.address()),
             bytes_in: session.bytes_in.get(),
             bytes_out: session.bytes_out.get(),
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: shard.elapsed_ms(session.since),
             reason,
         };
         shard.context.visitor_end(facts, &end);

@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::udp_batch::Batch;
 use crate::udp_buffers::with_batch;
-use crate::udp_channel::Malformed;
-use crate::udp_frame::{Decoded, PAYLOAD_MAX, VisitorKey, decode};
+use crate::udp_frame::{Malformed, PAYLOAD_MAX, VisitorKey, decode_all};
 use crate::udp_front::UdpFront;
 use crate::udp_socket::UdpLink;
 
@@ -16,23 +15,15 @@ impl UdpFront {
     pub(crate) fn deliver(&self, bytes: &[u8]) -> Result<usize, Malformed> {
         with_batch(|batch| {
             batch.begin();
-            let mut at = 0;
-            let result = loop {
-                match decode(bytes, at) {
-                    Decoded::Frame { key, payload } => {
-                        at = payload.end;
-                        if batch.is_full() {
-                            self.send(batch, bytes);
-                            batch.begin();
-                        }
-                        if !self.sort(batch, &key, payload) {
-                            self.dropped(1);
-                        }
-                    }
-                    Decoded::More => break Ok(at),
-                    Decoded::Bad => break Err(Malformed),
+            let result = decode_all(bytes, |key, payload| {
+                if batch.is_full() {
+                    self.send(batch, bytes);
+                    batch.begin();
                 }
-            };
+                if !self.sort(batch, key, payload) {
+                    self.dropped(1);
+                }
+            });
             self.send(batch, bytes);
             result
         })

@@ -152,12 +152,11 @@ impl UdpVisitors {
     fn end_one(&self, visitor: &Visitor, reason: EndReason) {
         self.count();
         let shard = &self.line.shard;
-        let duration = shard.now().saturating_duration_since(visitor.since);
         let end = VisitorEnd {
             visitor: Some(visitor.address),
             bytes_in: visitor.bytes_in,
             bytes_out: visitor.bytes_out,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: shard.elapsed_ms(visitor.since),
             reason,
         };
         shard.context.visitor_end(&self.line.facts, &end);

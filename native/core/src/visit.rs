@@ -55,12 +55,11 @@ impl Visit {
             since,
             ..
         } = &self.known;
-        let duration = self.shard.now().saturating_duration_since(*since);
         let end = VisitorEnd {
             visitor: *visitor,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: self.shard.elapsed_ms(*since),
             reason,
         };
         context.visitor_end(facts, &end);

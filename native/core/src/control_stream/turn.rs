@@ -20,6 +20,17 @@ pub(super) enum Next {
     Over,
 }
 
+impl State {
+    /// Of a connection that broke rather than ended.
+    fn broken_reason(&self) -> EndReason {
+        if self.was_attached {
+            EndReason::ControlReset
+        } else {
+            EndReason::HandshakeEof
+        }
+    }
+}
+
 impl ControlStream {
     pub(super) fn turn(&self) -> Next {
         if self.state.borrow().link.is_none() {
@@ -34,7 +45,8 @@ impl ControlStream {
         }
         self.collect();
         if self.flush().is_err() {
-            self.end(self.broken_reason());
+            let reason = self.state.borrow().broken_reason();
+            self.end(reason);
             return Next::Over;
         }
         for _ in 0..READS_PER_TURN {
@@ -63,8 +75,9 @@ impl ControlStream {
         };
         // Unread bytes keep us from reading; a connection that breaks meanwhile is noticed.
         if link.is_broken() && link.take_error().is_some() {
+            let reason = state.broken_reason();
             drop(state);
-            self.end(self.broken_reason());
+            self.end(reason);
             return Next::Over;
         }
         let routine = match &state.holder {
@@ -154,16 +167,7 @@ impl ControlStream {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(_) if state.was_attached => Err(EndReason::ControlReset),
-            Err(_) => Err(EndReason::HandshakeEof),
-        }
-    }
-
-    fn broken_reason(&self) -> EndReason {
-        if self.state.borrow().was_attached {
-            EndReason::ControlReset
-        } else {
-            EndReason::HandshakeEof
+            Err(_) => Err(state.broken_reason()),
         }
     }
 
