@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   WARREN_E_ENGINE: { side: 'operator', retry: false },
   WARREN_E_BIND: { side: 'operator', retry: true },
   WARREN_E_CONNECT: { side: 'peer', retry: true },
+  WARREN_E_TRANSPORT: { side: 'peer', retry: true },
   WARREN_E_CONTROL_CLOSED: { side: 'peer', retry: true },
   WARREN_E_PROTOCOL: { side: 'peer', retry: true },
   WARREN_E_REFUSED: { side: 'peer', retry: true },
@@ -27,10 +28,17 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export class WarrenError extends Error {
   override readonly name = 'WarrenError';
   readonly code: ErrorCode;
+  /** Of WARREN_E_TRANSPORT: why, as an end reason (docs/reasons.md). */
+  readonly reason: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; reason?: string | undefined },
+  ) {
     super(message, options);
     this.code = code;
+    this.reason = options?.reason;
   }
 
   get side(): Side {

@@ -43,6 +43,15 @@
  * aborted. Visitor and local sockets have TCP_NODELAY and keepalive of 60 s; tunnel sockets as the
  * transport and the service say, control channels always TCP_NODELAY.
  *
+ * Transports. Everything above holds on every transport, byte for byte (wire-v1 section 4), with
+ * these differences. A record or frame that is forged or malformed ends the connection
+ * (`bad_record`), its end inside one, or a TLS end without close_notify, too (`truncated`): what
+ * came before is delivered, then RST is passed on. Our half-close is FIN (noise), close_notify and
+ * FIN (tls). On websocket it is a Close frame towards a peer that showed in the upgrade that it is
+ * ours; towards others Close waits until their direction has ended (wire-v1 7.12). An idle
+ * connection keeps no record buffer. Handshakes run beside everything else: many at once delay
+ * an established flow by the time of one.
+ *
  * UDP. Frames are those of wire-v1 section 1.7, each handed to the system in one write. A payload
  * beyond 65,507 bytes is dropped, as is what exceeds `udpBacklogBytes` in a channel or a socket's
  * send queue, a reply to a visitor that has not been heard for `udpUnheardMs`, and a datagram from
@@ -93,15 +102,16 @@ export interface Engine extends Closable {
 
   /**
    * Accepts tunnel connections. Resolves when bound.
-   * @throws WARREN_E_BIND with the system's error as cause; WARREN_E_UNSUPPORTED for a transport
-   * that this engine does not have.
+   * @throws WARREN_E_BIND with the system's error as cause.
    */
   listen(spec: TunnelListenSpec, handler: TunnelHandler): Promise<TunnelListener>;
 
   /**
    * Dials a server for a control channel; transport handshake included, bounded by `dialTimeoutMs`.
-   * @throws WARREN_E_CONNECT with every address that was tried; WARREN_E_ABORTED when `signal` fires
-   * (nothing is left behind then); WARREN_E_UNSUPPORTED.
+   * @throws WARREN_E_CONNECT with every address that was tried; WARREN_E_TRANSPORT when the server
+   * (or proxy) was reached and the transport's handshake failed, with the reason (`tls_failed`,
+   * `certificate_refused`, `noise_failed`, `key_mismatch`, `upgrade_refused`, `proxy_refused`,
+   * `handshake_eof`); WARREN_E_ABORTED when `signal` fires (nothing is left behind then).
    */
   dial(spec: DialSpec, signal: AbortSignal): Promise<ControlStream>;
 
@@ -273,4 +283,6 @@ export interface ClientServiceChange {
   readonly nodelay?: boolean | undefined;
   readonly preferIpv6?: boolean;
   readonly routine?: ClientRoutine;
+  /** For data channels of the running session from now on. The server's address stays the same. */
+  readonly dial?: DialSpec;
 }

@@ -51,6 +51,17 @@ export const REASONS = {
     ok: false,
     text: 'the local service cannot be reached (name, route, permission, descriptors)',
   },
+  // Whatever a transport carries.
+  bad_record: {
+    of: 'any',
+    ok: false,
+    text: 'what the transport brought was forged or malformed: a record or a frame',
+  },
+  truncated: {
+    of: 'any',
+    ok: false,
+    text: 'the connection ended inside a record, or without the end that TLS has',
+  },
   // Lifecycle.
   session_end: {
     of: 'any',
@@ -118,6 +129,28 @@ export const REASONS = {
   bad_hello: { of: 'tunnel', ok: false, text: 'the hello is not of our protocol version' },
   unknown_session: { of: 'tunnel', ok: false, text: 'no live session has that session key' },
   refused_auth: { of: 'tunnel', ok: false, text: 'unknown service or wrong token' },
+  tls_failed: {
+    of: 'tunnel',
+    ok: false,
+    text: 'the TLS handshake failed: no common version, or not TLS',
+  },
+  certificate_refused: {
+    of: 'tunnel',
+    ok: false,
+    text: 'a certificate was not accepted: its issuer, its dates or its name',
+  },
+  noise_failed: {
+    of: 'tunnel',
+    ok: false,
+    text: 'the Noise handshake failed: another key or pattern, or not Noise',
+  },
+  key_mismatch: {
+    of: 'tunnel',
+    ok: false,
+    text: 'the peer’s Noise key is not the one that is configured',
+  },
+  upgrade_refused: { of: 'tunnel', ok: false, text: 'the WebSocket upgrade failed' },
+  proxy_refused: { of: 'tunnel', ok: false, text: 'the proxy refused or did not understand' },
   limit_total: { of: 'tunnel', ok: false, text: 'too many unauthenticated connections' },
   limit_address: {
     of: 'tunnel',

@@ -21,8 +21,71 @@ export interface TcpSpec {
   readonly keepaliveIntervalMs: number;
 }
 
-/** How a tunnel connection is carried. Further transports join this union. */
-export type TransportSpec = { readonly type: 'tcp'; readonly tcp: TcpSpec };
+/** Noise (wire-v1 4.3). Keys are raw X25519 keys of 32 bytes. */
+export interface NoiseSpec {
+  /** `Noise_<pattern>_25519_<cipher>_<hash>`, one that `parseNoisePattern` takes. */
+  readonly pattern: string;
+  /** Our static key; one made for this process where none is configured. */
+  readonly localPrivateKey: Uint8Array;
+  /** The peer's static key. Always compared, also where the pattern transmits it (W21). */
+  readonly remotePublicKey: Uint8Array | undefined;
+}
+
+/** A certificate with its private key: DER; the leaf first, then what links it to its root. */
+export interface TlsIdentity {
+  readonly chain: readonly Uint8Array[];
+  /** PKCS#8. */
+  readonly key: Uint8Array;
+}
+
+/** TLS 1.2 and 1.3 (wire-v1 4.2). What is here was read and checked by the control plane. */
+export interface TlsSpec {
+  /**
+   * Ours. A server needs at least one; where a client can take several, an ECDSA one is shown. A
+   * client shows the first to a server that asks.
+   */
+  readonly identities: readonly TlsIdentity[];
+  /**
+   * DER certificates, exclusive. Of a client: who may have issued the server's certificate, never
+   * empty. Of a server: who may have issued a client's; empty: clients need none.
+   */
+  readonly roots: readonly Uint8Array[];
+  /** Client: the name or IP address that the server's certificate must have. */
+  readonly hostname: string;
+}
+
+/** WebSocket (wire-v1 4.4). */
+export interface WebsocketSpec {
+  /** Begins with "/". A server whose path is not "/" answers other paths with 404. */
+  readonly path: string;
+  /** Client: further request headers, in order; a `Host` here replaces the one of `remote`. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** How a tunnel connection is carried; `tcp` is below every transport. */
+export type TransportSpec =
+  | { readonly type: 'tcp'; readonly tcp: TcpSpec }
+  | { readonly type: 'tls'; readonly tcp: TcpSpec; readonly tls: TlsSpec }
+  | { readonly type: 'noise'; readonly tcp: TcpSpec; readonly noise: NoiseSpec }
+  | {
+      readonly type: 'websocket';
+      readonly tcp: TcpSpec;
+      readonly websocket: WebsocketSpec;
+      /** TLS below the WebSocket. */
+      readonly tls: TlsSpec | undefined;
+    };
+
+/**
+ * A proxy that connects us to the server (wire-v1 4.1). It gets the server's name as it is: names
+ * are resolved by the proxy, literals are sent as addresses.
+ */
+export interface ProxySpec {
+  /** HTTP CONNECT (RFC 9110 9.3.6), or SOCKS 5 (RFC 1928, RFC 1929). */
+  readonly type: 'http' | 'socks5';
+  readonly address: HostPort;
+  /** User name and password, plain. */
+  readonly credentials: { readonly username: string; readonly password: string } | undefined;
+}
 
 /**
  * How to tell the first bytes of a tunnel connection apart (wire-v1 1.2): `length` bytes are read;
@@ -41,11 +104,12 @@ export interface TunnelListenSpec {
   readonly hello: HelloRule;
 }
 
-/** Where a client dials a server. Every address of the name is tried. */
+/** Where a client dials a server. Every address of the name (with a proxy: of its name) is tried. */
 export interface DialSpec {
   readonly remote: HostPort;
   readonly preferIpv6: boolean;
   readonly transport: TransportSpec;
+  readonly proxy: ProxySpec | undefined;
 }
 
 /** One service on the server: where visitors come in. */

@@ -22,6 +22,77 @@ pub struct TcpSpec {
     pub keepalive_interval_ms: u64,
 }
 
+/// What nobody may read in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(pub T);
+
+impl<T> std::fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A raw X25519 key.
+pub type Key = [u8; 32];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoiseSpec {
+    pub pattern: String,
+    pub local_private_key: Secret<Key>,
+    pub remote_public_key: Option<Key>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// DER, the leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// PKCS#8, DER.
+    pub key: Secret<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSpec {
+    pub identities: Vec<TlsIdentity>,
+    /// DER.
+    pub roots: Vec<Vec<u8>>,
+    pub hostname: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebsocketSpec {
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+}
+
+/// What is above TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CarrierSpec {
+    Tcp,
+    Tls(TlsSpec),
+    Noise(NoiseSpec),
+    Websocket(WebsocketSpec, Option<TlsSpec>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportSpec {
+    pub tcp: TcpSpec,
+    pub carrier: CarrierSpec,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyType {
+    Http,
+    Socks5,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxySpec {
+    pub protocol: ProxyType,
+    pub address: HostPort,
+    /// User name and password.
+    pub credentials: Option<(String, Secret<String>)>,
+}
+
 /// How to tell the first bytes of a tunnel connection apart (wire-v1 1.2).
 #[derive(Clone, Debug)]
 pub struct HelloRule {
@@ -33,7 +104,7 @@ pub struct HelloRule {
 #[derive(Clone, Debug)]
 pub struct TunnelListenSpec {
     pub bind: HostPort,
-    pub tcp: TcpSpec,
+    pub transport: TransportSpec,
     pub hello: HelloRule,
 }
 
@@ -41,7 +112,8 @@ pub struct TunnelListenSpec {
 pub struct DialSpec {
     pub remote: HostPort,
     pub prefer_ipv6: bool,
-    pub tcp: TcpSpec,
+    pub transport: TransportSpec,
+    pub proxy: Option<ProxySpec>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,4 +167,5 @@ pub struct ClientServiceChange {
     pub nodelay: Option<Option<bool>>,
     pub prefer_ipv6: Option<bool>,
     pub routine: Option<ClientRoutine>,
+    pub dial: Option<DialSpec>,
 }
