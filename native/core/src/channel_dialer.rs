@@ -154,7 +154,7 @@ impl Dialing {
         } = self;
         let left = give_up_at.map_or(Duration::MAX, |at| at - service.shard.now());
         let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let tcp = &session.dial.tcp;
+        let tcp = &session.dial.transport.tcp;
         DialOptions {
             timeout_ms: service
                 .shard

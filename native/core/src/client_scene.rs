@@ -14,7 +14,10 @@ use crate::engine::{Engine, EngineOptions};
 use crate::events::Event;
 use crate::limits::Limits;
 use crate::reason::EndReason;
-use crate::spec::{ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceType, TcpSpec};
+use crate::spec::{
+    CarrierSpec, ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceType, TcpSpec,
+    TransportSpec,
+};
 use crate::upcall::{SessionId, StreamId, Upcall};
 
 pub(crate) const CREATE: [u8; 4] = [0, 0, 0, 0];
@@ -187,11 +190,15 @@ impl Client {
         DialSpec {
             remote: address(&self.server),
             prefer_ipv6: false,
-            tcp: TcpSpec {
-                nodelay: true,
-                keepalive_ms: 20_000,
-                keepalive_interval_ms: 8_000,
+            transport: TransportSpec {
+                tcp: TcpSpec {
+                    nodelay: true,
+                    keepalive_ms: 20_000,
+                    keepalive_interval_ms: 8_000,
+                },
+                carrier: CarrierSpec::Tcp,
             },
+            proxy: None,
         }
     }
 

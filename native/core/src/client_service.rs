@@ -144,6 +144,7 @@ impl ClientService {
             nodelay,
             prefer_ipv6,
             routine,
+            dial: _,
         } = change;
         {
             let spec = &mut *self.spec.borrow_mut();

@@ -15,7 +15,10 @@ use crate::context::ServiceFacts;
 use crate::limits::Limits;
 use crate::reason::EndReason;
 use crate::shard::Shard;
-use crate::spec::{ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceType, TcpSpec};
+use crate::spec::{
+    CarrierSpec, ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceType, TcpSpec,
+    TransportSpec,
+};
 use crate::testing::run_with;
 use crate::upcall::Upcall;
 
@@ -50,11 +53,15 @@ pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>)
         dial: DialSpec {
             remote: nowhere,
             prefer_ipv6: false,
-            tcp: TcpSpec {
-                nodelay: true,
-                keepalive_ms: 0,
-                keepalive_interval_ms: 0,
+            transport: TransportSpec {
+                tcp: TcpSpec {
+                    nodelay: true,
+                    keepalive_ms: 0,
+                    keepalive_interval_ms: 0,
+                },
+                carrier: CarrierSpec::Tcp,
             },
+            proxy: None,
         },
         routine: ClientRoutine {
             silence_timeout_ms: SILENCE_MS,

@@ -145,7 +145,7 @@ impl ControlStream {
         let options = DialOptions {
             timeout_ms: self.shard.context.limits.dial_timeout_ms,
             prefer_ipv6: spec.prefer_ipv6,
-            stream: StreamOptions::tunnel(&spec.tcp, true),
+            stream: StreamOptions::tunnel(&spec.transport.tcp, true),
             first: None,
         };
         let mut guard = DialGuard(Some(Rc::clone(&self)));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::ControlStream;
 use crate::context::StreamHome;
 use crate::limits::Limits;
-use crate::spec::{DialSpec, HostPort, TcpSpec};
+use crate::spec::{CarrierSpec, DialSpec, HostPort, TcpSpec, TransportSpec};
 use crate::testing::run_with;
 use crate::upcall::{Upcall, lock};
 
@@ -31,7 +31,11 @@ fn a_dial_that_a_fault_ends_is_answered() {
         let spec = DialSpec {
             remote,
             prefer_ipv6: false,
-            tcp,
+            transport: TransportSpec {
+                tcp,
+                carrier: CarrierSpec::Tcp,
+            },
+            proxy: None,
         };
         lock(&shard.context.streams).insert(7, StreamHome::Shard(0));
         let before = shard.tasks.count();

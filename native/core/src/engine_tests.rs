@@ -9,7 +9,8 @@ use super::{Engine, EngineOptions};
 use crate::reason::EndReason;
 use crate::server_service::ServerSessionStart;
 use crate::spec::{
-    HelloRule, HostPort, ServerRoutine, ServerServiceSpec, ServiceType, TcpSpec, TunnelListenSpec,
+    CarrierSpec, HelloRule, HostPort, ServerRoutine, ServerServiceSpec, ServiceType, TcpSpec,
+    TransportSpec, TunnelListenSpec,
 };
 use crate::upcall::{StreamId, Upcall};
 
@@ -92,10 +93,13 @@ impl Scene {
             listener,
             TunnelListenSpec {
                 bind: anywhere(),
-                tcp: TcpSpec {
-                    nodelay: true,
-                    keepalive_ms: 20_000,
-                    keepalive_interval_ms: 8_000,
+                transport: TransportSpec {
+                    tcp: TcpSpec {
+                        nodelay: true,
+                        keepalive_ms: 20_000,
+                        keepalive_interval_ms: 8_000,
+                    },
+                    carrier: CarrierSpec::Tcp,
                 },
                 hello: HelloRule {
                     length: 8,

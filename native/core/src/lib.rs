@@ -43,6 +43,7 @@ mod tcp_locals;
 mod tcp_socket;
 #[cfg(test)]
 mod testing;
+mod transport;
 mod tunnel_listener;
 mod udp_batch;
 mod udp_buffers;
@@ -74,7 +75,9 @@ pub use probe::probe;
 pub use reason::EndReason;
 pub use server_service::ServerSessionStart;
 pub use spec::{
-    ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, HelloRule, HostPort,
-    ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType, TcpSpec, TunnelListenSpec,
+    CarrierSpec, ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, HelloRule,
+    HostPort, Key, NoiseSpec, ProxySpec, ProxyType, Secret, ServerRoutine, ServerServiceChange,
+    ServerServiceSpec, ServiceType, TcpSpec, TlsIdentity, TlsSpec, TransportSpec, TunnelListenSpec,
+    WebsocketSpec,
 };
 pub use upcall::{ListenerId, ServiceId, SessionId, StreamId, SystemError, Upcall};

@@ -17,7 +17,7 @@ use crate::listen::{Listener, accept_all};
 use crate::reason::EndReason;
 use crate::resolve::resolve;
 use crate::shard::{Service, Shard};
-use crate::spec::{HelloRule, TcpSpec, TunnelListenSpec};
+use crate::spec::{HelloRule, TransportSpec, TunnelListenSpec};
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
@@ -46,7 +46,12 @@ struct Hello {
 
 impl TunnelListener {
     pub(crate) fn open(shard: &Rc<Shard>, id: ListenerId, spec: TunnelListenSpec) {
-        let TunnelListenSpec { bind, tcp, hello } = spec;
+        let TunnelListenSpec {
+            bind,
+            transport,
+            hello,
+        } = spec;
+        let tcp = transport.tcp;
         let this = Rc::new(Self {
             shard: Rc::clone(shard),
             id,
@@ -102,7 +107,8 @@ impl TunnelListener {
     }
 
     /// For connections accepted from now on.
-    pub(crate) fn update(&self, tcp: &TcpSpec) {
+    pub(crate) fn update(&self, spec: &TransportSpec) {
+        let tcp = &spec.tcp;
         if let Some(listener) = &*self.listener.borrow() {
             listener.update(&StreamOptions::tunnel(tcp, tcp.nodelay));
         }

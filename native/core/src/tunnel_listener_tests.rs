@@ -9,7 +9,7 @@ use super::TunnelListener;
 use crate::limits::Limits;
 use crate::reason::EndReason;
 use crate::shard::Shard;
-use crate::spec::{HelloRule, HostPort, TcpSpec, TunnelListenSpec};
+use crate::spec::{CarrierSpec, HelloRule, HostPort, TcpSpec, TransportSpec, TunnelListenSpec};
 use crate::testing::{TestShards, run_with};
 use crate::upcall::{UPCALLS_WAITING_MAX, Upcall};
 
@@ -36,10 +36,13 @@ fn open(shard: &Rc<Shard>, length: usize) -> Rc<TunnelListener> {
     let host = "127.0.0.1".to_owned();
     let spec = TunnelListenSpec {
         bind: HostPort { host, port: 0 },
-        tcp: TcpSpec {
-            nodelay: true,
-            keepalive_ms: 20_000,
-            keepalive_interval_ms: 8_000,
+        transport: TransportSpec {
+            tcp: TcpSpec {
+                nodelay: true,
+                keepalive_ms: 20_000,
+                keepalive_interval_ms: 8_000,
+            },
+            carrier: CarrierSpec::Tcp,
         },
         hello: HelloRule {
             length,

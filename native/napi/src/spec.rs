@@ -3,9 +3,9 @@
 use napi::bindgen_prelude::{Error, Result, Status, Uint8Array};
 use napi_derive::napi;
 use warren_core::{
-    ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, EndReason, HelloRule,
-    HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType, TcpSpec,
-    TunnelListenSpec,
+    CarrierSpec, ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, EndReason,
+    HelloRule, HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType,
+    TcpSpec, TransportSpec, TunnelListenSpec,
 };
 
 #[napi(object, object_to_js = false)]
@@ -33,12 +33,15 @@ pub struct BindingTransport {
     pub tcp: BindingTcp,
 }
 
-impl From<BindingTransport> for TcpSpec {
+impl From<BindingTransport> for TransportSpec {
     fn from(BindingTransport { tcp }: BindingTransport) -> Self {
         Self {
-            nodelay: tcp.nodelay,
-            keepalive_ms: tcp.keepalive_ms as u64,
-            keepalive_interval_ms: tcp.keepalive_interval_ms as u64,
+            tcp: TcpSpec {
+                nodelay: tcp.nodelay,
+                keepalive_ms: tcp.keepalive_ms as u64,
+                keepalive_interval_ms: tcp.keepalive_interval_ms as u64,
+            },
+            carrier: CarrierSpec::Tcp,
         }
     }
 }
@@ -66,7 +69,7 @@ impl From<BindingTunnelListen> for TunnelListenSpec {
         } = spec.hello;
         Self {
             bind: spec.bind.into(),
-            tcp: spec.transport.into(),
+            transport: spec.transport.into(),
             hello: HelloRule {
                 length: length as usize,
                 control: control.to_vec(),
@@ -88,7 +91,8 @@ impl From<BindingDial> for DialSpec {
         Self {
             remote: spec.remote.into(),
             prefer_ipv6: spec.prefer_ipv6,
-            tcp: spec.transport.into(),
+            transport: spec.transport.into(),
+            proxy: None,
         }
     }
 }
@@ -226,6 +230,7 @@ impl From<BindingClientChange> for ClientServiceChange {
             nodelay: change.changes_nodelay.then_some(change.nodelay),
             prefer_ipv6: change.prefer_ipv6,
             routine: change.routine.map(Into::into),
+            dial: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::context::StreamHome;
 use crate::control_stream::{self, ControlStream};
 use crate::reason::EndReason;
 use crate::shard::Shard;
-use crate::spec::{DialSpec, TcpSpec, TunnelListenSpec};
+use crate::spec::{DialSpec, TransportSpec, TunnelListenSpec};
 use crate::tunnel_listener::TunnelListener;
 use crate::upcall::{ListenerId, StreamId, lock};
 
@@ -26,8 +26,8 @@ impl Engine {
     }
 
     /// For connections accepted from now on.
-    pub fn update_listener(&self, listener: ListenerId, tcp: TcpSpec) {
-        self.with_listener(listener, move |it| it.update(&tcp));
+    pub fn update_listener(&self, listener: ListenerId, spec: TransportSpec) {
+        self.with_listener(listener, move |it| it.update(&spec));
     }
 
     /// Frees the ports of all listeners, before anything else ends. `close_listener` is still due.

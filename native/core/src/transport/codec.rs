@@ -73,12 +73,8 @@ pub(crate) trait Codec: Send {
 
     /// Seals `plain` bytes (at least one) that lie in `buffer` by the layout. Says where the wire
     /// bytes are, one piece. `side` is empty when it is called, and may be written to.
-    fn seal(
-        &mut self,
-        buffer: &mut [u8],
-        plain: usize,
-        side: &mut Vec<u8>,
-    ) -> Result<Place, Fault>;
+    fn seal(&mut self, buffer: &mut [u8], plain: usize, side: &mut Vec<u8>)
+    -> Result<Place, Fault>;
 
     /// Opens what was received. `side` is empty when it is called, and may be written to. `reply`:
     /// what the transport itself has to answer, wire bytes, appended; bounded by what came.
@@ -187,7 +183,10 @@ mod tests {
             let room = SMALL.room(length);
             let end = SMALL.payloads(room).last().map_or(0, |range| range.end + 3);
             assert!(end <= length, "{length}: {room} bytes end at {end}");
-            let more = SMALL.payloads(room + 1).last().map_or(0, |range| range.end + 3);
+            let more = SMALL
+                .payloads(room + 1)
+                .last()
+                .map_or(0, |range| range.end + 3);
             assert!(more > length, "{length}: {room} bytes, one more would fit");
         }
         assert_eq!(Layout::WHOLE.room(77), 77);
