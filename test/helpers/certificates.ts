@@ -27,7 +27,18 @@ const NAMES = 'DNS:localhost,DNS:tunnel.test,IP:127.0.0.1,IP:::1';
 const SERVER = { algorithm: 'ecdsa', issuer: 'ca', usage: 'serverAuth', names: NAMES } as const;
 const CLIENT = { algorithm: 'ecdsa', issuer: 'ca', usage: 'clientAuth' } as const;
 
-const LEAVES = {
+export type LeafName =
+  | 'rsa'
+  | 'ecdsa'
+  | 'expired'
+  | 'future'
+  | 'other-name'
+  | 'foreign'
+  | 'chained'
+  | 'client'
+  | 'foreign-client';
+
+const LEAVES: Readonly<Record<LeafName, Leaf>> = {
   rsa: { ...SERVER, algorithm: 'rsa' },
   ecdsa: SERVER,
   expired: { ...SERVER, from: '20200102000000Z', until: '20210304000000Z' },
@@ -37,9 +48,7 @@ const LEAVES = {
   chained: { ...SERVER, issuer: 'intermediate' },
   client: CLIENT,
   'foreign-client': { ...CLIENT, issuer: 'other-ca' },
-} as const satisfies Record<string, Leaf>;
-
-export type LeafName = keyof typeof LEAVES;
+};
 
 export const PKCS12_PASSWORD = 'test pass';
 

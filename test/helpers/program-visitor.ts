@@ -77,6 +77,51 @@ export async function download(port: number, size: number, after: string): Promi
   }
 }
 
+/** The SHA-256 of the blob's first `size` bytes as the echo gives them back, without a half-close. */
+export async function echoBlob(port: number, size: number): Promise<string> {
+  const socket = await visit(port);
+  try {
+    const answer = digestOf(socket, size);
+    socket.write('E');
+    for (const block of blobBlocks(size)) {
+      if (!socket.write(block)) await within(once(socket, 'drain'), 'room to write', 60_000);
+    }
+    return await answer;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** The SHA-256 of the `size` bytes of the blob that were asked for, without a half-close. */
+export async function readBlob(port: number, size: number): Promise<string> {
+  const socket = await visit(port);
+  try {
+    const answer = digestOf(socket, size);
+    const request = Buffer.alloc(5, 'D');
+    request.writeUInt32LE(size, 1);
+    socket.write(request);
+    return await answer;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** The SHA-256 of the next `size` bytes. */
+async function digestOf(socket: net.Socket, size: number): Promise<string> {
+  const hash = createHash('sha256');
+  let left = size;
+  const all = new Promise<void>((resolve, reject) => {
+    socket.on('data', (chunk: Buffer) => {
+      hash.update(chunk);
+      left -= chunk.length;
+      if (left <= 0) resolve();
+    });
+    socket.on('close', () => reject(new Error(`ended with ${left} bytes to come`)));
+  });
+  await within(all, () => `the last ${left} of ${size} bytes`, 60_000);
+  return hash.digest('hex');
+}
+
 /** An echo that goes on and can be asked for one more round trip. */
 export class EchoVisitor {
   readonly socket: net.Socket;
