@@ -91,11 +91,16 @@ impl Args {
         }
     }
 
+    pub(crate) fn text(&self, flag: &str) -> io::Result<&str> {
+        self.optional(flag)
+            .ok_or_else(|| invalid(format!("--{flag} is required")))
+    }
+
     /// One word of a fixed set.
-    pub(crate) fn choice(
+    pub(crate) fn choice<const N: usize>(
         &self,
         flag: &str,
-        allowed: [&'static str; 2],
+        allowed: [&'static str; N],
     ) -> io::Result<&'static str> {
         let text = self.optional(flag).unwrap_or(allowed[0]);
         allowed

@@ -1,6 +1,7 @@
 //! Load generator for reverse tunnels: `sink` is the local service behind the tunnel, `relay` a
-//! bare hop to compare with, every other command is a visitor in front of it. Knows nothing of
-//! tunnels: an address is enough.
+//! bare hop to compare with, `storm` knocks at a server's tunnel port, every other command is a
+//! visitor in front of it. Knows no more of tunnels than their transports' handshakes: an address
+//! is enough.
 
 mod abort;
 mod args;
@@ -16,6 +17,7 @@ mod requests;
 mod sink;
 mod slow;
 mod stats;
+mod storm;
 mod sys;
 mod udp;
 mod visitors;
@@ -30,13 +32,15 @@ use report::Report;
 const USAGE: &str = "usage: warren-load COMMAND [--flag value]...
   sink      --listen ADDR
   bulk      --connect ADDR --streams N --seconds S --direction up|down [--query ADDR]
-  pingpong  --connect ADDR --size BYTES --count N
+  pingpong  --connect ADDR --size BYTES --count N [--seconds S]
   rr        --connect ADDR --connections N --seconds S
   visitors  --connect ADDR --concurrency N --seconds S [--rate N] [--count N]
   abort     --connect ADDR --count N [--threads N]
   burst     --connect ADDR --count N [--deadline S]
   slow      --connect ADDR --count N --bytes SIZE --rate SIZE/s --hold S
   hold      --connect ADDR --count N --seconds S [--step N]
+  storm     --connect ADDR --handshake noise|tls|websocket [--pattern NAME --key HEX]
+            --at-once N --every S --seconds S
   udp       --connect ADDR --size BYTES --rate N --seconds S [--query ADDR] [--echo yes|no]
   relay     --listen ADDR --connect ADDR
 --query is the sink's own TCP address, for counts that must not cross the tunnel.";
@@ -52,6 +56,7 @@ fn run(command: &str, args: &Args) -> io::Result<Report> {
         "burst" => burst::run(args),
         "slow" => slow::run(args),
         "hold" => hold::run(args),
+        "storm" => storm::run(args),
         "udp" => udp::run(args),
         "relay" => relay::run(args),
         other => Err(args::invalid(format!("unknown command {other}\n{USAGE}"))),

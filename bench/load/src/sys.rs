@@ -8,7 +8,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::net::{SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -124,9 +124,39 @@ impl Poller {
 
 /// Starts a connection without waiting for it; writing tells whether it came about.
 pub(crate) fn connect_nonblocking(addr: SocketAddrV4) -> io::Result<TcpStream> {
+    connect(nonblocking_socket()?, addr)
+}
+
+/// The same from an address of this machine.
+pub(crate) fn connect_nonblocking_from(
+    source: Ipv4Addr,
+    addr: SocketAddrV4,
+) -> io::Result<TcpStream> {
+    let socket = nonblocking_socket()?;
+    let (address, length) = sockaddr(SocketAddrV4::new(source, 0));
+    // SAFETY: `address` is an initialized sockaddr_in of the length given, alive for the call.
+    let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    checked(result)?;
+    connect(socket, addr)
+}
+
+fn nonblocking_socket() -> io::Result<OwnedFd> {
     let flags = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: no pointers; a non-negative result is a new descriptor that nobody else owns.
-    let socket = unsafe { OwnedFd::from_raw_fd(checked(libc::socket(libc::AF_INET, flags, 0))?) };
+    Ok(unsafe { OwnedFd::from_raw_fd(checked(libc::socket(libc::AF_INET, flags, 0))?) })
+}
+
+fn connect(socket: OwnedFd, addr: SocketAddrV4) -> io::Result<TcpStream> {
+    let (address, length) = sockaddr(addr);
+    // SAFETY: `address` is an initialized sockaddr_in of the length given, alive for the call.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    match checked(result) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from(socket)),
+    }
+}
+
+fn sockaddr(addr: SocketAddrV4) -> (libc::sockaddr_in, socklen_t) {
     let address = libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
         sin_port: addr.port().to_be(),
@@ -135,18 +165,7 @@ pub(crate) fn connect_nonblocking(addr: SocketAddrV4) -> io::Result<TcpStream> {
         },
         sin_zero: [0; 8],
     };
-    // SAFETY: `address` is an initialized sockaddr_in of the length given, alive for the call.
-    let result = unsafe {
-        libc::connect(
-            socket.as_raw_fd(),
-            (&raw const address).cast(),
-            size_of::<libc::sockaddr_in>() as socklen_t,
-        )
-    };
-    match checked(result) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        _ => Ok(TcpStream::from(socket)),
-    }
+    (address, size_of::<libc::sockaddr_in>() as socklen_t)
 }
 
 /// Takes up to `buffer.len()` bytes from the stream and throws them away in the kernel

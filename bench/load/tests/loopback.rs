@@ -1,8 +1,9 @@
 //! Every command against a real sink on loopback, as processes.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 const LOADER: &str = env!("CARGO_BIN_EXE_warren-load");
 
@@ -134,6 +135,8 @@ fn pingpong_and_requests_report_latency() {
     let sink = Sink::start();
     let line = sink.load("pingpong", "--size 64 --count 200");
     assert!(number(&line, "p50_us") <= number(&line, "p99_us"), "{line}");
+    let line = sink.load("pingpong", "--seconds 0.1 --count 1000000");
+    assert!((10.0..1e6).contains(&number(&line, "trips")), "{line}");
     let line = sink.load("rr", "--connections 8 --seconds 0.1");
     assert!(number(&line, "requests") > 8.0, "{line}");
 }
@@ -229,6 +232,81 @@ fn datagrams_are_counted_and_echoed() {
     assert!(number(&line, "loss") < 0.05, "{line}");
     let line = sink.load("udp", "--size 64 --rate 1000 --seconds 0.2 --echo yes");
     assert!(number(&line, "echoed") > 0.0, "{line}");
+}
+
+/// Answers upgrades as a WebSocket server does; a caller may leave at any time.
+fn upgrade(listener: &TcpListener) {
+    for mut stream in listener.incoming().flatten() {
+        let mut asked = Vec::new();
+        let mut byte = [0];
+        while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
+            asked.push(byte[0]);
+        }
+        let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    }
+}
+
+/// The lines that a storm prints, its stdin being closed after the first of them.
+fn storm(listener: &TcpListener, flags: &str) -> Vec<String> {
+    let addr = listener.local_addr().expect("it listens").to_string();
+    let mut process = Command::new(LOADER)
+        .args(["storm", "--connect", &addr, "--handshake", "websocket"])
+        .args(flags.split_whitespace())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the loader was just built");
+    let stdout = process.stdout.take().expect("stdout is piped");
+    let mut lines = Vec::new();
+    for line in BufReader::new(stdout).lines() {
+        lines.push(line.expect("it is text"));
+        if flags.contains("--every 60") {
+            drop(process.stdin.take());
+        }
+    }
+    assert!(process.wait().expect("it ends").success());
+    lines
+}
+
+#[test]
+fn a_storm_comes_in_waves_until_its_time_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let server = listener.try_clone().expect("it is open");
+    thread::spawn(move || upgrade(&server));
+    let lines = storm(&listener, "--at-once 10 --every 0.05 --seconds 1");
+    let [first, last] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(number(first, "storming"), 10.0, "{first}");
+    let waves = number(last, "waves");
+    assert!(waves >= 2.0, "{last}");
+    // The last wave may have been cut.
+    let handshakes = number(last, "handshakes");
+    assert!(
+        (10.0 * (waves - 1.0)..=10.0 * waves).contains(&handshakes),
+        "{last}"
+    );
+    assert_eq!(number(last, "failures"), 0.0, "{last}");
+}
+
+#[test]
+fn a_storm_ends_with_its_stdin() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let lines = storm(&listener, "--at-once 3 --every 60 --seconds 60");
+    let last = lines.last().expect("it reports");
+    assert_eq!(number(last, "waves"), 1.0, "{last}");
+    assert_eq!(number(last, "handshakes"), 0.0, "{last}");
+}
+
+#[test]
+fn a_storm_counts_what_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let lines = thread::scope(|scope| {
+        scope.spawn(|| listener.incoming().take(5).for_each(drop));
+        storm(&listener, "--at-once 5 --every 0.1 --seconds 0.1")
+    });
+    let last = lines.last().expect("it reports");
+    assert_eq!(number(last, "failures"), 5.0, "{last}");
 }
 
 #[test]
