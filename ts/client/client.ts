@@ -5,11 +5,11 @@ import { diffClientConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
 import { type ClientOptions, clientConfig } from '../config/options.ts';
 import { Gate } from '../control/gate.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
-import { transportSpec } from '../control/routines.ts';
+import { dialSpec } from '../control/transport.ts';
 import type { CloseOptions, Engine, EngineName } from '../engine/engine.ts';
 import type { DialSpec } from '../engine/spec.ts';
 import type { EngineStats } from '../engine/stats.ts';
-import { errorText, WarrenError } from '../errors.ts';
+import { WarrenError } from '../errors.ts';
 import { ServiceSession } from './service-session.ts';
 
 /** Below a server's cap on unauthenticated connections of one address, with room for others there. */
@@ -113,13 +113,7 @@ export class Client implements AsyncDisposable {
       return;
     }
     log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
-    let dial: DialSpec;
-    try {
-      dial = dialSpec(next);
-    } catch (error) {
-      log.error({ error: errorText(error) }, 'configuration not applied');
-      return;
-    }
+    const dial = dialSpec(next);
     this.#config = next;
     for (const name of diff.removed) this.#close(name);
     for (const { name } of diff.changed) this.#change(name, before, dial);
@@ -156,12 +150,6 @@ export class Client implements AsyncDisposable {
     }
     return this.#engine;
   }
-}
-
-/** @throws WARREN_E_UNSUPPORTED */
-function dialSpec(config: ClientConfig): DialSpec {
-  const { remoteAddr, preferIpv6, transport } = config;
-  return { remote: remoteAddr, preferIpv6, transport: transportSpec('client', transport) };
 }
 
 function isChecked(config: ClientConfig | ClientOptions): config is ClientConfig {

@@ -8,6 +8,7 @@ import { type AttemptEnd, Backoff } from '../control/backoff.ts';
 import type { Gate } from '../control/gate.ts';
 import { clientHandshake } from '../control/handshake.ts';
 import { clientRoutine } from '../control/routines.ts';
+import { sameButCredentials } from '../control/transport.ts';
 import type { ClientService, CloseOptions, ControlStream, Engine } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { DialSpec } from '../engine/spec.ts';
@@ -84,7 +85,7 @@ export class ServiceSession {
     });
     const why = !before.config.token.equals(now.config.token)
       ? 'token changed'
-      : sameDial(before.dial, now.dial)
+      : sameButCredentials(before.dial, now.dial)
         ? undefined
         : 'server address or transport changed';
     if (why === undefined) return;
@@ -167,8 +168,4 @@ export class ServiceSession {
     log.info({ service: config.name, reason, seconds }, 'service disconnected');
     return { kind: 'session', livedMs };
   }
-}
-
-function sameDial(a: DialSpec, b: DialSpec): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -14,17 +14,26 @@ import type {
 import { parseProxy } from './proxy.ts';
 import type { ClientTable, FileTable, ServerTable, TransportTable } from './schema.ts';
 import { Secret } from './secret.ts';
+import type { ResolvedTls, ResolvedTlsTables } from './tls-tables.ts';
 import type { ResolvedTokens } from './tokens.ts';
 
 /** The configuration of a checked file. */
-export function buildConfig(file: FileTable, tokens: ResolvedTokens): Config {
+export function buildConfig(
+  file: FileTable,
+  tokens: ResolvedTokens,
+  tls: ResolvedTlsTables,
+): Config {
   return {
-    server: file.server && buildServer(file.server, tokens.server),
-    client: file.client && buildClient(file.client, tokens.client),
+    server: file.server && buildServer(file.server, tokens.server, tls.server),
+    client: file.client && buildClient(file.client, tokens.client, tls.client),
   };
 }
 
-function buildServer(table: ServerTable, tokens: ReadonlyMap<string, Secret>): ServerConfig {
+function buildServer(
+  table: ServerTable,
+  tokens: ReadonlyMap<string, Secret>,
+  tls: ResolvedTls | undefined,
+): ServerConfig {
   const services = new Map<string, ServerServiceConfig>();
   for (const [name, service] of table.services) {
     services.set(name, {
@@ -38,12 +47,16 @@ function buildServer(table: ServerTable, tokens: ReadonlyMap<string, Secret>): S
   return {
     bindAddr: address(table.bind_addr),
     heartbeatIntervalMs: milliseconds(table.heartbeat_interval),
-    transport: buildTransport('server', table.transport),
+    transport: buildTransport('server', table.transport, tls),
     services,
   };
 }
 
-function buildClient(table: ClientTable, tokens: ReadonlyMap<string, Secret>): ClientConfig {
+function buildClient(
+  table: ClientTable,
+  tokens: ReadonlyMap<string, Secret>,
+  tls: ResolvedTls | undefined,
+): ClientConfig {
   const services = new Map<string, ClientServiceConfig>();
   for (const [name, service] of table.services) {
     services.set(name, {
@@ -60,15 +73,18 @@ function buildClient(table: ClientTable, tokens: ReadonlyMap<string, Secret>): C
     remoteAddr: address(table.remote_addr),
     heartbeatTimeoutMs: milliseconds(table.heartbeat_timeout),
     preferIpv6: table.prefer_ipv6,
-    transport: buildTransport('client', table.transport),
+    transport: buildTransport('client', table.transport, tls),
     services,
   };
 }
 
-function buildTransport(role: Role, table: TransportTable): TransportConfig {
-  const { type, tcp, tls, noise, websocket } = table;
+function buildTransport(
+  role: Role,
+  table: TransportTable,
+  tls: ResolvedTls | undefined,
+): TransportConfig {
+  const { type, tcp, noise, websocket } = table;
   const proxy = role === 'client' && tcp.proxy !== undefined ? parseProxy(tcp.proxy) : undefined;
-  const usesTls = type === 'tls' || (type === 'websocket' && websocket?.tls === true);
   return {
     type,
     tcp: {
@@ -78,14 +94,7 @@ function buildTransport(role: Role, table: TransportTable): TransportConfig {
       proxy: proxy?.ok ? proxy.proxy : undefined,
     },
     // Tables of transports that are not selected are ignored, here and so everywhere.
-    tls: usesTls
-      ? {
-          hostname: tls?.hostname,
-          trustedRoot: tls?.trusted_root,
-          pkcs12: tls?.pkcs12,
-          pkcs12Password: secret(tls?.pkcs12_password),
-        }
-      : undefined,
+    tls: tls && buildTls(role, table.tls, tls),
     noise:
       type === 'noise' && noise !== undefined
         ? {
@@ -94,7 +103,31 @@ function buildTransport(role: Role, table: TransportTable): TransportConfig {
             remotePublicKey: noise.remote_public_key,
           }
         : undefined,
-    websocket: type === 'websocket' && websocket !== undefined ? { tls: websocket.tls } : undefined,
+    websocket:
+      type === 'websocket' && websocket !== undefined
+        ? {
+            tls: websocket.tls,
+            path: websocket.path,
+            headers: new Map(
+              role === 'server'
+                ? []
+                : [...websocket.headers].map(([name, value]) => [name, Secret.from(value)]),
+            ),
+          }
+        : undefined,
+  };
+}
+
+function buildTls(role: Role, table: TransportTable['tls'], { paths, files }: ResolvedTls) {
+  return {
+    hostname: role === 'client' ? table?.hostname : undefined,
+    trustedRoot: paths.trusted_root,
+    clientRoot: paths.client_root,
+    pkcs12: paths.pkcs12,
+    pkcs12Password: paths.pkcs12 === undefined ? undefined : secret(table?.pkcs12_password),
+    cert: paths.cert,
+    key: paths.key,
+    files,
   };
 }
 

@@ -5,6 +5,7 @@
  * seconds are milliseconds. Nothing here knows TOML; `load.ts` makes it from a file, `options.ts`
  * from a caller's object. Keys and defaults: wire-v1 section 5.1, rathole 0.5.0.
  */
+import type { TlsFiles } from '../credentials/tls-files.ts';
 import type { Secret } from './secret.ts';
 
 /** Which end of the tunnel a process is; also the name of its section of the file. */
@@ -38,9 +39,15 @@ export interface ProxyConfig {
 
 export interface TlsConfig {
   readonly hostname: string | undefined;
+  /** Paths are absolute, and those of files that this role does not use are not there. */
   readonly trustedRoot: string | undefined;
+  readonly clientRoot: string | undefined;
   readonly pkcs12: string | undefined;
   readonly pkcs12Password: Secret | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  /** What the files held when the configuration was loaded, or re-read since. */
+  readonly files: TlsFiles;
 }
 
 export interface NoiseConfig {
@@ -51,6 +58,9 @@ export interface NoiseConfig {
 
 export interface WebsocketConfig {
   readonly tls: boolean;
+  readonly path: string;
+  /** Client only; values may be keys to a gateway. */
+  readonly headers: ReadonlyMap<string, Secret>;
 }
 
 export interface TransportConfig {

@@ -10,7 +10,7 @@ import type {
   ServerServiceConfig,
   TransportConfig,
 } from './config.ts';
-import { quote } from './key-path.ts';
+import { formatKey, quote } from './key-path.ts';
 import { formatProxy } from './proxy.ts';
 import { SECRET_MASK, Secret } from './secret.ts';
 
@@ -92,12 +92,25 @@ function transportFacts(transport: TransportConfig): Fact[] {
     ...optional(tls?.trustedRoot, (value) => text('tls.trusted_root', value)),
     ...optional(tls?.pkcs12, (value) => text('tls.pkcs12', value)),
     ...optional(tls?.pkcs12Password, (value) => secret('tls.pkcs12_password', value)),
+    ...optional(tls?.cert, (value) => text('tls.cert', value)),
+    ...optional(tls?.key, (value) => text('tls.key', value)),
+    ...optional(tls?.clientRoot, (value) => text('tls.client_root', value)),
     ...optional(noise?.pattern, (value) => text('noise.pattern', value)),
     ...optional(noise?.localPrivateKey, (value) => secret('noise.local_private_key', value)),
     ...optional(noise?.remotePublicKey, (value) => text('noise.remote_public_key', value)),
     ...optional(websocket?.tls, (value) => plain('websocket.tls', value)),
+    ...optional(websocket?.path, (value) => text('websocket.path', value)),
+    ...(websocket === undefined ? [] : headerFacts(websocket.headers)),
   ];
   return facts.map((fact) => ({ ...fact, key: `transport.${fact.key}` }));
+}
+
+/** One line for all: a header's name may have a dot in it, which no key path here has. */
+function headerFacts(headers: ReadonlyMap<string, Secret>): Fact[] {
+  if (headers.size === 0) return [];
+  const pairs = [...headers.keys()].map((name) => `${formatKey(name)} = "${SECRET_MASK}"`);
+  const line = `{ ${pairs.join(', ')} }`;
+  return [{ key: 'websocket.headers', text: line, secrets: [...headers.values()] }];
 }
 
 function text(key: string, value: string): Fact {

@@ -7,6 +7,8 @@ import type { Config } from './config.ts';
 import type { Problem } from './diagnostics.ts';
 import { newReport, type RawTable } from './report.ts';
 import { checkShape } from './shape.ts';
+import type { FileSources } from './sources.ts';
+import { resolveTlsTables } from './tls-tables.ts';
 import { resolveTokens, type TokenSources } from './tokens.ts';
 
 /** What came of it: a configuration unless a problem is an error. */
@@ -16,12 +18,17 @@ interface Interpretation {
 }
 
 /** Checks everything, so that every problem is told at once, and builds if nothing is wrong. */
-export function interpret(raw: RawTable, sources: TokenSources | undefined): Interpretation {
+export function interpret(
+  raw: RawTable,
+  files: FileSources,
+  tokenSources: TokenSources | undefined,
+): Interpretation {
   const report = newReport();
   const file = checkShape(raw, report);
   checkMeaning(raw, report);
-  const tokens = resolveTokens(raw, sources, report);
+  const tokens = resolveTokens(raw, tokenSources, report);
+  const tls = resolveTlsTables(raw, files, report);
   const isUsable = report.problems.every(({ severity }) => severity === 'warning');
-  const config = file !== undefined && isUsable ? buildConfig(file, tokens) : undefined;
+  const config = file !== undefined && isUsable ? buildConfig(file, tokens, tls) : undefined;
   return { config, problems: report.problems };
 }

@@ -8,6 +8,10 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   'default_token',
   'pkcs12_password',
   'local_private_key',
+  // A path; but the key itself may be pasted there by mistake.
+  'key',
+  // Of websocket: a gateway's credentials travel there.
+  'headers',
   // A proxy URL may carry credentials.
   'proxy',
 ]);

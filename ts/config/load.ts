@@ -3,11 +3,11 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { ConfigError, type Diagnostic, wholeFile } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
-import { errorCode } from './tokens.ts';
+import { decodeText, errorCode, type FileSources } from './sources.ts';
 import { parseToml, placeProblems } from './toml-text.ts';
 
 /** A configuration that can be used. */
@@ -16,7 +16,7 @@ export interface LoadedConfig {
   readonly warnings: readonly Diagnostic[];
   /** Over the content of `files`. */
   readonly hash: string;
-  /** The configuration file and every token file, absolute. */
+  /** The configuration file and every file that it names, absolute. */
   readonly files: readonly string[];
 }
 
@@ -25,16 +25,16 @@ export type Env = Readonly<Record<string, string | undefined>>;
 export interface LoadOptions {
   /** Variables for `token = "${NAME}"`. Default: the process's. */
   readonly env?: Env;
-  /** Reads the configuration file or a token file. Default: the file system. */
-  readonly readFile?: (path: string) => string;
+  /** Reads the configuration file or one that it names. Default: the file system. */
+  readonly readFile?: (path: string) => Uint8Array;
 }
 
 export interface ParseOptions extends LoadOptions {
-  /** The name that messages print and that token files are relative to. */
+  /** The name that messages print and that other files are relative to. */
   readonly file: string;
 }
 
-/** No configuration and no token is this long; a mistaken path (a disk image, say) may be. */
+/** No configuration, token or certificate bundle is this long; a mistaken path (a disk image, say) may be. */
 const MAX_FILE_BYTES = 1024 * 1024;
 const READ_BYTES = 64 * 1024;
 
@@ -44,10 +44,10 @@ const READ_BYTES = 64 * 1024;
  * @throws WARREN_E_CONFIG with every problem, also when the file cannot be read.
  */
 export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfig {
-  const { readFile = readTextFile } = options;
+  const { readFile = readWholeFile } = options;
   let text: string;
   try {
-    text = readFile(path);
+    text = decodeText(readFile(path));
   } catch (error) {
     const diagnostic = wholeFile(
       path,
@@ -70,9 +70,9 @@ export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfi
  * @throws WARREN_E_CONFIG with every problem.
  */
 export function parseConfig(text: string, options: ParseOptions): LoadedConfig {
-  const { file, env = process.env, readFile = readTextFile } = options;
+  const { file, env = process.env, readFile = readWholeFile } = options;
   const main = resolve(file);
-  const contents = new Map<string, string | undefined>([[main, text]]);
+  const contents = new Map<string, Uint8Array | undefined>([[main, Buffer.from(text)]]);
   const rememberingRead = (path: string) => {
     contents.set(path, undefined);
     const content = readFile(path);
@@ -81,16 +81,18 @@ export function parseConfig(text: string, options: ParseOptions): LoadedConfig {
   };
   const parsed = parseToml(text, file);
   if (!parsed.ok) throw failure([parsed.diagnostic], contents);
-  const result = interpret(parsed.raw, { env, file: main, readFile: rememberingRead });
+  const files: FileSources = { base: dirname(main), readFile: rememberingRead };
+  const result = interpret(parsed.raw, files, { ...files, env });
   const diagnostics = placeProblems(result.problems, text, file);
   if (result.config === undefined) throw failure(diagnostics, contents);
-  const files = [...contents.keys()];
-  return { config: result.config, warnings: diagnostics, hash: hashContents(contents), files };
+  const { config } = result;
+  const hash = hashContents(contents);
+  return { config, warnings: diagnostics, hash, files: [...contents.keys()] };
 }
 
 function failure(
   diagnostics: readonly Diagnostic[],
-  contents: ReadonlyMap<string, string | undefined>,
+  contents: ReadonlyMap<string, Uint8Array | undefined>,
 ): ConfigError {
   return new ConfigError(diagnostics, {
     files: [...contents.keys()],
@@ -99,19 +101,18 @@ function failure(
 }
 
 /**
- * Reads a whole text file. It never waits: a FIFO, a terminal or a device is refused, because a
- * read of one would stop the whole process for as long as nobody writes.
+ * Reads a whole file. It never waits: a FIFO, a terminal or a device is refused, because a read of
+ * one would stop the whole process for as long as nobody writes.
  *
- * @throws Node's error, or a TypeError if it is no regular file, not UTF-8 or too long.
+ * @throws Node's error, or a TypeError if it is no regular file or too long.
  */
-export function readTextFile(path: string): string {
+export function readWholeFile(path: string): Uint8Array {
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
   const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw new TypeError(`it is ${kindOfFile(stats)}, not a regular file`);
-    // The byte order mark is kept: the hash is over what the file holds, and the parser skips it.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readBytes(fd));
+    return readBytes(fd);
   } finally {
     closeSync(fd);
   }
@@ -150,12 +151,14 @@ function kindOfFile(stats: Stats): string {
 }
 
 /** One hash over files and their contents; undefined is a file that cannot be read. */
-export function hashContents(contents: Iterable<readonly [string, string | undefined]>): string {
+export function hashContents(
+  contents: Iterable<readonly [string, Uint8Array | undefined]>,
+): string {
   const hash = createHash('sha256');
   for (const [path, content] of contents) {
-    const state = content === undefined ? 'missing' : `present ${Buffer.byteLength(content)}`;
+    const state = content === undefined ? 'missing' : `present ${content.length}`;
     hash.update(`${Buffer.byteLength(path)} ${path} ${state}\n`);
-    hash.update(content ?? '');
+    if (content !== undefined) hash.update(content);
   }
   return hash.digest('hex');
 }

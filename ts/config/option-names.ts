@@ -6,7 +6,7 @@ import type { KeyPath } from './key-path.ts';
 import { formatPath } from './key-path.ts';
 import type { Report } from './report.ts';
 import { isTable } from './schema.ts';
-import { leafPaths, type Node } from './schema-walk.ts';
+import { leafPaths, type Node, nodeAt } from './schema-walk.ts';
 import { reportUnknownKey } from './shape.ts';
 
 /** Numbers carry their unit in their name; in the file these do not. */
@@ -59,15 +59,16 @@ function optionKeys(node: Extract<Node, { kind: 'table' }>): Map<string, string>
 }
 
 /**
- * A path as the caller wrote it: without the section, and every key but a service's name
- * translated.
+ * A path as the caller wrote it: without the section, and every key translated but those that the
+ * caller chose (a service's name, a header's).
  */
 export function optionPath(path: KeyPath): string {
   const [, ...rest] = path;
   return formatPath(
-    rest.map((key, index) =>
-      typeof key === 'number' || (index === 1 && rest[0] === 'services') ? key : optionName(key),
-    ),
+    rest.map((key, index) => {
+      const isChosen = nodeAt(path.slice(0, index + 1))?.kind === 'named';
+      return typeof key === 'number' || isChosen ? key : optionName(key);
+    }),
   );
 }
 

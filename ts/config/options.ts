@@ -5,9 +5,11 @@
 import type { ClientConfig, Role, ServerConfig, ServiceType, TransportType } from './config.ts';
 import { ConfigError, type Problem, unplaced } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
+import { readWholeFile } from './load.ts';
 import { optionPath, speakOptions, toRaw } from './option-names.ts';
 import { newReport } from './report.ts';
 import { nodeAt } from './schema-walk.ts';
+import type { FileSources } from './sources.ts';
 
 export interface TransportOptions {
   type: TransportType;
@@ -20,12 +22,16 @@ export interface TransportOptions {
         proxy?: string | undefined;
       }
     | undefined;
+  /** Paths are relative to the working directory. */
   tls?:
     | {
         hostname?: string | undefined;
         trustedRoot?: string | undefined;
         pkcs12?: string | undefined;
         pkcs12Password?: string | undefined;
+        cert?: string | undefined;
+        key?: string | undefined;
+        clientRoot?: string | undefined;
       }
     | undefined;
   noise?:
@@ -35,7 +41,14 @@ export interface TransportOptions {
         remotePublicKey?: string | undefined;
       }
     | undefined;
-  websocket?: { tls: boolean } | undefined;
+  websocket?:
+    | {
+        tls: boolean;
+        path?: string | undefined;
+        /** Client only: further headers of the request. */
+        headers?: Record<string, string> | undefined;
+      }
+    | undefined;
 }
 
 interface ServiceOptions {
@@ -96,6 +109,14 @@ export function clientConfig(options: ClientOptions): ClientConfig {
   return configOf('client', 'ClientOptions', options);
 }
 
+/** A path of a program's options is relative to where the program runs. */
+const WORKING_DIRECTORY: FileSources = {
+  get base() {
+    return process.cwd();
+  },
+  readFile: readWholeFile,
+};
+
 interface Roles {
   server: ServerConfig;
   client: ClientConfig;
@@ -106,7 +127,7 @@ function configOf<R extends Role>(role: R, type: string, options: unknown): Role
   if (node === undefined) throw new TypeError(`the schema has no ${role}`);
   const report = newReport();
   const section = toRaw(node, options, [role], report);
-  const { config, problems } = interpret({ [role]: section }, undefined);
+  const { config, problems } = interpret({ [role]: section }, WORKING_DIRECTORY, undefined);
   const all = [...report.problems, ...problems].map((problem) => toDiagnostic(problem, type));
   const result = config?.[role];
   if (result === undefined || all.some(({ severity }) => severity === 'error')) {

@@ -1,6 +1,6 @@
 /**
  * The shape of a configuration file: every key, its type and its default, as rathole 0.5.0 has
- * them.
+ * them, and those beyond it.
  *
  * Shape only. What the values mean together is `checks.ts` and `transport-checks.ts`; unknown keys
  * are `shape.ts`, which walks these schemas. Each leaf's message says what is allowed there.
@@ -41,13 +41,20 @@ export interface TransportTable {
     readonly trusted_root?: Maybe<string>;
     readonly pkcs12?: Maybe<string>;
     readonly pkcs12_password?: Maybe<string>;
+    readonly cert?: Maybe<string>;
+    readonly key?: Maybe<string>;
+    readonly client_root?: Maybe<string>;
   }>;
   readonly noise?: Maybe<{
     readonly pattern: string;
     readonly local_private_key?: Maybe<string>;
     readonly remote_public_key?: Maybe<string>;
   }>;
-  readonly websocket?: Maybe<{ readonly tls: boolean }>;
+  readonly websocket?: Maybe<{
+    readonly tls: boolean;
+    readonly path: string;
+    readonly headers: Map<string, string>;
+  }>;
 }
 
 interface SectionTable<Service> {
@@ -73,6 +80,9 @@ export interface FileTable {
   readonly server?: Maybe<ServerTable>;
   readonly client?: Maybe<ClientTable>;
 }
+
+/** Default of `websocket.path`. */
+const DEFAULT_WEBSOCKET_PATH = '/';
 
 /** Default of `noise.pattern`. */
 export const DEFAULT_NOISE_PATTERN = 'Noise_NK_25519_ChaChaPoly_BLAKE2s';
@@ -127,6 +137,9 @@ const transport = v.optional(
         trusted_root: v.optional(text('a string, the path of a PEM file')),
         pkcs12: v.optional(text('a string, the path of a PKCS#12 file')),
         pkcs12_password: v.optional(text()),
+        cert: v.optional(text('a string, the path of a PEM file')),
+        key: v.optional(text('a string, the path of a PEM file')),
+        client_root: v.optional(text('a string, the path of a PEM file')),
       }),
     ),
     noise: v.optional(
@@ -139,7 +152,13 @@ const transport = v.optional(
         remote_public_key: v.optional(text('a string, 32 bytes in Base64')),
       }),
     ),
-    websocket: v.optional(table({ tls: flag() })),
+    websocket: v.optional(
+      table({
+        tls: flag(),
+        path: v.optional(text('a string such as "/tunnel"'), DEFAULT_WEBSOCKET_PATH),
+        headers: v.optional(named(text()), {}),
+      }),
+    ),
   }),
   { type: 'tcp' },
 );

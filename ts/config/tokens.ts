@@ -2,21 +2,18 @@
  * Where a service's token comes from: written out, from the environment, or from a file; its own or
  * the section's default. Beyond rathole are only `"${NAME}"` and the `_file` keys.
  */
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
 import { ownValue, type RawTable, type Report, servicesOf, tableOf, textOf } from './report.ts';
 import { Secret } from './secret.ts';
+import { decodeText, errorCode, type FileSources } from './sources.ts';
 
 /**
  * What tokens may be read from. A caller's options have no sources: there a token is what it says.
  */
-export interface TokenSources {
+export interface TokenSources extends FileSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The configuration file; token files are relative to its directory. */
-  readonly file: string;
-  /** @throws whatever reading throws. */
-  readonly readFile: (path: string) => string;
 }
 
 /** The tokens of each section's services, by name. */
@@ -119,9 +116,9 @@ function fromFile(text: string | undefined, path: KeyPath, context: Context): st
   const { sources } = context;
   // Of another type than string: reported with the shape.
   if (text === undefined || sources === undefined) return undefined;
-  const file = resolve(dirname(sources.file), text);
+  const file = resolve(sources.base, text);
   try {
-    return sources.readFile(file).replace(/\r?\n$/, '');
+    return decodeText(sources.readFile(file)).replace(/\r?\n$/, '');
   } catch (error) {
     context.report.error(path, text, {
       message: `the file cannot be read: ${errorCode(error)}`,
@@ -131,14 +128,4 @@ function fromFile(text: string | undefined, path: KeyPath, context: Context): st
     });
     return undefined;
   }
-}
-
-/** What went wrong in words, without the path that Node's message repeats. */
-export function errorCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  if (code === 'EISDIR') return 'it is a directory';
-  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'it is not UTF-8 text';
-  return code ?? (error instanceof Error ? error.message : String(error));
 }

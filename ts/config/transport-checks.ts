@@ -5,6 +5,8 @@ import { isNoiseKey, NOISE_PATTERN_ALLOWED, parseNoisePattern } from './noise-pa
 import { maskProxyText, parseProxy } from './proxy.ts';
 import { ownValue, type RawTable, type Report, tableOf, textOf } from './report.ts';
 import { DEFAULT_NOISE_PATTERN } from './schema.ts';
+import { checkTls } from './tls-checks.ts';
+import { checkWebsocketTable } from './websocket-checks.ts';
 
 /** Checks one section's transport. Tables of transports that are not selected mean nothing. */
 export function checkTransport(role: Role, section: RawTable, report: Report): void {
@@ -12,32 +14,23 @@ export function checkTransport(role: Role, section: RawTable, report: Report): v
   if (transport === undefined) return;
   const path: KeyPath = [role, 'transport'];
   const type = textOf(transport, 'type');
-  if (type === 'tls') checkTls(role, transport, path, report);
+  if (type === 'tls') checkTlsTable(role, transport, path, report);
   if (type === 'noise') checkNoise(role, transport, path, report);
   if (type === 'websocket') checkWebsocket(role, transport, path, report);
   const tcp = tableOf(ownValue(transport, 'tcp'));
   if (tcp !== undefined) checkProxy(role, tcp, [...path, 'tcp', 'proxy'], report);
 }
 
-function checkTls(role: Role, transport: RawTable, path: KeyPath, report: Report): void {
-  const tls = requireTable('tls', transport, path, report);
-  if (tls === undefined || role === 'client') return;
-  for (const key of ['pkcs12', 'pkcs12_password']) {
-    if (ownValue(tls, key) !== undefined) continue;
-    report.error([...path, 'tls', key], undefined, {
-      message: 'missing key: a TLS server needs its certificate and private key',
-      found: 'no such key',
-      allowed: key === 'pkcs12' ? 'a string, the path of a PKCS#12 file' : 'a string',
-      remedy: `add \`${key} = "…"\` to [${path.join('.')}.tls]`,
-    });
-  }
-}
-
 function checkWebsocket(role: Role, transport: RawTable, path: KeyPath, report: Report): void {
   const websocket = requireTable('websocket', transport, path, report);
-  if (websocket !== undefined && ownValue(websocket, 'tls') === true) {
-    checkTls(role, transport, path, report);
-  }
+  if (websocket === undefined) return;
+  checkWebsocketTable(role, websocket, [...path, 'websocket'], report);
+  if (ownValue(websocket, 'tls') === true) checkTlsTable(role, transport, path, report);
+}
+
+function checkTlsTable(role: Role, transport: RawTable, path: KeyPath, report: Report): void {
+  const tls = requireTable('tls', transport, path, report);
+  if (tls !== undefined) checkTls(role, tls, [...path, 'tls'], report);
 }
 
 /** The table of the selected transport; it is an error if it is missing. */
@@ -72,7 +65,7 @@ function checkNoise(role: Role, transport: RawTable, path: KeyPath, report: Repo
     report.error([...table, key], value, {
       message: 'not a Noise key',
       allowed: '32 bytes in Base64: 43 letters and an optional =',
-      remedy: 'make a pair of keys, for example with `rathole --genkey`',
+      remedy: 'make a pair of keys, for example with `warren --genkey`',
     });
   }
   const given = ownValue(noise, 'pattern');
@@ -104,7 +97,7 @@ function checkNoiseKeys(
       message: `missing key: this pattern needs the ${peer}’s public key`,
       found: 'no such key',
       allowed: 'a string, 32 bytes in Base64',
-      remedy: `add the ${peer}’s public key; \`rathole --genkey\` makes a pair`,
+      remedy: `add the ${peer}’s public key; \`warren --genkey\` makes a pair`,
     });
   }
   const peerMustKnowUs =
@@ -114,7 +107,7 @@ function checkNoiseKeys(
       message: `missing key: a random one is made at each start, which no ${peer} can know`,
       found: 'no such key',
       allowed: 'a string, 32 bytes in Base64',
-      remedy: `make a pair, for example with \`rathole --genkey\`, and give the ${peer} the public key`,
+      remedy: `make a pair, for example with \`warren --genkey\`, and give the ${peer} the public key`,
     });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Follows a configuration file and its token files, and tells when their content has become
+ * Follows a configuration file and the files that it names (tokens, certificates, keys), and tells when their content has become
  * another.
  *
  * The content's hash decides, so a save that changes nothing calls nothing. A file is believed when
@@ -9,7 +9,7 @@
  */
 import { resolve } from 'node:path';
 import { ConfigError, wholeFile } from './diagnostics.ts';
-import { type Env, hashContents, type LoadedConfig, loadConfig, readTextFile } from './load.ts';
+import { type Env, hashContents, type LoadedConfig, loadConfig, readWholeFile } from './load.ts';
 import { type FileWatch, type WatchDirectory, watchFiles } from './watch-files.ts';
 
 export interface WatchOptions {
@@ -29,7 +29,7 @@ export interface WatchOptions {
   readonly readFile?: ReadFile;
 }
 
-type ReadFile = (path: string) => string;
+type ReadFile = (path: string) => Uint8Array;
 
 /** A watch on a configuration. While it is open it keeps the process alive. */
 export interface ConfigWatch {
@@ -72,7 +72,7 @@ class SettlingWatch implements ConfigWatch {
     this.#options = options;
     this.#debounceMs = options.debounceMs ?? DEFAULT_DEBOUNCE_MS;
     this.#files = [...new Set([resolve(path), ...options.files])];
-    this.#readFile = options.readFile ?? readTextFile;
+    this.#readFile = options.readFile ?? readWholeFile;
     this.#known = options.hash ?? this.#currentHash() ?? '';
     this.#seen = this.#known;
     this.#watcher = watchFiles({
@@ -163,7 +163,7 @@ class SettlingWatch implements ConfigWatch {
   #load(): LoadedConfig | ConfigError | undefined {
     const { env = process.env } = this.#options;
     let isPassing = false;
-    const readFile = (file: string): string => {
+    const readFile = (file: string): Uint8Array => {
       try {
         return this.#readFile(file);
       } catch (error) {
@@ -195,7 +195,7 @@ class SettlingWatch implements ConfigWatch {
 
   /** Undefined: a file could not be read for a reason that passes. */
   #currentHash(): string | undefined {
-    const contents: [file: string, content: string | undefined][] = [];
+    const contents: [file: string, content: Uint8Array | undefined][] = [];
     for (const file of this.#files) {
       try {
         contents.push([file, this.#readFile(file)]);

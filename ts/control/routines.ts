@@ -2,15 +2,7 @@
  * What engines are told of wire v1: the bytes they may send and act on by themselves. Here, and
  * nowhere else, protocol and engine meet.
  */
-import type { Role, TransportConfig } from '../config/config.ts';
-import type {
-  ClientRoutine,
-  HelloRule,
-  ServerRoutine,
-  ServiceType,
-  TransportSpec,
-} from '../engine/spec.ts';
-import { WarrenError } from '../errors.ts';
+import type { ClientRoutine, HelloRule, ServerRoutine, ServiceType } from '../engine/spec.ts';
 import {
   COMMAND_CREATE,
   COMMAND_HEARTBEAT,
@@ -49,30 +41,5 @@ export function clientRoutine(
     hello: encodeDataHello(sessionKey),
     start: type === 'tcp' ? START_TCP : START_UDP,
     otherStart: type === 'tcp' ? START_UDP : START_TCP,
-  };
-}
-
-/**
- * A server ignores `tcp.proxy`, as rathole does.
- * @throws WARREN_E_UNSUPPORTED for what this version does not have yet.
- */
-export function transportSpec(role: Role, transport: TransportConfig): TransportSpec {
-  if (transport.type !== 'tcp') {
-    throw new WarrenError(
-      'WARREN_E_UNSUPPORTED',
-      `transport.type = "${transport.type}" is not built in this version of warren: use "tcp"`,
-    );
-  }
-  if (role === 'client' && transport.tcp.proxy !== undefined) {
-    throw new WarrenError(
-      'WARREN_E_UNSUPPORTED',
-      'transport.tcp.proxy is not built in this version of warren: remove it to connect directly',
-    );
-  }
-  const { nodelay, keepaliveSecs, keepaliveIntervalSecs } = transport.tcp;
-  const keepaliveMs = keepaliveSecs * 1_000;
-  return {
-    type: 'tcp',
-    tcp: { nodelay, keepaliveMs, keepaliveIntervalMs: keepaliveIntervalSecs * 1_000 },
   };
 }

@@ -7,7 +7,8 @@ import type { ServerConfig } from '../config/config.ts';
 import { type ConfigDiff, diffServerConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
 import { type ServerOptions, serverConfig } from '../config/options.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
-import { HELLO_RULE, transportSpec } from '../control/routines.ts';
+import { HELLO_RULE } from '../control/routines.ts';
+import { listenTransport } from '../control/transport.ts';
 import type { CloseOptions, Engine, EngineName, TunnelListener } from '../engine/engine.ts';
 import type { SocketAddress } from '../engine/spec.ts';
 import type { EngineStats } from '../engine/stats.ts';
@@ -111,7 +112,7 @@ export class Server implements AsyncDisposable {
   ): Promise<TunnelListener> {
     const spec = {
       bind: config.bindAddr,
-      transport: transportSpec('server', config.transport),
+      transport: listenTransport(config),
       hello: HELLO_RULE,
     };
     const { log, sampled } = this.#role;
@@ -134,12 +135,6 @@ export class Server implements AsyncDisposable {
       return;
     }
     log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
-    try {
-      transportSpec('server', next.transport);
-    } catch (error) {
-      log.error({ error: errorText(error) }, 'configuration not applied');
-      return;
-    }
     // First what goes: the tunnel's new address may be that of a service that is removed.
     running.services.remove(diff);
     const applied = await this.#applyGeneral(running, diff, next);
@@ -154,7 +149,7 @@ export class Server implements AsyncDisposable {
   /** Listener changes. False: the address had to stay as it was. */
   async #applyGeneral(running: Running, diff: ConfigDiff, next: ServerConfig): Promise<boolean> {
     if (!diff.general.some(({ key }) => key === 'bind_addr')) {
-      running.listener.update(transportSpec('server', next.transport));
+      running.listener.update(listenTransport(next));
       return true;
     }
     const { log } = this.#role;
@@ -172,7 +167,7 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       log.error({ address, error: errorText(error) }, 'listener not moved, the old address stays');
       if (inPlace) await this.#listenAgain(running, { ...next, bindAddr: was });
-      else old.update(transportSpec('server', next.transport));
+      else old.update(listenTransport(next));
       return false;
     }
   }

@@ -38,14 +38,26 @@ const transport: fc.Arbitrary<TransportConfig> = fc.record({
     fc.record({
       hostname: maybe(text),
       trustedRoot: maybe(text),
+      clientRoot: maybe(text),
       pkcs12: maybe(text),
       pkcs12Password: maybe(secret),
+      cert: maybe(text),
+      key: maybe(text),
+      files: fc.constant({ identities: [], roots: [], digests: {} }),
     }),
   ),
   noise: maybe(
     fc.record({ pattern: text, localPrivateKey: maybe(secret), remotePublicKey: maybe(text) }),
   ),
-  websocket: maybe(fc.record({ tls: fc.boolean() })),
+  websocket: maybe(
+    fc.record({
+      tls: fc.boolean(),
+      path: text,
+      headers: fc
+        .dictionary(fc.constantFrom('Host', 'X.a', '__proto__'), secret)
+        .map((headers) => new Map(Object.entries(headers))),
+    }),
+  ),
 });
 
 const service = {

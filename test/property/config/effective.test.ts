@@ -23,7 +23,7 @@ test('the effective configuration is valid TOML with known keys only, in one ord
 
 function pathsOf(value: unknown, path: string[] = []): string[] {
   if (typeof value !== 'object' || value === null) return [path.join('.')];
-  const isNamed = path.length === 2 && path[1] === 'services';
+  const isNamed = (path.length === 2 && path[1] === 'services') || path.at(-1) === 'headers';
   return Object.entries(value).flatMap(([key, inner]) =>
     pathsOf(inner, [...path, isNamed ? '*' : key]),
   );

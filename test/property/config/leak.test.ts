@@ -59,7 +59,7 @@ const edit = fc.record({
 function printed(text: string): string {
   try {
     return renderDiagnostics(
-      parseConfig(text, { file: 'x.toml', env: {}, readFile: () => '' }).warnings,
+      parseConfig(text, { file: 'x.toml', env: {}, readFile: () => Buffer.alloc(0) }).warnings,
     );
   } catch (error) {
     if (error instanceof ConfigError) return error.message;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError, type Diagnostic } from '../../../ts/config/diagnostics.ts';
-import { loadConfig, parseConfig, readTextFile } from '../../../ts/config/load.ts';
+import { loadConfig, parseConfig, readWholeFile } from '../../../ts/config/load.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'warren-load-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -20,7 +20,7 @@ function parse(text: string) {
   const readFile = (path: string) => {
     const content = FILES[path];
     if (content === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' });
-    return content;
+    return Buffer.from(content);
   };
   return parseConfig(text, { file: '/etc/warren/server.toml', env: ENV, readFile });
 }
@@ -202,10 +202,10 @@ describe('what is no regular file is refused at once', () => {
   });
 
   test('a file that is longer than it says, or than any configuration', () => {
-    expect(readTextFile('/proc/self/status')).toContain('Pid:');
+    expect(Buffer.from(readWholeFile('/proc/self/status')).toString()).toContain('Pid:');
     const long = join(directory, 'long.toml');
     writeFileSync(long, `#${' '.repeat(1024 * 1024 - 1)}`);
-    expect(readTextFile(long)).toHaveLength(1024 * 1024);
+    expect(readWholeFile(long)).toHaveLength(1024 * 1024);
     writeFileSync(long, `#${' '.repeat(1024 * 1024)}`);
     expect(errorOf(() => loadConfig(long)).message).toContain('longer than 1 MiB');
   });

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ConfigError } from '../../../ts/config/diagnostics.ts';
-import { type LoadedConfig, loadConfig, readTextFile } from '../../../ts/config/load.ts';
+import { type LoadedConfig, loadConfig, readWholeFile } from '../../../ts/config/load.ts';
 import { type ConfigWatch, type WatchOptions, watchConfig } from '../../../ts/config/watch.ts';
 import type { WatchDirectory } from '../../../ts/config/watch-files.ts';
 import { directoriesOf } from '../../../ts/config/watch-links.ts';
@@ -329,7 +329,7 @@ describe('step by step', () => {
       if (failing !== undefined && file.endsWith(failing)) {
         throw Object.assign(new Error(code), { code });
       }
-      return readTextFile(file);
+      return readWholeFile(file);
     };
     beforeEach(() => {
       failing = undefined;

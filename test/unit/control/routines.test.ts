@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { TransportConfig } from '../../../ts/config/config.ts';
-import {
-  clientRoutine,
-  HELLO_RULE,
-  serverRoutine,
-  transportSpec,
-} from '../../../ts/control/routines.ts';
+import { clientRoutine, HELLO_RULE, serverRoutine } from '../../../ts/control/routines.ts';
 import { encodeControlHello, encodeDataHello } from '../../../ts/protocol/wire.ts';
 import { hex, WIRE_VECTORS as V } from '../../helpers/vectors.ts';
 
@@ -36,22 +30,5 @@ describe('routines', () => {
     expect(hex(control)).toBe(hex(HELLO_RULE.control) + hex(KEY));
     expect(hex(data)).toBe(hex(HELLO_RULE.data) + hex(KEY));
     expect(hex(HELLO_RULE.control)).not.toBe(hex(HELLO_RULE.data));
-  });
-
-  it.each(['tls', 'noise', 'websocket'] as const)('refuses transport %s', (type) => {
-    const tcp = { nodelay: true, keepaliveSecs: 20, keepaliveIntervalSecs: 8, proxy: undefined };
-    const config: TransportConfig = {
-      type,
-      tcp,
-      tls: undefined,
-      noise: undefined,
-      websocket: undefined,
-    };
-    const unsupported = expect.objectContaining({ code: 'WARREN_E_UNSUPPORTED' });
-    expect(() => transportSpec('client', config)).toThrow(unsupported);
-    expect(transportSpec('client', { ...config, type: 'tcp' })).toEqual({
-      type: 'tcp',
-      tcp: { nodelay: true, keepaliveMs: 20_000, keepaliveIntervalMs: 8_000 },
-    });
   });
 });

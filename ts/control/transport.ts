@@ -1,0 +1,119 @@
+/**
+ * What engines are told of transports: the configuration, its files already read and checked, as
+ * specs. It reads nothing and cannot fail.
+ */
+import type {
+  ClientConfig,
+  NoiseConfig,
+  ServerConfig,
+  TcpConfig,
+  TlsConfig,
+  TransportConfig,
+} from '../config/config.ts';
+import { processNoiseKey } from '../credentials/noise-keys.ts';
+import type {
+  DialSpec,
+  NoiseSpec,
+  ProxySpec,
+  TcpSpec,
+  TlsSpec,
+  TransportSpec,
+} from '../engine/spec.ts';
+
+/** What a server's listener carries tunnel connections on. It ignores `tcp.proxy`, as rathole does. */
+export function listenTransport({ transport }: ServerConfig): TransportSpec {
+  return transportSpec(transport, '');
+}
+
+/** Where and how a client dials. */
+export function dialSpec({ remoteAddr, preferIpv6, transport }: ClientConfig): DialSpec {
+  return {
+    remote: remoteAddr,
+    preferIpv6,
+    transport: transportSpec(transport, certificateName(remoteAddr.host)),
+    proxy: proxySpec(transport.tcp),
+  };
+}
+
+/**
+ * Whether what differs is only who we are and whom we trust: running sessions were authenticated
+ * and go on, connections from now on use the new files.
+ */
+export function sameButCredentials(a: DialSpec, b: DialSpec): boolean {
+  return withoutCredentials(a) === withoutCredentials(b);
+}
+
+function withoutCredentials(dial: DialSpec): string {
+  return JSON.stringify(dial, (key, value: unknown) => {
+    if (key === 'identities' || key === 'roots') return undefined;
+    return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+  });
+}
+
+function transportSpec(transport: TransportConfig, serverName: string): TransportSpec {
+  const { type, noise, tls, websocket } = transport;
+  const tcp = tcpSpec(transport.tcp);
+  switch (type) {
+    case 'tcp':
+      return { type, tcp };
+    case 'tls':
+      return { type, tcp, tls: tlsSpec(proven(tls), serverName) };
+    case 'noise':
+      return { type, tcp, noise: noiseSpec(proven(noise)) };
+    case 'websocket': {
+      const { path, headers } = proven(websocket);
+      return {
+        type,
+        tcp,
+        websocket: {
+          path,
+          headers: [...headers].map(([name, value]) => [name, value.reveal()] as const),
+        },
+        tls: tls && tlsSpec(tls, serverName),
+      };
+    }
+  }
+}
+
+function tcpSpec({ nodelay, keepaliveSecs, keepaliveIntervalSecs }: TcpConfig): TcpSpec {
+  const keepaliveMs = keepaliveSecs * 1_000;
+  return { nodelay, keepaliveMs, keepaliveIntervalMs: keepaliveIntervalSecs * 1_000 };
+}
+
+function tlsSpec({ files, hostname }: TlsConfig, serverName: string): TlsSpec {
+  return {
+    identities: files.identities,
+    roots: files.roots,
+    hostname: hostname ?? serverName,
+  };
+}
+
+/** A certificate has neither a final dot nor an IPv6 zone in its names. */
+function certificateName(host: string): string {
+  return host.replace(/%.*$/, '').replace(/\.$/, '');
+}
+
+function noiseSpec({ pattern, localPrivateKey, remotePublicKey }: NoiseConfig): NoiseSpec {
+  const local = localPrivateKey?.reveal();
+  return {
+    pattern,
+    localPrivateKey: local === undefined ? processNoiseKey() : Buffer.from(local, 'base64'),
+    remotePublicKey:
+      remotePublicKey === undefined ? undefined : Buffer.from(remotePublicKey, 'base64'),
+  };
+}
+
+function proxySpec({ proxy }: TcpConfig): ProxySpec | undefined {
+  if (proxy === undefined) return undefined;
+  const { scheme, host, port, username = '', password } = proxy;
+  const credentials =
+    proxy.username === undefined && password === undefined
+      ? undefined
+      : { username, password: password?.reveal() ?? '' };
+  return { type: scheme, address: { host, port }, credentials };
+}
+
+function proven<Table>(table: Table | undefined): Table {
+  if (table === undefined) throw new TypeError('unchecked transport without its table');
+  return table;
+}
