@@ -2,6 +2,7 @@
 //! every connection.
 
 pub(crate) mod codec;
+mod http_head;
 pub(crate) mod layered;
 pub(crate) mod noise;
 pub(crate) mod proxy;

@@ -1,0 +1,152 @@
+//! What the peer sends: frames, taken apart as they come. Nothing waits for a whole frame; a frame of
+//! 16 MiB needs no more memory than a small one.
+
+use std::ops::Range;
+
+use crate::transport::codec::Fault;
+use crate::transport::websocket::Role;
+use crate::transport::websocket::frame_head::{CONTROL_MAX, FrameHead, HEAD_MAX, Kind};
+use crate::transport::websocket::mask::{self, Mask};
+
+/// Where in a frame the next byte belongs.
+enum At {
+    /// So many bytes of its head are there.
+    Head { have: usize },
+    /// So many bytes of its payload are to come.
+    Payload {
+        kind: Kind,
+        left: usize,
+        mask: Option<Mask>,
+    },
+    /// A frame that cannot be. Told once what came before it has been delivered.
+    Bad,
+    /// Behind the Close frame.
+    Ended,
+}
+
+pub(super) struct Receiver {
+    role: Role,
+    at: At,
+    head: [u8; HEAD_MAX],
+    /// Between the first and the last frame of a message.
+    in_message: bool,
+    /// The payload of a ping, as far as it has come.
+    ping: Vec<u8>,
+}
+
+/// What was in a piece.
+pub(super) struct Received {
+    pub(super) plain: Range<usize>,
+    /// The payload of the last ping that ended in it.
+    pub(super) ping: Option<Vec<u8>>,
+}
+
+impl Receiver {
+    pub(super) fn new(role: Role) -> Self {
+        Self {
+            role,
+            at: At::Head { have: 0 },
+            head: [0; HEAD_MAX],
+            in_message: false,
+            ping: Vec::new(),
+        }
+    }
+
+    /// Whether Close has come.
+    pub(super) fn ended(&self) -> bool {
+        matches!(self.at, At::Ended)
+    }
+
+    /// Whether a frame has come that cannot be.
+    pub(super) fn failed(&self) -> bool {
+        matches!(self.at, At::Bad)
+    }
+
+    /// Moves all payload in the buffer together, unmasked. Takes everything.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, Fault> {
+        // The first payload stays where it is; later ones move up to it.
+        let mut plain = 0..0;
+        let mut ping = None;
+        let mut read = 0;
+        loop {
+            match &mut self.at {
+                At::Bad if plain.is_empty() => return Err(Fault::BadRecord),
+                At::Bad | At::Ended => break,
+                At::Head { have } => {
+                    let need = FrameHead::length(&self.head[..*have]);
+                    if *have < need {
+                        let count = (need - *have).min(buffer.len() - read);
+                        if count == 0 {
+                            break;
+                        }
+                        self.head[*have..*have + count]
+                            .copy_from_slice(&buffer[read..read + count]);
+                        *have += count;
+                        read += count;
+                    } else {
+                        let head = FrameHead::parse(&self.head[..need], self.role);
+                        self.at = head.and_then(|head| self.begin(head)).unwrap_or(At::Bad);
+                    }
+                }
+                At::Payload { kind, left: 0, .. } => {
+                    let kind = *kind;
+                    self.at = match kind {
+                        Kind::Close => At::Ended,
+                        _ => At::Head { have: 0 },
+                    };
+                    if kind == Kind::Ping {
+                        ping = Some(std::mem::take(&mut self.ping));
+                    }
+                }
+                At::Payload { kind, left, mask } => {
+                    let count = (*left).min(buffer.len() - read);
+                    if count == 0 {
+                        break;
+                    }
+                    let piece = read..read + count;
+                    read += count;
+                    *left -= count;
+                    match kind {
+                        Kind::Binary | Kind::Continuation => {
+                            if plain.is_empty() {
+                                plain = piece.start..piece.start;
+                            } else if plain.end != piece.start {
+                                buffer.copy_within(piece, plain.end);
+                            }
+                            let end = plain.end + count;
+                            if let Some(mask) = mask {
+                                *mask = mask::apply(&mut buffer[plain.end..end], *mask);
+                            }
+                            plain.end = end;
+                        }
+                        Kind::Ping => {
+                            let begin = self.ping.len();
+                            self.ping.extend_from_slice(&buffer[piece]);
+                            if let Some(mask) = mask {
+                                *mask = mask::apply(&mut self.ping[begin..], *mask);
+                            }
+                        }
+                        Kind::Close | Kind::Pong => {}
+                    }
+                }
+            }
+        }
+        Ok(Received { plain, ping })
+    }
+
+    /// A frame begins.
+    fn begin(&mut self, head: FrameHead) -> Result<At, Fault> {
+        match head.kind {
+            Kind::Binary if self.in_message => return Err(Fault::BadRecord),
+            Kind::Continuation if !self.in_message => return Err(Fault::BadRecord),
+            Kind::Binary | Kind::Continuation => self.in_message = !head.last,
+            Kind::Ping => self.ping = Vec::with_capacity(head.length.min(CONTROL_MAX)),
+            Kind::Close | Kind::Pong => {}
+        }
+        Ok(At::Payload {
+            kind: head.kind,
+            left: head.length,
+            mask: head.mask,
+        })
+    }
+}
