@@ -110,13 +110,15 @@ export interface Exposed {
 /** A server: a tunnel listener, services, and the handshake between them. */
 export class ServerSide {
   readonly rig: Rig;
+  readonly #transport: TransportSpec;
   readonly #services = new Map<string, Exposed>();
   /** Control streams in the order in which their hellos came. */
   readonly streams: ControlStream[] = [];
   listener: TunnelListener | undefined;
 
-  constructor(rig: Rig) {
+  constructor(rig: Rig, transport: TransportSpec = TRANSPORT) {
     this.rig = rig;
+    this.#transport = transport;
   }
 
   get engine(): Engine {
@@ -125,7 +127,7 @@ export class ServerSide {
 
   async listen(port = 0, host = '127.0.0.1'): Promise<this> {
     this.listener = await this.engine.listen(
-      { bind: { host, port }, transport: TRANSPORT, hello: HELLO_RULE },
+      { bind: { host, port }, transport: this.#transport, hello: HELLO_RULE },
       { control: (digest, stream) => void this.#control(digest, stream).catch(() => undefined) },
     );
     return this;
@@ -185,10 +187,12 @@ export class ClientSide {
   readonly service: ClientService;
   readonly sessions: SessionRecord[] = [];
   readonly #options: ClientServiceOptions;
+  readonly #transport: TransportSpec;
 
-  constructor(rig: Rig, options: ClientServiceOptions) {
+  constructor(rig: Rig, options: ClientServiceOptions, transport: TransportSpec = TRANSPORT) {
     this.rig = rig;
     this.#options = options;
+    this.#transport = transport;
     const { name = NAME, type = 'tcp', local, nodelay } = options;
     this.service = rig.engine.openClientService({ name, type, local, nodelay, preferIpv6: false });
   }
@@ -199,7 +203,12 @@ export class ClientSide {
 
   async connect(server: Address): Promise<SessionRecord> {
     const { name = NAME, type = 'tcp', silenceTimeoutMs = 0 } = this.#options;
-    const dial: DialSpec = { remote: server, preferIpv6: false, transport: TRANSPORT };
+    const dial: DialSpec = {
+      remote: server,
+      preferIpv6: false,
+      transport: this.#transport,
+      proxy: undefined,
+    };
     const stream = await this.engine.dial(dial, new AbortController().signal);
     const key = await clientHandshake(stream, name, TOKEN, 10_000);
     const record = newRecord(key, stream);

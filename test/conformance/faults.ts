@@ -10,7 +10,6 @@ import {
   type Rig,
   type SessionRecord,
   sessionEnd,
-  TRANSPORT,
 } from './control-plane.ts';
 import { refuses } from './sessions.ts';
 import type { World } from './world.ts';
@@ -23,7 +22,11 @@ export function faults(world: World): void {
       const rig = await world.engine();
       let calls = 0;
       const listener = await rig.engine.listen(
-        { bind: { host: '127.0.0.1', port: 0 }, transport: TRANSPORT, hello: HELLO_RULE },
+        {
+          bind: { host: '127.0.0.1', port: 0 },
+          transport: world.transport.server,
+          hello: HELLO_RULE,
+        },
         {
           control: (_digest, stream) => {
             calls += 1;
@@ -33,12 +36,12 @@ export function faults(world: World): void {
         },
       );
       const hello = encodeControlHello(serviceDigest(NAME));
-      const peer = await world.connect(listener.address);
+      const peer = await world.connectTunnel(listener.address);
       await peer.write(hello);
       await peer.over();
       await told(rig);
       await until(() => rig.engine.stats().tunnelRejected.internal_error === 1, 'internal_error');
-      const next = await world.connect(listener.address);
+      const next = await world.connectTunnel(listener.address);
       await next.write(hello);
       await next.read(1, 'an answer to the next connection');
       expect(rig.engine.stats()).toMatchObject({
@@ -94,12 +97,12 @@ export function faults(world: World): void {
         thrown += 1;
         throw new Error(PLANTED);
       };
-      const first = await world.connect(server.address);
+      const first = await world.connectTunnel(server.address);
       await first.write(Buffer.alloc(HELLO_RULE.length, 0xff));
       await first.over();
       await until(() => thrown > 0, 'the sink was called');
       events.push = push;
-      const second = await world.connect(server.address);
+      const second = await world.connectTunnel(server.address);
       await second.write(Buffer.alloc(HELLO_RULE.length, 0xff));
       await second.over();
       await event(server.rig, 'tunnel_rejected');
@@ -120,7 +123,7 @@ export function faults(world: World): void {
         events.push = push;
       });
       // Its hello is incomplete: the event of its end is in the batch that close flushes.
-      const peer = await world.connect(server.address);
+      const peer = await world.connectTunnel(server.address);
       await until(() => server.engine.stats().unauthenticated === 1, 'it is accepted');
       await server.engine.close({ deadlineMs: 0 });
       await peer.over();

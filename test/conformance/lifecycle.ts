@@ -174,7 +174,7 @@ export function lifecycle(world: World): void {
       const spec = { bind: BIND, transport: TRANSPORT, hello: HELLO_RULE };
       const listening = engine.listen(spec, { control: () => undefined });
       const dialling = engine.dial(
-        { remote: target.address, preferIpv6: false, transport: TRANSPORT },
+        { remote: target.address, preferIpv6: false, transport: TRANSPORT, proxy: undefined },
         new AbortController().signal,
       );
       engine.destroy();
@@ -196,7 +196,7 @@ export function lifecycle(world: World): void {
       const spec = { bind: BIND, transport: TRANSPORT, hello: HELLO_RULE };
       await expect(engine.listen(spec, { control: () => undefined })).rejects.toEqual(state);
       const dialled = engine.dial(
-        { remote: BIND, preferIpv6: false, transport: TRANSPORT },
+        { remote: BIND, preferIpv6: false, transport: TRANSPORT, proxy: undefined },
         new AbortController().signal,
       );
       await expect(dialled).rejects.toEqual(state);

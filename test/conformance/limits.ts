@@ -135,7 +135,7 @@ export function limits(world: World): void {
       ],
     ])('%s', async (_name, reason, act) => {
       const server = await world.server();
-      const peer = await world.connect(server.address);
+      const peer = await world.connectTunnel(server.address);
       await act(peer);
       await peer.over();
       await rejectedOnce(server, reason);

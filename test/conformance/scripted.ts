@@ -1,6 +1,6 @@
 /**
- * The other end of the wire, byte by byte, on plain sockets: `ScriptedClient` against an engine that
- * serves, `ScriptedServer` against an engine that dials. They do what a test says and nothing else.
+ * The other end of the wire, byte by byte, on whatever carries it: `ScriptedClient` against an engine
+ * that serves, `ScriptedServer` against an engine that dials. They do what a test says and nothing else.
  */
 import {
   ACK_OK,
@@ -16,7 +16,7 @@ import {
   serviceDigest,
   sessionKey,
 } from '../../ts/protocol/wire.ts';
-import { type Address, Peer } from '../helpers/peer.ts';
+import type { Address, Carry, Peer } from '../helpers/peer.ts';
 import { PeerListener } from '../helpers/peer-listener.ts';
 import { until } from '../helpers/until.ts';
 import { NAME, TOKEN } from './control-plane.ts';
@@ -25,12 +25,12 @@ import { NAME, TOKEN } from './control-plane.ts';
 export class ScriptedClient {
   readonly control: Peer;
   readonly key: Uint8Array;
-  readonly #server: Address;
+  readonly #connect: () => Promise<Peer>;
   /** Commands, in order, and when each came. */
   readonly commands: { readonly name: 'create' | 'heartbeat'; readonly at: number }[] = [];
 
-  private constructor(server: Address, control: Peer, key: Uint8Array) {
-    this.#server = server;
+  private constructor(connect: () => Promise<Peer>, control: Peer, key: Uint8Array) {
+    this.#connect = connect;
     this.control = control;
     this.key = key;
     const onData = (): void => {
@@ -49,11 +49,11 @@ export class ScriptedClient {
 
   /** Hello, auth, ack. `behindAuth` is sent in one write with the auth message. */
   static async connect(
-    server: Address,
+    connect: () => Promise<Peer>,
     options: { name?: string; token?: string; behindAuth?: Uint8Array } = {},
   ): Promise<ScriptedClient> {
     const { name = NAME, token = TOKEN, behindAuth = new Uint8Array(0) } = options;
-    const control = await Peer.connect(server);
+    const control = await connect();
     await control.write(encodeControlHello(serviceDigest(name)));
     const hello = decodeHello(await control.read(HELLO_LENGTH, 'the server hello'));
     if (hello.kind !== 'control') throw new Error('not a control hello');
@@ -61,7 +61,7 @@ export class ScriptedClient {
     await control.write(Buffer.concat([key, behindAuth]));
     const ack = decodeAck(await control.read(4, 'the ack'));
     if (ack !== 'ok') throw new Error(`ack ${ack}`);
-    return new ScriptedClient(server, control, key);
+    return new ScriptedClient(connect, control, key);
   }
 
   get creates(): number {
@@ -78,7 +78,7 @@ export class ScriptedClient {
 
   /** A data channel that has shown its session key. */
   async channel(behindHello: Uint8Array = new Uint8Array(0)): Promise<Peer> {
-    const peer = await Peer.connect(this.#server);
+    const peer = await this.#connect();
     await peer.write(Buffer.concat([encodeDataHello(this.key), behindHello]));
     return peer;
   }
@@ -103,10 +103,10 @@ export class ScriptedServer {
     this.listener = listener;
   }
 
-  static async open(port = 0): Promise<ScriptedServer> {
+  static async open(carry?: Carry): Promise<ScriptedServer> {
     let server: ScriptedServer | undefined;
     const listener = await PeerListener.open({
-      port,
+      ...(carry === undefined ? {} : { carry }),
       serve: (peer) => void server?.accept(peer).catch(() => undefined),
     });
     server = new ScriptedServer(listener);

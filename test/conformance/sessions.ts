@@ -59,7 +59,7 @@ export function sessions(world: World): void {
       const { server, exposed, client } = await world.serverScene();
       await client.control.end();
       await sessionEnd(newest(exposed));
-      const late = await world.connect(server.address);
+      const late = await world.connectTunnel(server.address);
       await late.write(encodeDataHello(client.key));
       await late.over();
       const rejected = await event(server.rig, 'tunnel_rejected');

@@ -177,7 +177,7 @@ export function streams(world: World): void {
 }
 
 function dial(engine: Engine, remote: Address, signal?: AbortSignal): Promise<ControlStream> {
-  const spec = { remote, preferIpv6: false, transport: TRANSPORT };
+  const spec = { remote, preferIpv6: false, transport: TRANSPORT, proxy: undefined };
   return engine.dial(spec, signal ?? new AbortController().signal);
 }
 

@@ -1,8 +1,10 @@
 /**
  * The conformance suite: what every engine must do, by the contract of `ts/engine/engine.ts`.
- * It knows no engine. Run it over one by `conformance(name, environment)` in a test file.
+ * It knows no engine. Run it over one by `conformance(name, environment)` in a test file, and over the
+ * other transports by `transportConformance`.
  */
 import { describe } from 'vitest';
+import { TRANSPORTS } from '../helpers/transport-cases.ts';
 import { binding } from './binding.ts';
 import { callbacks } from './callbacks.ts';
 import { control } from './control.ts';
@@ -18,6 +20,7 @@ import { pool } from './pool.ts';
 import { reload } from './reload.ts';
 import { sessions } from './sessions.ts';
 import { streams } from './streams.ts';
+import { transports } from './transports.ts';
 import { udp } from './udp.ts';
 import { udpBounds } from './udp-bounds.ts';
 import { udpFailures } from './udp-failures.ts';
@@ -45,5 +48,37 @@ export function conformance(name: string, environment: Environment): void {
     lifecycle(world);
     reload(world);
     flow(world);
+  });
+}
+
+/**
+ * Over every transport but tcp: what a transport can change. Not run: visitors and listening, whose
+ * sockets are plain in any case; udp, whose frames are bytes of a channel like others (the matrix of
+ * `test/interop` carries them over every transport); streams, binding, callbacks, lifecycle and reload,
+ * which see a transport only through the streams that sessions, pool and faults use too.
+ */
+export function transportConformance(name: string, environment: Environment): void {
+  describe.each(TRANSPORTS.filter((transport) => transport !== 'tcp'))(
+    `engine ${name}, %s`,
+    (transport) => {
+      const world = new World(environment, transport);
+      pairing(world);
+      halfClose(world);
+      pool(world);
+      sessions(world);
+      faults(world);
+      limits(world);
+      flow(world);
+      transports(world);
+    },
+  );
+}
+
+/** One engine serves, the other dials. */
+export function togetherConformance(name: string, environment: Environment): void {
+  describe.each(TRANSPORTS)(`${name}, %s`, (transport) => {
+    const world = new World(environment, transport);
+    pairing(world);
+    halfClose(world);
   });
 }

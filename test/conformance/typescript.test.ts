@@ -1,10 +1,4 @@
-import { TypescriptEngine } from '../../ts/engine/typescript.ts';
+import { TYPESCRIPT } from './engines.ts';
 import { conformance } from './suite.ts';
 
-conformance('typescript', {
-  setup: (options) => new TypescriptEngine(options),
-  teardown: async (engine) => {
-    engine.destroy();
-    await engine.close({ deadlineMs: 0 });
-  },
-});
+conformance('typescript', TYPESCRIPT);

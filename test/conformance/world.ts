@@ -6,6 +6,8 @@ import type { Limits } from '../../ts/limits.ts';
 import { UdpPeer } from '../helpers/datagrams.ts';
 import { type Address, Peer } from '../helpers/peer.ts';
 import { PeerListener } from '../helpers/peer-listener.ts';
+import { type PeerTransport, peerTransport } from '../helpers/peer-transport.ts';
+import type { TransportName } from '../helpers/transport-cases.ts';
 import { until } from '../helpers/until.ts';
 import {
   ClientSide,
@@ -61,10 +63,18 @@ export interface ClientScene {
 export class World {
   readonly #environment: Environment;
   readonly #undo: (() => unknown)[] = [];
+  readonly transportName: TransportName;
+  #transport: PeerTransport | undefined;
 
-  constructor(environment: Environment) {
+  constructor(environment: Environment, transport: TransportName = 'tcp') {
     this.#environment = environment;
+    this.transportName = transport;
     afterEach(() => this.#clean());
+  }
+
+  get transport(): PeerTransport {
+    this.#transport ??= peerTransport(this.transportName);
+    return this.#transport;
   }
 
   /** Undone after the test, last first. */
@@ -73,16 +83,16 @@ export class World {
     return thing;
   }
 
-  async engine(options: WorldOptions = {}): Promise<Rig> {
+  async engine(options: WorldOptions = {}, role: 'server' | 'client' = 'server'): Promise<Rig> {
     const events: Rig['events'] = [];
     const all: EngineOptions = { ...options, events: (batch) => events.push(...batch) };
-    const engine = await this.#environment.setup(all);
+    const engine = await this.#environment.setup(all, role);
     this.defer(engine, (it) => this.#environment.teardown(it));
     return { engine, events };
   }
 
   async server(options: WorldOptions = {}): Promise<ServerSide> {
-    return new ServerSide(await this.engine(options)).listen();
+    return new ServerSide(await this.engine(options), this.transport.server).listen();
   }
 
   async listener(options: Parameters<typeof PeerListener.open>[0] = {}): Promise<PeerListener> {
@@ -96,6 +106,13 @@ export class World {
 
   async connect(to: Address, options: { paused?: boolean } = {}): Promise<Peer> {
     return this.defer(await Peer.connect(to, options), (peer) => peer.destroy());
+  }
+
+  /** A tunnel connection: the transport's handshake is done. */
+  async connectTunnel(to: Address): Promise<Peer> {
+    const { name, connect } = this.transport;
+    if (name === 'tcp') return this.connect(to);
+    return this.defer(await Peer.connectCarried(to, connect), (peer) => peer.destroy());
   }
 
   /** A connection that may be refused. */
@@ -115,7 +132,8 @@ export class World {
     server: ServerSide,
     options?: Parameters<typeof ScriptedClient.connect>[1],
   ): Promise<ScriptedClient> {
-    const client = await ScriptedClient.connect(server.address, options);
+    const { address } = server;
+    const client = await ScriptedClient.connect(() => this.connectTunnel(address), options);
     return this.defer(client, ({ control }) => control.destroy());
   }
 
@@ -129,6 +147,12 @@ export class World {
     const [peer] = await this.channels(client, 1);
     if (peer === undefined) throw new Error('no channel');
     return peer;
+  }
+
+  async scriptedServer(): Promise<ScriptedServer> {
+    const { name, accept } = this.transport;
+    const server = await ScriptedServer.open(name === 'tcp' ? undefined : accept);
+    return this.defer(server, (it) => it.close());
   }
 
   async serverScene(
@@ -150,9 +174,10 @@ export class World {
     },
   ): Promise<ClientScene> {
     const { local, type = 'tcp', silenceTimeoutMs = 0, ...worldOptions } = options;
-    const server = this.defer(await ScriptedServer.open(), (it) => it.close());
-    const rig = await this.engine(worldOptions);
-    const client = new ClientSide(rig, { type, local, silenceTimeoutMs });
+    const server = await this.scriptedServer();
+    const rig = await this.engine(worldOptions, 'client');
+    const service = { type, local, silenceTimeoutMs };
+    const client = new ClientSide(rig, service, this.transport.client);
     await client.connect(server.address);
     await until(() => server.controls.length > 0, 'the control channel');
     return { server, client };
@@ -163,8 +188,9 @@ export class World {
     const local = await this.listener();
     const server = await this.server(worldOptions);
     const exposed = server.expose({ type, ...(bind === undefined ? {} : { bind }) });
-    const rig = await this.engine(worldOptions);
-    const client = new ClientSide(rig, { type, local: options.local ?? local.address });
+    const rig = await this.engine(worldOptions, 'client');
+    const at = options.local ?? local.address;
+    const client = new ClientSide(rig, { type, local: at }, this.transport.client);
     await client.connect(server.address);
     const visit: Tunnel['visit'] = async (how) => this.connect(await publicAddress(exposed), how);
     const pair: Tunnel['pair'] = async () => {

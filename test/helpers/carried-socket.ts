@@ -14,7 +14,7 @@ export interface PeerCodec {
 
 export class CarriedSocket extends Duplex {
   readonly below: Duplex;
-  readonly #codec: PeerCodec;
+  readonly codec: PeerCodec;
   /** The peer has said that it ends; without a goodbye its FIN says it. */
   #said = false;
   /** The connection below ended although the peer had not said so. */
@@ -24,7 +24,7 @@ export class CarriedSocket extends Duplex {
   constructor(below: Duplex, codec: PeerCodec) {
     super({ allowHalfOpen: true });
     this.below = below;
-    this.#codec = codec;
+    this.codec = codec;
     below.on('data', (bytes: Buffer) => this.#take(bytes));
     below.on('end', () => this.#end());
     below.on('error', (error) => this.destroy(error));
@@ -41,11 +41,11 @@ export class CarriedSocket extends Duplex {
     done: (error?: Error | null) => void,
   ): void {
     this.bytesWritten += payload.length;
-    this.below.write(this.#codec.encode(payload), done);
+    this.below.write(this.codec.encode(payload), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    const { goodbye } = this.#codec;
+    const { goodbye } = this.codec;
     if (goodbye === undefined) this.below.end(() => done());
     else this.below.write(goodbye(), () => done());
     if (this.#said) this.below.end();
@@ -60,7 +60,7 @@ export class CarriedSocket extends Duplex {
 
   #take(bytes: Buffer): void {
     try {
-      const { payloads, ended } = this.#codec.decode(bytes);
+      const { payloads, ended } = this.codec.decode(bytes);
       for (const payload of payloads) {
         if (payload.length > 0 && !this.push(payload)) this.below.pause();
       }
@@ -76,7 +76,7 @@ export class CarriedSocket extends Duplex {
 
   #end(): void {
     if (this.#said) return;
-    this.truncated = this.#codec.goodbye !== undefined;
+    this.truncated = this.codec.goodbye !== undefined;
     this.#said = true;
     this.push(null);
   }

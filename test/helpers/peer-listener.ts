@@ -1,12 +1,13 @@
 /** A TCP listener as tests drive it. Knows nothing of warren. */
 import net from 'node:net';
-import { type Address, Peer } from './peer.ts';
+import { type Address, type Carry, Peer } from './peer.ts';
 import { within } from './until.ts';
 
 /** A listener whose connections are taken one after the other, or served by a callback. */
 export class PeerListener {
   readonly server: net.Server;
   readonly peers: Peer[] = [];
+  readonly #raw = new Set<net.Socket>();
   readonly #queue: Peer[] = [];
   readonly #takers: ((peer: Peer) => void)[] = [];
 
@@ -14,7 +15,10 @@ export class PeerListener {
     this.server = server;
   }
 
-  /** `serve`: what happens to each connection; without it they wait for `next`. */
+  /**
+   * `serve`: what happens to each connection; without it they wait for `next`. `carry`: the transport
+   * on each; one whose handshake fails is dropped.
+   */
   static async open(
     options: {
       serve?: (peer: Peer) => void;
@@ -22,16 +26,24 @@ export class PeerListener {
       host?: string;
       port?: number;
       backlog?: number;
+      carry?: Carry;
     } = {},
   ): Promise<PeerListener> {
-    const { serve, paused = false, host = '127.0.0.1', port = 0, backlog = 4_096 } = options;
+    const { serve, carry, paused = false } = options;
+    const { host = '127.0.0.1', port = 0, backlog = 4_096 } = options;
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: paused });
     const listener = new PeerListener(server);
-    server.on('connection', (socket) => {
-      const peer = new Peer(socket, { paused });
+    const take = (peer: Peer): void => {
       listener.peers.push(peer);
       if (serve !== undefined) serve(peer);
       else listener.#add(peer);
+    };
+    server.on('connection', (socket) => {
+      if (carry === undefined) take(new Peer(socket, { paused }));
+      else {
+        listener.#raw.add(socket);
+        void Peer.carried(socket, carry).then(take, () => socket.destroy());
+      }
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -60,6 +72,7 @@ export class PeerListener {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const peer of this.peers) peer.destroy();
+    for (const socket of this.#raw) socket.destroy();
     await closed;
   }
 

@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type net from 'node:net';
-import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import type { TlsSpec, TransportSpec } from '../../ts/engine/spec.ts';
 import { CarriedSocket } from './carried-socket.ts';
 import { certificateFile, identity, keyFile, rootFile, roots } from './certificates.ts';
+import type { PeerSocket } from './peer.ts';
 import { newPrivateKey, noiseHandshake, publicOf } from './peer-noise.ts';
 import { acceptUpgrade, requestUpgrade, WebsocketCodec } from './peer-websocket.ts';
 import type { TransportName } from './transport-cases.ts';
@@ -17,8 +17,8 @@ export interface PeerTransport {
   readonly server: TransportSpec;
   readonly client: TransportSpec;
   /** A peer's side of the handshake; what comes back carries bytes. */
-  connect(raw: net.Socket): Promise<Duplex>;
-  accept(raw: net.Socket): Promise<Duplex>;
+  connect(raw: net.Socket): Promise<PeerSocket>;
+  accept(raw: net.Socket): Promise<PeerSocket>;
 }
 
 const TCP = { nodelay: true, keepaliveMs: 20_000, keepaliveIntervalMs: 8_000 };
@@ -30,7 +30,7 @@ export function peerTransport(name: TransportName, isOurs = true): PeerTransport
   switch (name) {
     case 'tcp': {
       const spec: TransportSpec = { type: 'tcp', tcp: TCP };
-      const same = (raw: net.Socket): Promise<Duplex> => Promise.resolve(raw);
+      const same = (raw: net.Socket): Promise<PeerSocket> => Promise.resolve(raw);
       return { name, server: spec, client: spec, connect: same, accept: same };
     }
     case 'noise':

@@ -1,13 +1,25 @@
 /**
  * One end of a TCP connection as tests drive it: exact reads, FIN, RST, and what the other end did.
- * Knows nothing of warren.
+ * A transport may be on it. Knows nothing of warren.
  */
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { within } from './until.ts';
 
 export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+/** TCP, or a transport on it. */
+export type PeerSocket = Duplex & { readonly bytesWritten: number };
+/** Puts a transport on a connection. */
+export type Carry = (raw: net.Socket) => Promise<PeerSocket>;
+
+export interface PeerOptions {
+  readonly paused?: boolean;
+  /** The connection below the socket, where that is another. */
+  readonly raw?: net.Socket;
 }
 
 interface PendingRead {
@@ -17,7 +29,8 @@ interface PendingRead {
 }
 
 export class Peer {
-  readonly socket: net.Socket;
+  readonly socket: PeerSocket;
+  readonly raw: net.Socket;
   /** The other end's FIN has come. */
   ended = false;
   /** The connection is gone. */
@@ -30,9 +43,14 @@ export class Peer {
   #read: PendingRead | undefined;
   readonly #waiters: (() => void)[] = [];
 
-  constructor(socket: net.Socket, options: { paused?: boolean } = {}) {
+  constructor(socket: net.Socket, options?: { paused?: boolean });
+  constructor(socket: PeerSocket, options: PeerOptions & { raw: net.Socket });
+  constructor(socket: PeerSocket, options: PeerOptions = {}) {
     this.socket = socket;
-    socket.setNoDelay(true);
+    // The overloads say that without `raw` the socket is the connection itself.
+    this.raw = options.raw ?? (socket as net.Socket);
+    const { raw } = this;
+    raw.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.length;
       this.#chunks.push(chunk);
@@ -40,7 +58,7 @@ export class Peer {
       this.#changed();
     });
     socket.on('end', () => {
-      if (brokenAtEnd(socket)) this.#broken();
+      if (brokenAtEnd(raw)) this.#broken();
       else this.ended = true;
       this.#changed();
     });
@@ -73,6 +91,26 @@ export class Peer {
     return peer;
   }
 
+  /** With a transport on it. */
+  static async carried(raw: net.Socket, carry: Carry): Promise<Peer> {
+    try {
+      return new Peer(await within(carry(raw), 'the handshake of a transport'), { raw });
+    } catch (error) {
+      raw.destroy();
+      throw error;
+    }
+  }
+
+  /** Connected, with a transport on it. */
+  static async connectCarried(to: Address, carry: Carry): Promise<Peer> {
+    const raw = net.connect({ ...to, allowHalfOpen: true, autoSelectFamily: false });
+    await within(
+      new Promise((resolve, reject) => raw.once('connect', resolve).once('error', reject)),
+      `connect to ${to.host}:${to.port}`,
+    );
+    return await Peer.carried(raw, carry);
+  }
+
   /** The connection ended by RST, as far as this end can tell. */
   get wasReset(): boolean {
     const code = this.error?.code;
@@ -80,7 +118,7 @@ export class Peer {
   }
 
   get localPort(): number {
-    return this.socket.localPort ?? 0;
+    return this.raw.localPort ?? 0;
   }
 
   /** Exactly so many bytes; rejects when the connection ends first. */
@@ -149,7 +187,7 @@ export class Peer {
   /** RST; resolves when it is sent. */
   async reset(): Promise<void> {
     if (this.closed) return;
-    this.socket.resetAndDestroy();
+    this.raw.resetAndDestroy();
     await this.gone();
   }
 

@@ -1,0 +1,4 @@
+import { TYPESCRIPT } from './engines.ts';
+import { transportConformance } from './suite.ts';
+
+transportConformance('typescript', TYPESCRIPT);
