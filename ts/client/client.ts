@@ -3,6 +3,8 @@ import { formatAddress } from '../config/address.ts';
 import type { ClientConfig } from '../config/config.ts';
 import { diffClientConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
 import { type ClientOptions, clientConfig } from '../config/options.ts';
+import { renewedTransport } from '../config/tls-tables.ts';
+import { warnOfClearTransport } from '../control/clear-transport.ts';
 import { Gate } from '../control/gate.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
 import { dialSpec } from '../control/transport.ts';
@@ -37,11 +39,13 @@ export class Client implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new WarrenError('WARREN_E_STATE', 'start once');
     this.#state = 'started';
+    const { remoteAddr, transport } = this.#config;
     const dial = dialSpec(this.#config);
     this.#engine = this.#role.openEngine();
+    warnOfClearTransport(this.#role.log, remoteAddr, transport);
     for (const service of this.#config.services.values()) this.#open(service.name, dial);
     this.#role.log.info(
-      { server: formatAddress(this.#config.remoteAddr), services: this.#services.size },
+      { server: formatAddress(remoteAddr), services: this.#services.size },
       'connecting to the server',
     );
   }
@@ -64,6 +68,18 @@ export class Client implements AsyncDisposable {
     const next = isChecked(config) ? config : clientConfig(config);
     this.#requireEngine();
     await this.#role.inTurn(async () => this.#reload(next));
+  }
+
+  /**
+   * Reads the files of `transport.tls` again. Connections from now on use them, sessions go on.
+   * @throws WARREN_E_CONFIG with what is wrong with them, and nothing changes; WARREN_E_STATE
+   */
+  async reloadCredentials(): Promise<void> {
+    this.#requireEngine();
+    await this.#role.inTurn(async () => {
+      const { transport } = this.#config;
+      this.#reload({ ...this.#config, transport: renewedTransport('client', transport) });
+    });
   }
 
   async close(options: CloseOptions): Promise<void> {
@@ -114,11 +130,12 @@ export class Client implements AsyncDisposable {
     }
     log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
     const dial = dialSpec(next);
+    warnOfClearTransport(log, next.remoteAddr, next.transport, before.transport);
     this.#config = next;
     for (const name of diff.removed) this.#close(name);
     for (const { name } of diff.changed) this.#change(name, before, dial);
     for (const name of diff.added) this.#open(name, dial);
-    if (diff.general.length > 0) {
+    if (diff.general.length > 0 || diff.renewed.length > 0) {
       for (const service of this.#services.values()) {
         service.reconfigure({ dial, heartbeatTimeoutMs: next.heartbeatTimeoutMs });
       }

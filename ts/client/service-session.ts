@@ -8,11 +8,11 @@ import { type AttemptEnd, Backoff } from '../control/backoff.ts';
 import type { Gate } from '../control/gate.ts';
 import { clientHandshake } from '../control/handshake.ts';
 import { clientRoutine } from '../control/routines.ts';
-import { sameButCredentials } from '../control/transport.ts';
+import { dialChange } from '../control/transport.ts';
 import type { ClientService, CloseOptions, ControlStream, Engine } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { DialSpec } from '../engine/spec.ts';
-import { errorText, WarrenError } from '../errors.ts';
+import { type ErrorCode, errorText, WarrenError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { sleep } from '../sleep.ts';
 
@@ -28,6 +28,15 @@ export interface ServiceSessionOptions {
   readonly heartbeatTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
 }
+
+/** Nobody but an operator can mend these: asking again soon does not help (W16). */
+const REFUSALS: ReadonlySet<string> = new Set<ErrorCode | EndReason>([
+  'WARREN_E_REFUSED',
+  'tls_failed',
+  'certificate_refused',
+  'noise_failed',
+  'key_mismatch',
+]);
 
 type Reconfigurable = Pick<ServiceSessionOptions, 'dial' | 'config' | 'heartbeatTimeoutMs'>;
 
@@ -77,17 +86,21 @@ export class ServiceSession {
     this.#backoff.capMs = retryIntervalMs;
     const routine =
       this.#key === undefined ? undefined : clientRoutine(type, this.#key, now.heartbeatTimeoutMs);
+    const dialling = dialChange(before.dial, now.dial);
     this.#service.update({
       local: localAddr,
       nodelay,
       preferIpv6,
       ...(routine === undefined ? {} : { routine }),
+      ...(dialling === 'renew' ? { dial: now.dial } : {}),
     });
+    // What was refused before may be accepted now: no need to wait.
+    if (dialling === 'renew' && !this.connected) this.#attempt.abort();
     const why = !before.config.token.equals(now.config.token)
       ? 'token changed'
-      : sameButCredentials(before.dial, now.dial)
-        ? undefined
-        : 'server address or transport changed';
+      : dialling === 'reconnect'
+        ? 'server address or transport changed'
+        : undefined;
     if (why === undefined) return;
     now.log.info({ service: name, why }, 'connecting again');
     this.#attempt.abort();
@@ -120,11 +133,11 @@ export class ServiceSession {
       return await this.#attach(stream, key);
     } catch (error) {
       if (signal.aborted) return 'again';
-      const reason = error instanceof WarrenError ? error.code : 'fault';
+      const reason = error instanceof WarrenError ? (error.reason ?? error.code) : 'fault';
       const server = formatAddress(dial.remote);
       const fields = { service: config.name, server, reason, error: errorText(error) };
       sampled.warn(fields, 'cannot connect to the server, will retry');
-      return { kind: reason === 'WARREN_E_REFUSED' ? 'refused' : 'failed' };
+      return { kind: REFUSALS.has(reason) ? 'refused' : 'failed' };
     }
   }
 

@@ -84,6 +84,12 @@ export function overlap(left: HostPort, right: HostPort): Overlap {
   return 'wildcard';
 }
 
+/** Whether what is sent there never leaves this machine. No name but `localhost` is known to be. */
+export function isLoopback(host: string): boolean {
+  const canonical = canonicalHost(host);
+  return canonical === '::1' || canonical === 'localhost' || /^127\.\d+\.\d+\.\d+$/.test(canonical);
+}
+
 /**
  * One spelling per host: `127.1` is 127.0.0.1, `::ffff:1.2.3.4` is 1.2.3.4, names in lower case.
  */

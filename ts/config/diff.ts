@@ -1,7 +1,7 @@
 /**
  * What a reload changes: a plan that says which services come, go and change, and in which keys.
  */
-import type { ClientConfig, ServerConfig } from './config.ts';
+import type { ClientConfig, ServerConfig, TransportConfig } from './config.ts';
 import { clientFacts, type Fact, type SectionFacts, serverFacts } from './facts.ts';
 import { formatKey } from './key-path.ts';
 import { SECRET_MASK } from './secret.ts';
@@ -24,6 +24,8 @@ export interface ServiceChange {
 export interface ConfigDiff {
   /** Keys outside services, dotted from the section on: `transport.tcp.nodelay`. */
   readonly general: readonly Change[];
+  /** Keys whose file is the same and holds something else now: `transport.tls.cert`. */
+  readonly renewed: readonly string[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly changed: readonly ServiceChange[];
@@ -31,18 +33,20 @@ export interface ConfigDiff {
 
 /** What changes between two configurations of a server. */
 export function diffServerConfig(before: ServerConfig, after: ServerConfig): ConfigDiff {
-  return diffFacts(serverFacts(before), serverFacts(after));
+  const renewed = renewedFiles(before.transport, after.transport);
+  return { ...diffFacts(serverFacts(before), serverFacts(after)), renewed };
 }
 
 /** What changes between two configurations of a client. */
 export function diffClientConfig(before: ClientConfig, after: ClientConfig): ConfigDiff {
-  return diffFacts(clientFacts(before), clientFacts(after));
+  const renewed = renewedFiles(before.transport, after.transport);
+  return { ...diffFacts(clientFacts(before), clientFacts(after)), renewed };
 }
 
 /** Whether there is nothing to do. */
 export function isEmptyDiff(diff: ConfigDiff): boolean {
-  const { general, added, removed, changed } = diff;
-  return [general, added, removed, changed].every((list) => list.length === 0);
+  const { general, renewed, added, removed, changed } = diff;
+  return [general, renewed, added, removed, changed].every((list) => list.length === 0);
 }
 
 /** One line per change, for the log. */
@@ -50,6 +54,7 @@ export function renderDiff(diff: ConfigDiff): string[] {
   const line = (key: string, { before, after }: Change) => `changed: ${key} ${before} -> ${after}`;
   return [
     ...diff.general.map((change) => line(change.key, change)),
+    ...diff.renewed.map((key) => `renewed: ${key}`),
     ...diff.removed.map((name) => `removed: services.${formatKey(name)}`),
     ...diff.added.map((name) => `added: services.${formatKey(name)}`),
     ...diff.changed.flatMap(({ name, changes }) =>
@@ -58,7 +63,23 @@ export function renderDiff(diff: ConfigDiff): string[] {
   ];
 }
 
-function diffFacts(before: SectionFacts, after: SectionFacts): ConfigDiff {
+/** A file under another name is a changed key, not a renewed file. */
+function renewedFiles(before: TransportConfig, after: TransportConfig): string[] {
+  const [old, now] = [before.tls, after.tls];
+  if (old === undefined || now === undefined) return [];
+  const files = [
+    ['trusted_root', old.trustedRoot, now.trustedRoot],
+    ['client_root', old.clientRoot, now.clientRoot],
+    ['pkcs12', old.pkcs12, now.pkcs12],
+    ['cert', old.cert, now.cert],
+    ['key', old.key, now.key],
+  ] as const;
+  return files
+    .filter(([key, a, b]) => a === b && old.files.digests[key] !== now.files.digests[key])
+    .map(([key]) => `transport.tls.${key}`);
+}
+
+function diffFacts(before: SectionFacts, after: SectionFacts): Omit<ConfigDiff, 'renewed'> {
   const names = [...before.services.keys()];
   const kept = names.filter((name) => after.services.has(name));
   const changed = kept.map((name) => ({

@@ -5,11 +5,10 @@
 import type { ClientConfig, Role, ServerConfig, ServiceType, TransportType } from './config.ts';
 import { ConfigError, type Problem, unplaced } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
-import { readWholeFile } from './load.ts';
 import { optionPath, speakOptions, toRaw } from './option-names.ts';
 import { newReport } from './report.ts';
 import { nodeAt } from './schema-walk.ts';
-import type { FileSources } from './sources.ts';
+import { type FileSources, readWholeFile } from './sources.ts';
 
 export interface TransportOptions {
   type: TransportType;

@@ -13,12 +13,12 @@ import {
   type TlsFinding,
   type TlsPaths,
 } from '../credentials/tls-files.ts';
-import type { Role, TlsConfig } from './config.ts';
-import { ConfigError, unplaced } from './diagnostics.ts';
+import type { Role, TransportConfig } from './config.ts';
+import { ConfigError, type Diagnostic, unplaced } from './diagnostics.ts';
 import { formatPath, type KeyPath } from './key-path.ts';
 import { ownValue, type RawTable, type Report, tableOf, textOf } from './report.ts';
 import { SECRET_MASK } from './secret.ts';
-import { errorCode, type FileSources } from './sources.ts';
+import { errorCode, type FileSources, readWholeFile } from './sources.ts';
 
 /** What a role reads; the rest of the table is the other role's. */
 const USED: Readonly<Record<Role, readonly TlsFileKey[]>> = {
@@ -119,42 +119,31 @@ function isThere(path: string, readFile: FileSources['readFile']): boolean {
 }
 
 /**
- * Reads the files of a checked configuration again.
+ * The same transport with its files read again.
  * @throws WARREN_E_CONFIG with everything that is wrong with them now.
  */
-export function rereadTls(
-  role: Role,
-  tls: TlsConfig,
-  readFile: FileSources['readFile'],
-): { readonly files: TlsFiles; readonly warnings: readonly string[] } {
-  const all = {
-    pkcs12: tls.pkcs12,
-    cert: tls.cert,
-    key: tls.key,
-    trusted_root: tls.trustedRoot,
-    client_root: tls.clientRoot,
-  };
-  const paths: Partial<Record<TlsFileKey, string>> = {};
-  for (const key of USED[role]) {
-    const path = all[key];
-    if (path !== undefined) paths[key] = path;
-  }
+export function renewedTransport(role: Role, transport: TransportConfig): TransportConfig {
+  const { tls } = transport;
+  if (tls === undefined) return transport;
+  const { pkcs12, cert, key, trustedRoot, clientRoot } = tls;
+  const all = { pkcs12, cert, key, trusted_root: trustedRoot, client_root: clientRoot };
+  const paths: TlsPaths = Object.fromEntries(
+    Object.entries(all).filter(([, path]) => path !== undefined),
+  );
   const { files, findings } = readTlsFiles({
     paths,
     pkcs12Password: tls.pkcs12Password?.reveal() ?? '',
     wantsRoots: role === 'client',
-    readFile,
+    readFile: readWholeFile,
     explain: errorCode,
   });
   const errors = findings.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) throw new ConfigError(errors.map((each) => diagnosticOf(each, paths)));
-  const warnings = findings.map(({ key, message }) => `${paths[key]}: ${message}`);
-  return { files, warnings };
+  if (errors.length > 0) throw new ConfigError(errors.map((error) => diagnosticOf(error, paths)));
+  return { ...transport, tls: { ...tls, files } };
 }
 
-function diagnosticOf({ severity, key, message, remedy }: TlsFinding, paths: TlsPaths) {
-  const file = paths[key] ?? key;
-  const at = 'key' as const;
-  const problem = { severity, path: [], at, message, found: '', allowed: '', remedy };
-  return unplaced(problem, file, formatPath(['transport', 'tls', key]));
+function diagnosticOf({ severity, key, message, remedy }: TlsFinding, paths: TlsPaths): Diagnostic {
+  const path = ['transport', 'tls', key];
+  const problem = { severity, path, at: 'key', message, found: '', allowed: '', remedy } as const;
+  return unplaced(problem, paths[key] ?? '', formatPath(path));
 }

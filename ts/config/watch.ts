@@ -9,7 +9,8 @@
  */
 import { resolve } from 'node:path';
 import { ConfigError, wholeFile } from './diagnostics.ts';
-import { type Env, hashContents, type LoadedConfig, loadConfig, readWholeFile } from './load.ts';
+import { type Env, hashContents, type LoadedConfig, loadConfig } from './load.ts';
+import { readWholeFile } from './sources.ts';
 import { type FileWatch, type WatchDirectory, watchFiles } from './watch-files.ts';
 
 export interface WatchOptions {

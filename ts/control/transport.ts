@@ -36,17 +36,21 @@ export function dialSpec({ remoteAddr, preferIpv6, transport }: ClientConfig): D
 }
 
 /**
- * Whether what differs is only who we are and whom we trust: running sessions were authenticated
- * and go on, connections from now on use the new files.
+ * What a client has to do about another way to dial. `renew`: only who we are and whom we trust is
+ * new; running sessions were authenticated and go on, connections from now on use it. `reconnect`:
+ * the way itself is another one.
  */
-export function sameButCredentials(a: DialSpec, b: DialSpec): boolean {
-  return withoutCredentials(a) === withoutCredentials(b);
+export function dialChange(before: DialSpec, after: DialSpec): 'none' | 'renew' | 'reconnect' {
+  if (textOf(before, true) === textOf(after, true)) return 'none';
+  return textOf(before, false) === textOf(after, false) ? 'renew' : 'reconnect';
 }
 
-function withoutCredentials(dial: DialSpec): string {
+const CREDENTIALS: ReadonlySet<string> = new Set(['identities', 'roots']);
+
+function textOf(dial: DialSpec, withCredentials: boolean): string {
   return JSON.stringify(dial, (key, value: unknown) => {
-    if (key === 'identities' || key === 'roots') return undefined;
-    return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+    if (!withCredentials && CREDENTIALS.has(key)) return undefined;
+    return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
   });
 }
 

@@ -6,6 +6,8 @@ import { formatAddress, overlap } from '../config/address.ts';
 import type { ServerConfig } from '../config/config.ts';
 import { type ConfigDiff, diffServerConfig, isEmptyDiff, renderDiff } from '../config/diff.ts';
 import { type ServerOptions, serverConfig } from '../config/options.ts';
+import { renewedTransport } from '../config/tls-tables.ts';
+import { warnOfClearTransport } from '../control/clear-transport.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
 import { HELLO_RULE } from '../control/routines.ts';
 import { listenTransport } from '../control/transport.ts';
@@ -49,6 +51,8 @@ export class Server implements AsyncDisposable {
       const services = new ServiceRegistry(engine, this.#role.log, this.#config);
       const listener = await this.#listen(engine, this.#config, services);
       this.#running = { engine, listener, services };
+      const { bindAddr, transport } = this.#config;
+      warnOfClearTransport(this.#role.log, bindAddr, transport);
     } catch (error) {
       engine.destroy();
       throw error;
@@ -83,6 +87,18 @@ export class Server implements AsyncDisposable {
     const next = isChecked(config) ? config : serverConfig(config);
     this.#requireRunning();
     await this.#role.inTurn(() => this.#reload(next));
+  }
+
+  /**
+   * Reads the files of `transport.tls` again. Connections from now on use them, nothing is cut.
+   * @throws WARREN_E_CONFIG with what is wrong with them, and nothing changes; WARREN_E_STATE
+   */
+  async reloadCredentials(): Promise<void> {
+    this.#requireRunning();
+    await this.#role.inTurn(async () => {
+      const { transport } = this.#config;
+      await this.#reload({ ...this.#config, transport: renewedTransport('server', transport) });
+    });
   }
 
   /** Stops accepting, lets visitors finish until the deadline, then aborts them. */
@@ -135,40 +151,56 @@ export class Server implements AsyncDisposable {
       return;
     }
     log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
+    warnOfClearTransport(log, next.bindAddr, next.transport, this.#config.transport);
     // First what goes: the tunnel's new address may be that of a service that is removed.
     running.services.remove(diff);
     const applied = await this.#applyGeneral(running, diff, next);
     if (this.#isClosed()) return;
     running.services.apply(next, diff);
-    this.#config = applied ? next : { ...next, bindAddr: this.#config.bindAddr };
+    this.#config = applied;
     const fields = { services: next.services.size };
-    if (applied) log.info(fields, 'configuration applied');
-    else log.error({ ...fields, except: 'bind_addr' }, 'configuration applied in part');
+    if (applied === next) log.info(fields, 'configuration applied');
+    else log.error({ ...fields, except: 'bind_addr, transport' }, 'configuration applied in part');
   }
 
-  /** Listener changes. False: the address had to stay as it was. */
-  async #applyGeneral(running: Running, diff: ConfigDiff, next: ServerConfig): Promise<boolean> {
-    if (!diff.general.some(({ key }) => key === 'bind_addr')) {
-      running.listener.update(listenTransport(next));
-      return true;
+  /** Listener changes. Gives what is in effect then: an address or a type may have to stay. */
+  async #applyGeneral(
+    running: Running,
+    diff: ConfigDiff,
+    next: ServerConfig,
+  ): Promise<ServerConfig> {
+    const isMoved = diff.general.some(({ key }) => key === 'bind_addr');
+    const before = this.#config;
+    const { engine, services, listener: old } = running;
+    const isSameType = before.transport.type === next.transport.type;
+    if (!isMoved && isSameType) {
+      old.update(listenTransport(next));
+      return next;
     }
     const { log } = this.#role;
-    const { engine, services, listener: old } = running;
-    const address = formatAddress(next.bindAddr);
     // One port cannot be had twice. Else the new one comes first: one that is taken costs nothing.
     const was = old.address;
-    const inPlace = overlap(was, next.bindAddr) !== 'none';
+    const wanted = isMoved ? next : { ...next, bindAddr: was };
+    const inPlace = overlap(was, wanted.bindAddr) !== 'none';
+    const address = formatAddress(wanted.bindAddr);
     if (inPlace) await old.close({ deadlineMs: 0 });
     try {
-      running.listener = await this.#listen(engine, next, services);
-      log.info({ address }, 'listener moved: clients have to come to the new address');
+      running.listener = await this.#listen(engine, wanted, services);
+      log.info(
+        { address },
+        isMoved
+          ? 'listener moved: clients have to come to the new address'
+          : 'transport changed: clients have to come with the new one',
+      );
       if (!inPlace) await old.close({ deadlineMs: 0 });
-      return true;
+      return next;
     } catch (error) {
       log.error({ address, error: errorText(error) }, 'listener not moved, the old address stays');
-      if (inPlace) await this.#listenAgain(running, { ...next, bindAddr: was });
-      else old.update(listenTransport(next));
-      return false;
+      const transport = isSameType ? next.transport : before.transport;
+      const stays = { ...next, bindAddr: before.bindAddr, transport };
+      if (inPlace) await this.#listenAgain(running, { ...stays, bindAddr: was });
+      else old.update(listenTransport(stays));
+      return stays;
     }
   }
 

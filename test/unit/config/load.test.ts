@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError, type Diagnostic } from '../../../ts/config/diagnostics.ts';
-import { loadConfig, parseConfig, readWholeFile } from '../../../ts/config/load.ts';
+import { loadConfig, parseConfig } from '../../../ts/config/load.ts';
+import { readWholeFile } from '../../../ts/config/sources.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'warren-load-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
