@@ -13,11 +13,12 @@ use slab::Slab;
 
 use crate::client_service::ClientService;
 use crate::client_session::ClientSession;
-use crate::dial::{DialError, DialOptions, connect_text, dial};
+use crate::dial::{DialError, DialOptions, connect_text};
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::task::{TaskId, Tasks};
-use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
+use crate::transport::target::Target;
 use crate::waiting_channel::{Held, wait_for_start};
 
 const FIRST_PAUSE_MS: u64 = 50;
@@ -95,7 +96,7 @@ async fn channel(dialing: Dialing, give_up_at: Option<Instant>) {
     }
 }
 
-async fn open(mut dialing: Dialing, give_up_at: Option<Instant>) -> Option<(TcpLink, Held)> {
+async fn open(mut dialing: Dialing, give_up_at: Option<Instant>) -> Option<(Link, Held)> {
     let opened = dialing.open(give_up_at).await;
     dialing.panicked = false;
     let (service, session) = (&dialing.service, &dialing.session);
@@ -125,22 +126,29 @@ impl Dialing {
         }
     }
 
-    async fn open(&self, give_up_at: Option<Instant>) -> Option<TcpLink> {
+    async fn open(&self, give_up_at: Option<Instant>) -> Option<Link> {
         let shard = &self.service.shard;
-        let remote = &self.session.dial.remote;
         let mut pause_ms = FIRST_PAUSE_MS;
         loop {
-            let options = self.options(give_up_at);
-            let tried = match dial(shard, remote, &options).await {
+            let target = self.session.target();
+            let options = self.options(give_up_at, &target);
+            let (reason, text) = match Box::pin(target.open(shard, &options)).await {
                 Ok((link, _)) => return Some(link),
                 Err(DialError::Cancelled(_)) => return None,
-                Err(DialError::Failed { tried, .. }) => tried,
+                Err(DialError::Failed { tried, .. }) => {
+                    (EndReason::DialFailed, connect_text(target.hop(), &tried))
+                }
+                Err(DialError::Refused(refused)) if is_final(refused.reason) => {
+                    self.service
+                        .channel_failed(refused.reason, Some(refused.text));
+                    return None;
+                }
+                Err(DialError::Refused(refused)) => (refused.reason, refused.text),
             };
             let jittered = jitter(pause_ms);
             let goes_on_at = shard.after(jittered);
             if give_up_at.is_some_and(|at| goes_on_at.is_none_or(|next| next >= at)) {
-                let error = Some(connect_text(remote, &tried));
-                self.service.channel_failed(EndReason::DialFailed, error);
+                self.service.channel_failed(reason, Some(text));
                 return None;
             }
             shard.sleep(jittered).await.ok()?;
@@ -148,13 +156,13 @@ impl Dialing {
         }
     }
 
-    fn options(&self, give_up_at: Option<Instant>) -> DialOptions {
+    fn options(&self, give_up_at: Option<Instant>, target: &Target) -> DialOptions {
         let Self {
             service, session, ..
         } = self;
         let left = give_up_at.map_or(Duration::MAX, |at| at - service.shard.now());
         let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let tcp = &session.dial.transport.tcp;
+        let tcp = &target.spec.transport.tcp;
         DialOptions {
             timeout_ms: service
                 .shard
@@ -163,7 +171,7 @@ impl Dialing {
                 .dial_timeout_ms
                 .min(left_ms)
                 .max(1),
-            prefer_ipv6: session.dial.prefer_ipv6,
+            prefer_ipv6: target.spec.prefer_ipv6,
             stream: StreamOptions::tunnel(tcp, service.nodelay().unwrap_or(tcp.nodelay)),
             first: session.first(),
         }
@@ -184,6 +192,17 @@ impl Drop for Dialing {
         dialer.next(service, session);
         service.check_empty();
     }
+}
+
+/// Asking again at once does not help: what is configured does not fit.
+fn is_final(reason: EndReason) -> bool {
+    matches!(
+        reason,
+        EndReason::TlsFailed
+            | EndReason::CertificateRefused
+            | EndReason::NoiseFailed
+            | EndReason::KeyMismatch
+    )
 }
 
 /// Between half of it and one and a half.

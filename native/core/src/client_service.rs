@@ -11,12 +11,12 @@ use slab::Slab;
 use crate::client_session::ClientSession;
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::control_stream::ControlStream;
+use crate::link::Link;
 use crate::local_carrier::LocalCarrier;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::{ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, ServiceType};
 use crate::task::TaskId;
-use crate::tcp_link::TcpLink;
 use crate::tcp_locals::TcpLocals;
 use crate::udp_carrier::UdpCarrier;
 use crate::upcall::{SessionId, Upcall};
@@ -144,7 +144,7 @@ impl ClientService {
             nodelay,
             prefer_ipv6,
             routine,
-            dial: _,
+            dial,
         } = change;
         {
             let spec = &mut *self.spec.borrow_mut();
@@ -159,8 +159,12 @@ impl ClientService {
             }
         }
         let session = self.attached.borrow().clone();
-        if let (Some(session), Some(routine)) = (session, routine) {
+        let Some(session) = session else { return };
+        if let Some(routine) = routine {
             session.set_routine(routine);
+        }
+        if let Some(dial) = dial {
+            session.set_dial(dial);
         }
     }
 
@@ -253,7 +257,7 @@ impl ClientService {
     }
 
     /// Takes a channel that was started.
-    pub(crate) fn carry(&self, link: TcpLink, rest: Vec<u8>) {
+    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>) {
         let context = &self.shard.context;
         if self.carrier.size() < context.limits.visitors_per_service {
             self.carrier.carry(link, rest);

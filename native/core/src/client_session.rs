@@ -12,6 +12,7 @@ use crate::control_stream::ControlStream;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::{ClientRoutine, DialSpec};
+use crate::transport::target::Target;
 use crate::upcall::{ServiceId, SessionId, Upcall};
 
 /// What the stream's task asks of the session when bytes came: how many it used.
@@ -34,7 +35,7 @@ pub(crate) struct ClientSession {
     pub(crate) id: SessionId,
     pub(crate) routine: RefCell<Rc<ClientRoutine>>,
     /// Where data channels are dialled.
-    pub(crate) dial: DialSpec,
+    target: RefCell<Rc<Target>>,
     pub(crate) dialer: ChannelDialer,
     shard: Rc<Shard>,
     service_id: ServiceId,
@@ -62,7 +63,7 @@ impl ClientSession {
         Rc::new(Self {
             id: session,
             routine: RefCell::new(Rc::new(routine)),
-            dial,
+            target: RefCell::new(Rc::new(Target::new(shard, dial))),
             dialer: ChannelDialer::default(),
             shard: Rc::clone(shard),
             service_id,
@@ -86,6 +87,15 @@ impl ClientSession {
     pub(crate) fn run(&self, peer: SocketAddr) {
         self.first.set(Some(peer));
         self.started();
+    }
+
+    pub(crate) fn target(&self) -> Rc<Target> {
+        Rc::clone(&self.target.borrow())
+    }
+
+    /// For data channels from now on.
+    pub(crate) fn set_dial(&self, dial: DialSpec) {
+        *self.target.borrow_mut() = Rc::new(Target::new(&self.shard, dial));
     }
 
     /// The address to dial before those of the server's name.

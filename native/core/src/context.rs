@@ -16,6 +16,7 @@ use crate::reason::EndReason;
 use crate::shard::{Remote, Service};
 use crate::spec::ServiceType;
 use crate::task::Owner;
+use crate::transport::target::ClientTransports;
 use crate::upcall::{ServiceId, SessionId, StreamId, Upcall, Upcalls, lock};
 
 /// Where the live session of a key is.
@@ -108,6 +109,8 @@ pub(crate) struct Context {
     pub(crate) udp_sockets: AtomicUsize,
     /// Of a relay's pipes; `None`: this system has none that help.
     pub(crate) pipe_budget: Option<PipeBudget>,
+    /// How servers are dialled.
+    pub(crate) transports: ClientTransports,
     pub(crate) next_stream: AtomicU32,
     pub(crate) remotes: OnceLock<Vec<Remote>>,
 }

@@ -9,15 +9,17 @@ use std::time::Instant;
 use crate::admission::Admitted;
 use crate::client_session::ClientSession;
 use crate::context::StreamHome;
-use crate::dial::{DialError, DialOptions, dial};
+use crate::dial::{DialError, DialOptions};
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::server_session::ServerSession;
 use crate::shard::Shard;
 use crate::spec::DialSpec;
 use crate::task::{Cancelled, TaskId};
-use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
-use crate::upcall::{ListenerId, ServiceId, StreamId, SystemError, Upcall, lock};
+use crate::transport::codec::Refused;
+use crate::transport::target::Target;
+use crate::upcall::{ListenerId, ServiceId, StreamId, Upcall, lock};
 
 mod linger;
 mod parcel;
@@ -35,7 +37,7 @@ enum Holder {
 
 struct State {
     /// Absent while it is being dialled and when it is over.
-    link: Option<TcpLink>,
+    link: Option<Link>,
     unread: Vec<u8>,
     unwritten: Vec<u8>,
     /// Bytes that a read of the control plane waits for.
@@ -72,7 +74,7 @@ impl ControlStream {
         id: StreamId,
         listener: Option<ListenerId>,
         peer: SocketAddr,
-        link: Option<TcpLink>,
+        link: Option<Link>,
     ) -> Rc<Self> {
         let state = State {
             link,
@@ -104,7 +106,7 @@ impl ControlStream {
 
     /// Takes a connection that showed a control hello; `unread` came behind it.
     pub(crate) fn accepted(
-        link: TcpLink,
+        link: Link,
         listener: ListenerId,
         peer: SocketAddr,
         unread: Vec<u8>,
@@ -149,7 +151,8 @@ impl ControlStream {
             first: None,
         };
         let mut guard = DialGuard(Some(Rc::clone(&self)));
-        let dialled = Box::pin(dial(&self.shard, &spec.remote, &options)).await;
+        let target = Target::new(&self.shard, spec);
+        let dialled = Box::pin(target.open(&self.shard, &options)).await;
         match dialled {
             Ok((link, peer)) => {
                 self.peer.set(peer);
@@ -159,8 +162,7 @@ impl ControlStream {
                 let stream = self.id;
                 self.shard.context.upcall(Upcall::Dialed { stream, peer });
             }
-            Err(DialError::Cancelled(_)) => guard.fail(String::new(), None, true),
-            Err(DialError::Failed { tried, error }) => guard.fail(tried, error, false),
+            Err(error) => guard.fail(error),
         }
     }
 
@@ -324,9 +326,14 @@ impl ControlStream {
 struct DialGuard(Option<Rc<ControlStream>>);
 
 impl DialGuard {
-    fn fail(&mut self, tried: String, error: Option<SystemError>, aborted: bool) {
+    fn fail(&mut self, error: DialError) {
         let Some(dialling) = self.0.take() else {
             return;
+        };
+        let (tried, refusal, error, aborted) = match error {
+            DialError::Cancelled(_) => (String::new(), None, None, true),
+            DialError::Failed { tried, error } => (tried, None, error, false),
+            DialError::Refused(Refused { reason, text }) => (text, Some(reason), None, false),
         };
         let (shard, stream) = (&dialling.shard, dialling.id);
         shard.streams.borrow_mut().remove(&stream);
@@ -334,6 +341,7 @@ impl DialGuard {
         shard.context.upcall(Upcall::DialFailed {
             stream,
             tried,
+            refusal,
             error,
             aborted,
         });
@@ -343,8 +351,13 @@ impl DialGuard {
 impl Drop for DialGuard {
     fn drop(&mut self) {
         if let Some(dialling) = &self.0 {
-            let aborted = dialling.shard.unexpected_end() == EndReason::Destroyed;
-            self.fail("internal error".to_owned(), None, aborted);
+            self.fail(match dialling.shard.unexpected_end() {
+                EndReason::Destroyed => DialError::Cancelled(Cancelled(EndReason::Destroyed)),
+                _ => DialError::Failed {
+                    tried: "internal error".to_owned(),
+                    error: None,
+                },
+            });
         }
     }
 }

@@ -62,6 +62,7 @@ fn a_dial_that_a_fault_ends_is_answered() {
         Upcall::DialFailed {
             stream: 7,
             tried,
+            refusal: None,
             error: None,
             aborted: false,
         },

@@ -20,6 +20,7 @@ pub(crate) use crate::system_error::system_error;
 use crate::task::Cancelled;
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::{self, StreamOptions};
+use crate::transport::codec::Refused;
 use crate::upcall::SystemError;
 
 const STAGGER: Duration = Duration::from_millis(250);
@@ -40,6 +41,8 @@ pub(crate) enum DialError {
         tried: String,
         error: Option<SystemError>,
     },
+    /// It was reached; the proxy's or the transport's handshake failed.
+    Refused(Refused),
 }
 
 impl From<Cancelled> for DialError {

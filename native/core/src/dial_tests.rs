@@ -57,6 +57,7 @@ async fn outcome(shard: &Rc<Shard>, to: &HostPort, options: &DialOptions) -> Out
             let code = error.clone().and_then(|error| error.code);
             Err((tried.clone(), code.unwrap_or_default()))
         }
+        Err(DialError::Refused(refused)) => panic!("no handshake here: {}", refused.text),
         Err(DialError::Cancelled(Cancelled(reason))) => panic!("cancelled: {reason:?}"),
     };
     drop(dialled);

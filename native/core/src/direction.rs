@@ -8,6 +8,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::coded_link::CodedLink;
+use crate::link::Link;
 use crate::pipes::Pipe;
 use crate::shard::{BUFFER_BYTES, Shard};
 use crate::tcp_link::TcpLink;
@@ -78,12 +80,7 @@ impl Direction {
     }
 
     /// The first turn: what it begins with and what is at hand go out in one write.
-    pub(crate) fn begin(
-        &mut self,
-        shard: &Shard,
-        from: &TcpLink,
-        to: &TcpLink,
-    ) -> Result<(), Broken> {
+    pub(crate) fn begin(&mut self, shard: &Shard, from: &Link, to: &Link) -> Result<(), Broken> {
         let Some(first) = self.rest.take() else {
             return Ok(());
         };
@@ -103,9 +100,10 @@ impl Direction {
             };
             self.moved = true;
             self.bytes += more as u64;
-            self.write(to, &buffer[..head + more])
+            let bytes = &buffer[..head + more];
+            self.write(to.try_write(bytes), bytes)
         } else {
-            self.write(to, first)
+            self.write(to.try_write(first), first)
         }
     }
 
@@ -137,8 +135,8 @@ impl Direction {
     pub(crate) fn turn(
         &mut self,
         shard: &Shard,
-        from: &TcpLink,
-        to: &TcpLink,
+        from: &Link,
+        to: &Link,
         is_last: bool,
     ) -> Result<Turn, Broken> {
         let until = self.bytes + TURN_BYTES as u64;
@@ -147,18 +145,26 @@ impl Direction {
                 return Ok(Turn::Blocked);
             }
             if self.source_ended {
-                if !is_last {
+                // Closing is FIN, but no transport's goodbye.
+                if !is_last || to.as_tcp().is_none() {
                     self.pass_fin(shard, to);
                 }
-                return Ok(Turn::Ended);
+                return match to.flush() {
+                    Ok(true) => Ok(Turn::Ended),
+                    Ok(false) => Ok(Turn::Blocked),
+                    Err(_) => Err(Broken::To),
+                };
             }
             if self.bytes >= until {
                 return Ok(Turn::More);
             }
-            let moved = if self.splice.is_some() {
-                self.fill(shard, from)?
-            } else {
-                self.copy(shard, from, to)?
+            let moved = match (from, to) {
+                (Link::Tcp(from), Link::Tcp(_)) if self.splice.is_some() => {
+                    self.fill(shard, from)?
+                }
+                (Link::Tcp(from), Link::Coded(to)) => self.seal(from, to)?,
+                (Link::Coded(from), Link::Tcp(to)) => self.open(from, to)?,
+                _ => self.copy(shard, from, to)?,
             };
             if !moved {
                 return Ok(Turn::Blocked);
@@ -167,8 +173,11 @@ impl Direction {
     }
 
     /// Writes what is on its way. False: the other side does not take it now.
-    fn flush(&mut self, to: &TcpLink) -> Result<bool, Broken> {
-        if let Some(splice) = &mut self.splice {
+    fn flush(&mut self, to: &Link) -> Result<bool, Broken> {
+        if !to.flush().map_err(|_| Broken::To)? {
+            return Ok(false);
+        }
+        if let (Some(splice), Some(to)) = (&mut self.splice, to.as_tcp()) {
             while splice.pipe.len() > 0 {
                 match to.write_with(|socket| splice.pipe.drain(socket)) {
                     Ok(_) => self.moved = true,
@@ -229,9 +238,48 @@ impl Direction {
         Ok(true)
     }
 
+    /// One read, sealed where it lies and written. False: the source is dry, or the other side is full.
+    fn seal(&mut self, from: &TcpLink, to: &CodedLink) -> Result<bool, Broken> {
+        // Never read what cannot be written.
+        if !to.is_writable() {
+            return Ok(false);
+        }
+        match to.read_from(from) {
+            Ok(0) => self.source_ended = true,
+            Ok(length) => {
+                self.moved = true;
+                self.bytes += length as u64;
+                to.write_read(length).map_err(|_| Broken::To)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(_) => return Err(Broken::From),
+        }
+        Ok(true)
+    }
+
+    /// One read, opened where it lies and written. False: the source is dry, or the other side is full.
+    fn open(&mut self, from: &CodedLink, to: &TcpLink) -> Result<bool, Broken> {
+        if !to.is_writable() {
+            return Ok(false);
+        }
+        let mut written = Ok(());
+        let pulled = from.pull(|plain| {
+            self.moved = true;
+            self.bytes += plain.len() as u64;
+            written = self.write(to.try_write(plain), plain);
+        });
+        match pulled {
+            Ok(0) => self.source_ended = true,
+            Ok(_) => written?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(_) => return Err(Broken::From),
+        }
+        Ok(true)
+    }
+
     /// One read and write through the shard's buffer. False: the source is dry, or the other side is
     /// full.
-    fn copy(&mut self, shard: &Shard, from: &TcpLink, to: &TcpLink) -> Result<bool, Broken> {
+    fn copy(&mut self, shard: &Shard, from: &Link, to: &Link) -> Result<bool, Broken> {
         // Never read what cannot be written.
         if !to.is_writable() {
             return Ok(false);
@@ -242,8 +290,10 @@ impl Direction {
             Ok(length) => {
                 self.moved = true;
                 self.bytes += length as u64;
-                self.write(to, &buffer[..length])?;
-                if length == BUFFER_BYTES && !self.copy_only && self.rest.is_none() {
+                let bytes = &buffer[..length];
+                self.write(to.try_write(bytes), bytes)?;
+                let plain = from.as_tcp().is_some() && to.as_tcp().is_some();
+                if length == BUFFER_BYTES && plain && !self.copy_only && self.rest.is_none() {
                     let pipe = shard.pipes.take();
                     let splice = |pipe| {
                         Box::new(Splice {
@@ -262,8 +312,8 @@ impl Direction {
     }
 
     /// Keeps what the other side does not take.
-    fn write(&mut self, to: &TcpLink, bytes: &[u8]) -> Result<(), Broken> {
-        let written = match to.try_write(bytes) {
+    fn write(&mut self, written: io::Result<usize>, bytes: &[u8]) -> Result<(), Broken> {
+        let written = match written {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Err(Broken::To),
@@ -275,7 +325,7 @@ impl Direction {
         Ok(())
     }
 
-    fn pass_fin(&mut self, shard: &Shard, to: &TcpLink) {
+    fn pass_fin(&mut self, shard: &Shard, to: &Link) {
         if !self.fin_passed {
             self.fin_passed = true;
             self.give_back(shard);

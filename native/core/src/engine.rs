@@ -23,6 +23,7 @@ use crate::event_batch::EventBatch;
 use crate::limits::Limits;
 use crate::pipes;
 use crate::shard::{Seat, Shard};
+use crate::transport::target::ClientTransports;
 use crate::upcall::{FIRST_ACCEPTED_STREAM, ListenerId, ServiceId, Upcall, Upcalls, lock};
 
 const THREADS_DEFAULT_MAX: usize = 4;
@@ -73,6 +74,7 @@ impl Engine {
             descriptors: Descriptors::of_system(),
             udp_sockets: AtomicUsize::new(0),
             pipe_budget: pipes::probe(),
+            transports: ClientTransports::default(),
             next_stream: AtomicU32::new(FIRST_ACCEPTED_STREAM),
             remotes: OnceLock::new(),
         });

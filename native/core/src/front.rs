@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use crate::context::SharedFacts;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::server_session::ServerSession;
 use crate::shard::Shard;
 use crate::spec::HostPort;
 use crate::tcp_front::TcpFront;
-use crate::tcp_link::TcpLink;
 use crate::udp_front::UdpFront;
 use crate::upcall::SystemError;
 
@@ -97,7 +97,7 @@ impl Front {
     }
 
     /// An authenticated data channel has come.
-    pub(crate) fn channel(&self, link: TcpLink) {
+    pub(crate) fn channel(&self, link: Link) {
         match self {
             Self::Tcp(front) => front.channel(link),
             Self::Udp(front) => front.channel(link),

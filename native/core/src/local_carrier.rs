@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use crate::link::Link;
 use crate::reason::EndReason;
-use crate::tcp_link::TcpLink;
 use crate::tcp_locals::TcpLocals;
 use crate::udp_carrier::UdpCarrier;
 
@@ -22,7 +22,7 @@ impl LocalCarrier {
     }
 
     /// Takes a started channel over; `rest` came behind the start command.
-    pub(crate) fn carry(&self, link: TcpLink, rest: Vec<u8>) {
+    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>) {
         match self {
             Self::Tcp(locals) => locals.carry(link, rest),
             Self::Udp(carrier) => carrier.carry(link, rest),

@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::front::Line;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::spec::ServiceType;
 use crate::task::TaskId;
-use crate::tcp_link::TcpLink;
 
 const DECAY: Duration = Duration::from_secs(10);
 /// A client whose channels die as they come must not be asked at network speed.
@@ -20,7 +20,7 @@ const REPLACE: Duration = Duration::from_millis(50);
 
 struct State {
     /// Oldest first: each is used before a NAT forgets it.
-    idle: VecDeque<TcpLink>,
+    idle: VecDeque<Link>,
     /// When each outstanding request expires, oldest first; `None`: never.
     requested: VecDeque<Option<Instant>>,
     target: usize,
@@ -109,7 +109,7 @@ impl Pool {
     }
 
     /// Takes an authenticated channel over, idle, or ends it.
-    pub(crate) fn add(&self, link: TcpLink) {
+    pub(crate) fn add(&self, link: Link) {
         let limits = &self.line.shard.context.limits;
         let expected = self.state.borrow_mut().requested.pop_front().is_some();
         if expected {
@@ -146,7 +146,7 @@ impl Pool {
     }
 
     /// The longest idle channel that is alive.
-    pub(crate) fn take(&self) -> Option<TcpLink> {
+    pub(crate) fn take(&self) -> Option<Link> {
         loop {
             let link = self.state.borrow_mut().idle.pop_front()?;
             match dead(&link) {
@@ -269,7 +269,7 @@ impl Pool {
         state.replace_at.get_or_insert(now + REPLACE);
     }
 
-    fn dropped(&self, link: TcpLink, reason: EndReason) {
+    fn dropped(&self, link: Link, reason: EndReason) {
         drop(link);
         self.line.facts.counters.pool_stale.fetch_add(1, Relaxed);
         self.failed(reason);
@@ -347,7 +347,7 @@ impl Drop for Pool {
 }
 
 /// Why an idle channel cannot be used.
-fn dead(link: &TcpLink) -> Option<EndReason> {
+fn dead(link: &Link) -> Option<EndReason> {
     if !link.is_readable() {
         return None;
     }

@@ -10,6 +10,7 @@ use super::Pool;
 use crate::context::ServiceFacts;
 use crate::front::Line;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::ServiceType;
@@ -47,7 +48,7 @@ fn a_fault_does_not_end_the_watch_over_idle_channels() {
         let (channel, _) = listener.accept().expect("it has come");
         channel.set_nonblocking(true).expect("a socket");
         let channel = mio::net::TcpStream::from_std(channel);
-        pool.add(TcpLink::adopt(&shard, channel).expect("a link"));
+        pool.add(TcpLink::adopt(&shard, channel).expect("a link").into());
         assert_eq!(pool.ready(), 1);
         drop(client);
         let deadline = shard.after(20_000);

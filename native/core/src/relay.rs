@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::context::SharedFacts;
 use crate::direction::{Broken, Direction, Turn};
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::Cancelled;
-use crate::tcp_link::TcpLink;
 use crate::visit::{Visit, VisitFacts};
 
 /// Visitors that are served for less are not moved to another shard.
@@ -48,8 +48,8 @@ enum End {
 }
 
 pub(crate) struct Relay {
-    pub(crate) near: TcpLink,
-    pub(crate) far: TcpLink,
+    pub(crate) near: Link,
+    pub(crate) far: Link,
     pub(crate) inward: Direction,
     pub(crate) outward: Direction,
     /// When bytes last moved, or half was closed: since then the other direction is silent.
@@ -70,8 +70,8 @@ pub(crate) struct Relay {
 /// Not an async fn: that would hold its arguments twice, and this is what a held connection costs.
 pub(crate) fn relay(
     shard: &Rc<Shard>,
-    near: TcpLink,
-    far: TcpLink,
+    near: Link,
+    far: Link,
     options: RelayOptions,
 ) -> impl Future<Output = ()> + 'static {
     let known = VisitFacts {
@@ -134,7 +134,8 @@ impl Relay {
             };
             self.count(shard);
             self.note_half_close(shard);
-            if (inward, outward) == (Turn::Ended, Turn::Ended) {
+            let flushed = self.near.is_flushed() && self.far.is_flushed();
+            if flushed && (inward, outward) == (Turn::Ended, Turn::Ended) {
                 let reason = self.half_closed.unwrap_or(EndReason::VisitorFin);
                 return Ok(End::Clean(reason));
             }
@@ -179,11 +180,12 @@ impl Relay {
     }
 
     fn on_broken(&self, near_broke: bool) -> End {
-        let (source, reason) = if near_broke {
-            (&self.inward, self.visit.known.near_broken)
+        let (source, link, reason) = if near_broke {
+            (&self.inward, &self.near, self.visit.known.near_broken)
         } else {
-            (&self.outward, self.visit.known.far_broken)
+            (&self.outward, &self.far, self.visit.known.far_broken)
         };
+        let reason = link.fault().unwrap_or(reason);
         // Its own bytes had all arrived: deliver them before the end. Else what is lost shows as RST.
         if source.source_ended {
             End::Deliver { near_broke, reason }

@@ -3,20 +3,17 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
 use crate::direction::Direction;
+use crate::link::LinkParcel;
 use crate::reason::EndReason;
 use crate::relay::Relay;
 use crate::shard::Shard;
 use crate::task::Owner;
-use crate::tcp_link::TcpLink;
-use crate::tcp_socket::reset_on_close;
 use crate::visit::{Visit, VisitFacts};
 
 struct Parcel {
-    near: TcpStream,
-    far: TcpStream,
+    near: LinkParcel,
+    far: LinkParcel,
     inward: Direction,
     outward: Direction,
     moved_at: Instant,
@@ -40,7 +37,7 @@ impl Relay {
         // What is detached is not the link's any more: with bytes lost it must not end by FIN.
         let near = self.near.detach().ok()?;
         let Ok(far) = self.far.detach() else {
-            reset_on_close(&near);
+            near.reset_on_close();
             return None;
         };
         Some(Parcel {
@@ -63,10 +60,7 @@ impl Parcel {
         let aborting = self.known.facts.aborting();
         let mut visit = Visit::new(shard, self.known);
         (visit.bytes_in, visit.bytes_out) = (self.counted_in, self.counted_out);
-        let links = (
-            TcpLink::adopt(shard, self.near),
-            TcpLink::adopt(shard, self.far),
-        );
+        let links = (self.near.unpack(shard), self.far.unpack(shard));
         let (near, far) = match links {
             (Ok(near), Ok(far)) => (near, far),
             (near, far) => {

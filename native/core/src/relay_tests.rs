@@ -88,8 +88,8 @@ fn relayed_between<T: Send + 'static>(
         };
         let relay = relay(
             shard,
-            link(near).expect("registers"),
-            link(far).expect("registers"),
+            link(near).expect("registers").into(),
+            link(far).expect("registers").into(),
             options,
         );
         shard.tasks.spawn(Owner::Visitor(1), "relay", relay);

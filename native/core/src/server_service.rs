@@ -9,6 +9,7 @@ use crate::context::{SessionHome, SharedFacts};
 use crate::control_stream::ControlStream;
 use crate::events::Event;
 use crate::front::{Front, Line};
+use crate::link::Link;
 use crate::listen::format_address;
 use crate::reason::EndReason;
 use crate::resolve::resolve;
@@ -17,7 +18,6 @@ use crate::shard::Shard;
 use crate::spec::{HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType};
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_front::TcpFront;
-use crate::tcp_link::TcpLink;
 use crate::udp_front::UdpFront;
 use crate::upcall::{SessionId, SystemError, Upcall};
 
@@ -124,7 +124,7 @@ impl ServerService {
     }
 
     /// A data channel that showed the key of that session.
-    pub(crate) fn channel(&self, session: SessionId, link: TcpLink) {
+    pub(crate) fn channel(&self, session: SessionId, link: Link) {
         let current = self
             .line
             .session

@@ -20,9 +20,11 @@ use crate::control_stream::ControlStream;
 use crate::pipes::Pipes;
 use crate::reactor::{Reactor, WAKER};
 use crate::reason::EndReason;
+use crate::scratch::Scratch;
 use crate::server_service::ServerService;
 use crate::sys;
 use crate::task::{Cancelled, Owner, TaskId, TaskPanic, Tasks, panic_text};
+use crate::transport::gate::Gate;
 use crate::tunnel_listener::TunnelListener;
 use crate::upcall::{ListenerId, ServiceId, StreamId, lock};
 
@@ -45,6 +47,8 @@ pub(crate) struct Remote {
     waker: Waker,
     stopping: AtomicBool,
     pub(crate) load: Load,
+    /// Handshakes under way there.
+    pub(crate) shaking: AtomicUsize,
 }
 
 impl Remote {
@@ -95,6 +99,8 @@ pub(crate) struct Shard {
     pub(crate) pipes: Pipes,
     /// What a quiet connection is read into. Borrowed for one call at a time, never across a wait.
     pub(crate) buffer: RefCell<Box<[u8]>>,
+    pub(crate) scratch: RefCell<Scratch>,
+    pub(crate) gate: Gate,
     pub(crate) listeners: RefCell<HashMap<ListenerId, Rc<TunnelListener>>>,
     pub(crate) streams: RefCell<HashMap<StreamId, Rc<ControlStream>>>,
     pub(crate) services: RefCell<HashMap<ServiceId, Service>>,
@@ -243,6 +249,9 @@ impl Shard {
         self.tasks.fire_timers(self.now());
         self.pipes.trim(self.now());
         self.balance.turn(self.now(), self.index, loads);
+        if let Some(task) = self.gate.open() {
+            self.tasks.wake(task);
+        }
         for _ in 0..ROUNDS_PER_POLL {
             if !self.tasks.has_ready() {
                 break;
@@ -255,7 +264,7 @@ impl Shard {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if self.tasks.has_ready() {
+        if self.tasks.has_ready() || self.gate.has_waiting() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.tasks.next_timer(), self.pipes.trim_at()];
@@ -316,6 +325,7 @@ impl Seat {
             waker,
             stopping: AtomicBool::new(false),
             load: Load::default(),
+            shaking: AtomicUsize::new(0),
         };
         Ok((Self { poll, registry }, remote))
     }
@@ -337,6 +347,8 @@ fn serve(registry: Registry, index: usize, context: &Arc<Context>, poll: &mut im
         reactor: Reactor::new(registry),
         pipes,
         buffer: RefCell::new(vec![0; BUFFER_BYTES].into_boxed_slice()),
+        scratch: RefCell::default(),
+        gate: Gate::default(),
         listeners: RefCell::default(),
         streams: RefCell::default(),
         services: RefCell::default(),

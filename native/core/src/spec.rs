@@ -1,6 +1,8 @@
 //! What the control plane tells the engine: plain data, as in `ts/engine/spec.ts`, which has the
 //! contract. Durations are milliseconds, lengths are bytes.
 
+use crate::reason::EndReason;
+
 /// A name or literal without brackets, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
@@ -71,6 +73,16 @@ pub enum CarrierSpec {
     Tls(TlsSpec),
     Noise(NoiseSpec),
     Websocket(WebsocketSpec, Option<TlsSpec>),
+}
+
+impl CarrierSpec {
+    /// The reason of one that cannot be used at all.
+    pub(crate) fn refusal(&self) -> EndReason {
+        match self {
+            Self::Noise(_) => EndReason::NoiseFailed,
+            Self::Tcp | Self::Tls(_) | Self::Websocket(..) => EndReason::TlsFailed,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

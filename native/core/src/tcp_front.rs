@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::front::Line;
+use crate::link::Link;
 use crate::listen::{Listener, accept_all};
 use crate::pool::Pool;
 use crate::reason::EndReason;
@@ -121,7 +122,7 @@ impl TcpFront {
         self.pool.clear();
     }
 
-    pub(crate) fn channel(&self, link: TcpLink) {
+    pub(crate) fn channel(&self, link: Link) {
         self.pool.add(link);
     }
 
@@ -246,7 +247,7 @@ impl TcpFront {
     fn serve(
         &self,
         visitor: Visitor,
-        channel: TcpLink,
+        channel: Link,
         mut first: Vec<u8>,
     ) -> impl Future<Output = ()> + 'static {
         if let Some(nodelay) = self.line.nodelay.get() {
@@ -264,7 +265,7 @@ impl TcpFront {
             already_in,
             unwritten: first,
         };
-        relay(self.shard(), visitor.hand_on(), channel, options)
+        relay(self.shard(), visitor.hand_on().into(), channel, options)
     }
 
     fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {

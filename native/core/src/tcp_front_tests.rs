@@ -12,6 +12,7 @@ use crate::context::{ServiceFacts, SharedFacts};
 use crate::events::Event;
 use crate::front::Line;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::{HostPort, ServiceType};
@@ -53,14 +54,17 @@ async fn until(shard: &Rc<Shard>, what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// A data channel, and the client's end of it.
-fn channel(shard: &Rc<Shard>) -> (TcpLink, TcpStream) {
+fn channel(shard: &Rc<Shard>) -> (Link, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let client = TcpStream::connect(address).expect("loopback connects");
     let (server, _) = listener.accept().expect("it has come");
     server.set_nonblocking(true).expect("a socket");
     let server = mio::net::TcpStream::from_std(server);
-    (TcpLink::adopt(shard, server).expect("a link"), client)
+    (
+        TcpLink::adopt(shard, server).expect("a link").into(),
+        client,
+    )
 }
 
 fn faults(upcalls: &[Upcall]) -> Vec<&str> {

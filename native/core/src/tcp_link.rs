@@ -1,8 +1,9 @@
 //! One TCP connection on its shard: non-blocking reads and writes that remember when to wait.
 
 use std::cell::Cell;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSliceMut, Read, Write};
 use std::net::Shutdown;
+use std::ops::Range;
 use std::rc::Rc;
 
 use mio::Interest;
@@ -17,6 +18,9 @@ use crate::tcp_socket::{self, reset_on_close};
 /// A short read means that nothing is left: true for edge-triggered epoll and kqueue, while Windows
 /// tells of more only after a call that would block.
 const SHORT_MEANS_DRY: bool = cfg!(unix);
+
+/// Places that one read fills.
+const PLACES_MAX: usize = 17;
 
 pub(crate) struct TcpLink {
     /// Absent only once it has been handed on.
@@ -153,6 +157,34 @@ impl TcpLink {
         if short || would_block(&result) {
             self.not_writable();
         }
+        result
+    }
+
+    /// Reads into several places of the buffer, in order; they must not overlap.
+    ///
+    /// # Errors
+    /// As `try_read`.
+    pub(crate) fn try_read_into(
+        &self,
+        buffer: &mut [u8],
+        places: impl Iterator<Item = Range<usize>>,
+    ) -> io::Result<usize> {
+        if !self.is_readable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut slices: [IoSliceMut<'_>; PLACES_MAX] =
+            std::array::from_fn(|_| IoSliceMut::new(&mut []));
+        let (mut rest, mut at, mut wanted, mut count) = (buffer, 0, 0, 0);
+        for (slice, place) in slices.iter_mut().zip(places) {
+            let (_, behind) = rest.split_at_mut(place.start - at);
+            let (here, behind) = behind.split_at_mut(place.len());
+            (rest, at) = (behind, place.end);
+            wanted += here.len();
+            count += 1;
+            *slice = IoSliceMut::new(here);
+        }
+        let result = retry(|| self.stream().read_vectored(&mut slices[..count]));
+        self.after_read(&result, wanted);
         result
     }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::dial::{DialError, DialOptions, connect_text, dial};
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::relay::{RelayOptions, relay};
 use crate::shard::Shard;
@@ -42,7 +43,7 @@ impl TcpLocals {
         self.facts.counters.visitors_open.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn carry(self: &Rc<Self>, link: TcpLink, rest: Vec<u8>) {
+    pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>) {
         let visitor = Visitor::enter(self);
         let owner = Owner::Visitor(self.facts.id);
         let tasks = &self.shard.tasks;
@@ -65,7 +66,7 @@ struct Refusal {
     clippy::manual_async_fn,
     reason = "an async fn holds its arguments twice, and this is what a held connection costs"
 )]
-fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) -> impl Future<Output = ()> {
+fn serve(visitor: Visitor, channel: Link, rest: Vec<u8>) -> impl Future<Output = ()> {
     async move {
         channel.watch();
         channel.allow_stalls();
@@ -74,7 +75,7 @@ fn serve(visitor: Visitor, channel: TcpLink, rest: Vec<u8>) -> impl Future<Outpu
             Ok(local) => {
                 let shard = Rc::clone(&visitor.locals.shard);
                 let options = visitor.into_relay(rest);
-                relay(&shard, channel, local, options).await;
+                relay(&shard, channel, local.into(), options).await;
             }
             Err(refusal) => {
                 // Counted when the peer can see it.
@@ -105,7 +106,7 @@ impl Visitor {
     }
 
     /// Dials the local service, unless the channel breaks meanwhile.
-    async fn connect(&self, channel: &TcpLink) -> Result<TcpLink, Refusal> {
+    async fn connect(&self, channel: &Link) -> Result<TcpLink, Refusal> {
         let TcpLocals { shard, spec, .. } = &*self.locals;
         let (local, prefer_ipv6) = {
             let spec = spec.borrow();
@@ -130,6 +131,11 @@ impl Visitor {
             Err(DialError::Cancelled(Cancelled(reason))) => Err(Refusal {
                 reason,
                 error: None,
+            }),
+            // No local service has a transport.
+            Err(DialError::Refused(refused)) => Err(Refusal {
+                reason: EndReason::LocalUnreachable,
+                error: Some(refused.text),
             }),
             Err(DialError::Failed { tried, error }) => Err(Refusal {
                 reason: local_reason(error.as_ref()),

@@ -16,6 +16,7 @@ use crate::client_scene::{
 use crate::context::ServiceFacts;
 use crate::events::Event;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::relay::relay;
 use crate::shard::Shard;
@@ -39,11 +40,11 @@ fn locals(shard: &Rc<Shard>) -> Rc<TcpLocals> {
     TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec)))
 }
 
-fn link(shard: &Rc<Shard>) -> TcpLink {
+fn link(shard: &Rc<Shard>) -> Link {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let stream = TcpStream::connect(listener.local_addr().expect("an address"));
     let stream = mio::net::TcpStream::from_std(stream.expect("loopback connects"));
-    TcpLink::adopt(shard, stream).expect("a link")
+    TcpLink::adopt(shard, stream).expect("a link").into()
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) fn context(limits: Limits) -> Context {
         descriptors: Descriptors::of_system(),
         udp_sockets: AtomicUsize::new(0),
         pipe_budget: crate::pipes::probe(),
+        transports: crate::transport::target::ClientTransports::default(),
         next_stream: AtomicU32::new(FIRST_ACCEPTED_STREAM),
         remotes: OnceLock::new(),
     }

@@ -2,10 +2,13 @@
 //! every connection.
 
 pub(crate) mod codec;
+pub(crate) mod gate;
 mod http_head;
 pub(crate) mod layered;
 pub(crate) mod noise;
 pub(crate) mod proxy;
+pub(crate) mod shake;
+pub(crate) mod target;
 pub(crate) mod tls;
 pub(crate) mod websocket;
 

@@ -13,6 +13,7 @@ use mio::net::TcpStream;
 use crate::admission::Admitted;
 use crate::context::SessionHome;
 use crate::control_stream::ControlStream;
+use crate::link::Link;
 use crate::listen::{Listener, accept_all};
 use crate::reason::EndReason;
 use crate::resolve::resolve;
@@ -21,6 +22,8 @@ use crate::spec::{HelloRule, TransportSpec, TunnelListenSpec};
 use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
+use crate::transport::ServerTransport;
+use crate::transport::shake::shake;
 use crate::upcall::{ListenerId, SystemError, UPCALLS_WAITING_MAX, Upcall, lock};
 
 /// What one read takes at most: a hello, and little of what a control channel says behind it.
@@ -30,6 +33,7 @@ pub(crate) struct TunnelListener {
     shard: Rc<Shard>,
     id: ListenerId,
     hello: HelloRule,
+    transport: RefCell<ServerTransport>,
     /// Absent before it is bound and when it is closed.
     listener: RefCell<Option<Rc<Listener>>>,
     closed: Cell<bool>,
@@ -51,11 +55,14 @@ impl TunnelListener {
             transport,
             hello,
         } = spec;
+        let made = ServerTransport::new(&transport);
+        let unusable = made.as_ref().err().cloned();
         let tcp = transport.tcp;
         let this = Rc::new(Self {
             shard: Rc::clone(shard),
             id,
             hello,
+            transport: RefCell::new(made.unwrap_or(ServerTransport::Tcp)),
             listener: RefCell::default(),
             closed: Cell::new(false),
             pending: RefCell::default(),
@@ -64,6 +71,13 @@ impl TunnelListener {
         let shard = Rc::clone(shard);
         shard.clone().spawn("tunnel accept", async move {
             let mut opening = Opening(Some(Rc::clone(&this)));
+            if let Some(message) = unusable {
+                opening.fail(SystemError {
+                    code: None,
+                    message,
+                });
+                return;
+            }
             let Ok(bound) = resolve(&shard, &bind, false).await else {
                 return;
             };
@@ -108,6 +122,11 @@ impl TunnelListener {
 
     /// For connections accepted from now on.
     pub(crate) fn update(&self, spec: &TransportSpec) {
+        match ServerTransport::new(spec) {
+            Ok(transport) => *self.transport.borrow_mut() = transport,
+            // The control plane has checked it; what was there stays.
+            Err(error) => self.shard.context.fault("tunnel listener", &error),
+        }
         let tcp = &spec.tcp;
         if let Some(listener) = &*self.listener.borrow() {
             listener.update(&StreamOptions::tunnel(tcp, tcp.nodelay));
@@ -160,14 +179,17 @@ impl TunnelListener {
                 listener: Rc::clone(&this),
                 task: this.shard.tasks.current(),
             };
-            let hello = this.read_hello(&link, deadline).await;
+            let shown = this.take_hello(link, deadline).await;
             drop(pending);
-            match hello {
-                Ok(Hello {
-                    is_control: true,
-                    digest,
-                    rest,
-                }) => {
+            match shown {
+                Ok((
+                    link,
+                    Hello {
+                        is_control: true,
+                        digest,
+                        rest,
+                    },
+                )) => {
                     let context = &this.shard.context;
                     // Each leaves a few of them, however it ends.
                     if context.upcalls.waiting() >= UPCALLS_WAITING_MAX {
@@ -186,7 +208,7 @@ impl TunnelListener {
                         peer,
                     });
                 }
-                Ok(Hello { digest, rest, .. }) => {
+                Ok((link, Hello { digest, rest, .. })) => {
                     drop(admitted);
                     match this.match_data(link, &digest, &rest) {
                         Ok(()) => newcomer.show(),
@@ -199,16 +221,31 @@ impl TunnelListener {
         self.pending.borrow_mut().insert(task);
     }
 
-    async fn read_hello(
+    /// The connection behind its transport, and who it is.
+    async fn take_hello(
         &self,
-        link: &TcpLink,
+        link: TcpLink,
         deadline: Option<Instant>,
-    ) -> Result<Hello, EndReason> {
+    ) -> Result<(Link, Hello), EndReason> {
+        let handshake = self.transport.borrow().handshake();
+        let link = match handshake {
+            None => Link::Tcp(link),
+            Some(handshake) => Box::pin(shake(&self.shard, link, handshake, deadline))
+                .await
+                .map_err(|error| error.reason())?,
+        };
+        link.watch();
+        let hello = self.read_hello(&link, deadline).await?;
+        Ok((link, hello))
+    }
+
+    async fn read_hello(&self, link: &Link, deadline: Option<Instant>) -> Result<Hello, EndReason> {
         let mut got = Vec::new();
         loop {
             if deadline.is_some_and(|at| at <= self.shard.now()) {
                 return Err(EndReason::HandshakeTimeout);
             }
+            link.flush().map_err(|_| EndReason::HandshakeEof)?;
             match read_some(&self.shard, link, &mut got) {
                 Ok(0) => return Err(EndReason::HandshakeEof),
                 Ok(_) if got.len() >= self.hello.length => return self.parse(&got),
@@ -217,7 +254,7 @@ impl TunnelListener {
                     let parked = self.shard.park(deadline).await;
                     parked.map_err(|Cancelled(reason)| reason)?;
                 }
-                Err(_) => return Err(EndReason::HandshakeEof),
+                Err(_) => return Err(link.fault().unwrap_or(EndReason::HandshakeEof)),
             }
         }
     }
@@ -245,7 +282,7 @@ impl TunnelListener {
         })
     }
 
-    fn match_data(&self, link: TcpLink, key: &[u8], rest: &[u8]) -> Result<(), EndReason> {
+    fn match_data(&self, link: Link, key: &[u8], rest: &[u8]) -> Result<(), EndReason> {
         let context = &self.shard.context;
         let home = lock(&context.sessions).get(key).copied();
         let Some(SessionHome {
@@ -265,13 +302,11 @@ impl TunnelListener {
             if let Some(Service::Server(it)) = found {
                 it.channel(session, link);
             }
-        } else if let Ok(stream) = link.into_stream() {
+        } else if let Ok(parcel) = link.into_parcel() {
             self.shard.remote(home).post(move |shard| {
                 let found = shard.services.borrow().get(&service).cloned();
                 // What fails here is gone, as on any network; the pool asks for another one.
-                if let (Some(Service::Server(it)), Ok(link)) =
-                    (found, TcpLink::adopt(shard, stream))
-                {
+                if let (Some(Service::Server(it)), Ok(link)) = (found, parcel.unpack(shard)) {
                     it.channel(session, link);
                 }
             });
@@ -280,7 +315,7 @@ impl TunnelListener {
     }
 }
 
-fn read_some(shard: &Shard, link: &TcpLink, got: &mut Vec<u8>) -> io::Result<usize> {
+fn read_some(shard: &Shard, link: &Link, got: &mut Vec<u8>) -> io::Result<usize> {
     let mut buffer = shard.buffer.borrow_mut();
     let length = link.try_read(&mut buffer[..READ_BYTES])?;
     got.extend_from_slice(&buffer[..length]);

@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::context::SharedFacts;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::ClientServiceSpec;
-use crate::tcp_link::TcpLink;
 use crate::udp_channel::{UdpChannel, serve};
 use crate::udp_locals::{LocalScene, UdpLocals};
 
@@ -50,7 +50,7 @@ impl UdpCarrier {
     }
 
     /// Takes a started channel over; `rest` came behind the start command.
-    pub(crate) fn carry(self: &Rc<Self>, link: TcpLink, rest: Vec<u8>) {
+    pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>) {
         let nodelay = self.scene.spec.borrow().nodelay;
         if let Some(nodelay) = nodelay {
             link.set_nodelay(nodelay);

@@ -6,10 +6,10 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::TaskId;
-use crate::tcp_link::TcpLink;
 use crate::udp_buffers::{give_spare, take_spare, with_tunnel};
 use crate::udp_frame::{FRAME_MAX, Malformed, PREFIX_MAX, VisitorKey};
 
@@ -62,7 +62,7 @@ pub(crate) struct UdpChannel {
     pub(crate) id: u64,
     shard: Rc<Shard>,
     /// `None`: closed.
-    link: RefCell<Option<TcpLink>>,
+    link: RefCell<Option<Link>>,
     out: RefCell<Out>,
     /// The beginning of a frame whose end has not come yet.
     rest: RefCell<Vec<u8>>,
@@ -75,7 +75,7 @@ pub(crate) struct UdpChannel {
 
 impl UdpChannel {
     /// `rest`: what has been read of it already.
-    pub(crate) fn new(shard: &Rc<Shard>, id: u64, link: TcpLink, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(shard: &Rc<Shard>, id: u64, link: Link, rest: Vec<u8>) -> Self {
         Self {
             id,
             shard: Rc::clone(shard),
@@ -151,6 +151,9 @@ impl UdpChannel {
         let link = self.link.borrow();
         let Some(link) = link.as_ref() else { return };
         let out = &mut *self.out.borrow_mut();
+        if link.flush().is_err() && !self.broken.replace(true) {
+            self.wake();
+        }
         while out.len() > 0 && !self.broken.get() {
             match link.try_write(&out.bytes[out.start..]) {
                 Ok(length) => out.advance(length, self.backlog_bytes),
@@ -169,12 +172,7 @@ impl UdpChannel {
         &self,
         deliver: &mut impl FnMut(&[u8]) -> Result<usize, Malformed>,
     ) -> Result<bool, EndReason> {
-        if !self
-            .link
-            .borrow()
-            .as_ref()
-            .is_some_and(TcpLink::is_readable)
-        {
+        if !self.link.borrow().as_ref().is_some_and(Link::is_readable) {
             return Ok(false);
         }
         let result = with_tunnel(&self.shard, |buffer| {
@@ -193,8 +191,16 @@ impl UdpChannel {
         match result {
             Ok(result) => result.map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(_) => Err(EndReason::ChannelReset),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(EndReason::ChannelEof)
+            }
+            Err(_) => Err(self.fault().unwrap_or(EndReason::ChannelReset)),
         }
+    }
+
+    /// What the transport found wrong.
+    fn fault(&self) -> Option<EndReason> {
+        self.link.borrow().as_ref().and_then(Link::fault)
     }
 
     fn deliver(

@@ -13,13 +13,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crate::front::Line;
+use crate::link::Link;
 use crate::pool::Pool;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::HostPort;
 use crate::system_error::system_error;
 use crate::task::TaskId;
-use crate::tcp_link::TcpLink;
 use crate::udp_channel::{UdpChannel, serve};
 use crate::udp_frame::VisitorKey;
 use crate::udp_queue::DatagramQueue;
@@ -157,7 +157,7 @@ impl UdpFront {
         self.close_all(EndReason::SessionEnd);
     }
 
-    pub(crate) fn channel(self: &Rc<Self>, link: TcpLink) {
+    pub(crate) fn channel(self: &Rc<Self>, link: Link) {
         // More than were asked for: each would be put to use, so they end here (wire-v1 W3, W34).
         let there = self.channels.borrow().len() + self.pool.ready();
         if there >= self.line.shard.context.limits.udp_channels {
@@ -228,7 +228,7 @@ impl UdpFront {
     }
 
     /// Puts a channel to use: its start command and what waited for it go out in one write.
-    fn start(self: &Rc<Self>, link: TcpLink) {
+    fn start(self: &Rc<Self>, link: Link) {
         if let Some(nodelay) = self.line.nodelay.get() {
             link.set_nodelay(nodelay);
         }

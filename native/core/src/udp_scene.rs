@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::context::{ServiceFacts, SharedFacts};
 use crate::front::Line;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::{ClientServiceSpec, HostPort, ServiceType};
@@ -30,14 +31,16 @@ pub(crate) fn limits() -> Limits {
 }
 
 /// Both ends of a connection.
-pub(crate) fn connection(shard: &Rc<Shard>) -> (TcpLink, TcpLink) {
+pub(crate) fn connection(shard: &Rc<Shard>) -> (Link, Link) {
     let listener = std::net::TcpListener::bind(LOOPBACK).expect("a free port");
     let near = std::net::TcpStream::connect(listener.local_addr().expect("bound"));
     let (far, _) = listener.accept().expect("it has connected");
     let [near, far] = [near.expect("loopback"), far].map(|stream| {
         stream.set_nonblocking(true).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
-        TcpLink::adopt(shard, mio::net::TcpStream::from_std(stream)).expect("a place")
+        TcpLink::adopt(shard, mio::net::TcpStream::from_std(stream))
+            .expect("a place")
+            .into()
     });
     (near, far)
 }
@@ -208,7 +211,7 @@ pub(crate) fn host_port(address: SocketAddr) -> HostPort {
 }
 
 /// Reads the start command, and returns what came with it.
-pub(crate) async fn started(shard: &Rc<Shard>, link: &TcpLink) -> Vec<u8> {
+pub(crate) async fn started(shard: &Rc<Shard>, link: &Link) -> Vec<u8> {
     link.watch();
     let mut buffer = vec![0; 65_536];
     let length = loop {

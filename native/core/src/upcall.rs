@@ -56,10 +56,12 @@ pub enum Upcall {
         stream: StreamId,
         peer: SocketAddr,
     },
-    /// `tried`: what was tried and how it failed, one text. `aborted`: by `abort_dial`.
+    /// `tried`: what was tried and how it failed, one text. `refusal`: the server or the proxy was
+    /// reached, and this is why its handshake failed. `aborted`: by `abort_dial`.
     DialFailed {
         stream: StreamId,
         tried: String,
+        refusal: Option<EndReason>,
         error: Option<SystemError>,
         aborted: bool,
     },

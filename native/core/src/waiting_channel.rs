@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use crate::client_service::ClientService;
 use crate::client_session::ClientSession;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::spec::ClientRoutine;
 use crate::task::Cancelled;
-use crate::tcp_link::TcpLink;
 
 /// Shows the hello, waits for the start, and gives the channel to its service.
-pub(crate) async fn wait_for_start(link: TcpLink, mut held: Held) {
+pub(crate) async fn wait_for_start(link: Link, mut held: Held) {
     match held.until_started(&link).await {
         Ok(rest) => held.started(link, rest),
         Err(reason) => {
@@ -43,7 +43,7 @@ impl Held {
     }
 
     /// What came behind the start command, or why it will not come.
-    async fn until_started(&self, link: &TcpLink) -> Result<Vec<u8>, EndReason> {
+    async fn until_started(&self, link: &Link) -> Result<Vec<u8>, EndReason> {
         let routine = self.session.routine();
         let shard = &self.service.shard;
         let mut written = 0;
@@ -53,6 +53,7 @@ impl Held {
             if written < routine.hello.len() {
                 written += write(link, &routine.hello[written..])?;
             }
+            link.flush().map_err(|_| EndReason::StaleChannel)?;
             if let Some(rest) = self.read(link, &routine, &mut got)? {
                 return Ok(rest);
             }
@@ -74,7 +75,7 @@ impl Held {
 
     fn read(
         &self,
-        link: &TcpLink,
+        link: &Link,
         routine: &ClientRoutine,
         got: &mut Vec<u8>,
     ) -> Result<Option<Vec<u8>>, EndReason> {
@@ -84,7 +85,11 @@ impl Held {
                 Ok(0) => return Err(EndReason::ChannelEof),
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(_) => return Err(EndReason::StaleChannel),
+                // Peers close one without the transport's goodbye (wire-v1 3.7).
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(EndReason::ChannelEof);
+                }
+                Err(_) => return Err(link.fault().unwrap_or(EndReason::StaleChannel)),
             };
             // Nearly always it comes whole.
             let bytes = if got.is_empty() {
@@ -102,7 +107,7 @@ impl Held {
         }
     }
 
-    fn started(&mut self, link: TcpLink, rest: Vec<u8>) {
+    fn started(&mut self, link: Link, rest: Vec<u8>) {
         // It leaves those that wait only then, or a service that drains would seem to be empty.
         self.service.carry(link, rest);
         self.told = true;
@@ -137,7 +142,7 @@ fn judge(command: &[u8], routine: &ClientRoutine) -> Result<(), EndReason> {
 }
 
 /// How many bytes of it the system took.
-fn write(link: &TcpLink, bytes: &[u8]) -> Result<usize, EndReason> {
+fn write(link: &Link, bytes: &[u8]) -> Result<usize, EndReason> {
     match link.try_write(bytes) {
         Ok(length) => Ok(length),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),

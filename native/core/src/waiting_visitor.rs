@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::{Cancelled, TaskId};
@@ -17,7 +18,7 @@ const STASH_MAX_BYTES: usize = 8_192;
 #[derive(Default)]
 pub(crate) struct WaitingVisitor {
     pub(crate) task: Cell<TaskId>,
-    pub(crate) channel: RefCell<Option<TcpLink>>,
+    pub(crate) channel: RefCell<Option<Link>>,
 }
 
 /// Waits for the channel.
@@ -29,7 +30,7 @@ pub(crate) async fn wait(
     link: &TcpLink,
     place: &WaitingVisitor,
     stash: &mut Vec<u8>,
-) -> Result<TcpLink, EndReason> {
+) -> Result<Link, EndReason> {
     let limits = &shard.context.limits;
     let mut deadline = shard.after(limits.pool_wait_ms);
     let mut late = EndReason::PoolTimeout;

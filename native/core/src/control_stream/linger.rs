@@ -39,7 +39,7 @@ impl ControlStream {
         let mut buffer = self.shard.buffer.borrow_mut();
         for _ in 0..READS_PER_TURN {
             match link.try_read(&mut buffer) {
-                Ok(0) => return state.unwritten.is_empty() && state.fin_sent,
+                Ok(0) => return state.unwritten.is_empty() && state.fin_sent && link.is_flushed(),
                 Ok(_) => {}
                 Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }

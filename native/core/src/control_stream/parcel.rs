@@ -4,13 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use mio::net::TcpStream;
-
 use super::ControlStream;
 use crate::context::StreamHome;
+use crate::link::LinkParcel;
 use crate::reason::EndReason;
 use crate::shard::{Service, Shard};
-use crate::tcp_link::TcpLink;
 use crate::upcall::{ListenerId, ServiceId, SessionId, StreamId, Upcall, lock};
 
 /// A stream on its way to another shard.
@@ -18,7 +16,7 @@ struct Parcel {
     id: StreamId,
     listener: Option<ListenerId>,
     peer: SocketAddr,
-    stream: TcpStream,
+    link: LinkParcel,
     unread: Vec<u8>,
     unwritten: Vec<u8>,
     wanted: Option<usize>,
@@ -92,7 +90,7 @@ fn pack(stream: &ControlStream) -> io::Result<Parcel> {
         unwritten: std::mem::take(&mut state.unwritten),
         wanted: state.wanted.take(),
         tell_flushed: state.tell_flushed,
-        stream: link.into_stream()?,
+        link: link.into_parcel()?,
     };
     drop(state);
     stream.nudge();
@@ -104,13 +102,13 @@ fn unpack(shard: &Rc<Shard>, parcel: Parcel) -> io::Result<Rc<ControlStream>> {
         id,
         listener,
         peer,
-        stream,
+        link,
         unread,
         unwritten,
         wanted,
         tell_flushed,
     } = parcel;
-    let link = TcpLink::adopt(shard, stream)?;
+    let link = link.unpack(shard)?;
     let stream = ControlStream::new(shard, id, listener, peer, Some(link));
     {
         let mut state = stream.state.borrow_mut();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::{ControlStream, Holder, State};
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::upcall::Upcall;
 
@@ -23,7 +24,10 @@ pub(super) enum Next {
 impl State {
     /// Of a connection that broke rather than ended.
     fn broken_reason(&self) -> EndReason {
-        if self.was_attached {
+        let fault = self.link.as_ref().and_then(Link::fault);
+        if let Some(fault) = fault.filter(|it| *it == EndReason::BadRecord) {
+            fault
+        } else if self.was_attached {
             EndReason::ControlReset
         } else {
             EndReason::HandshakeEof
@@ -129,6 +133,9 @@ impl ControlStream {
         };
         let mut written = 0;
         let result = loop {
+            if let Err(error) = link.flush() {
+                break Err(error);
+            }
             if written == state.unwritten.len() {
                 break Ok(());
             }
@@ -139,7 +146,7 @@ impl ControlStream {
             }
         };
         state.unwritten.drain(..written);
-        if state.unwritten.is_empty() && state.tell_flushed {
+        if state.unwritten.is_empty() && link.is_flushed() && state.tell_flushed {
             state.tell_flushed = false;
             self.shard
                 .context
@@ -167,6 +174,10 @@ impl ControlStream {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            // Peers close a control channel without the transport's goodbye (wire-v1 3.7).
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && state.was_attached => {
+                Err(EndReason::ControlEof)
+            }
             Err(_) => Err(state.broken_reason()),
         }
     }

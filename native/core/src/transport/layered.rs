@@ -1,5 +1,8 @@
 //! Handshakes and codecs on top of each other: a proxy before a transport, a WebSocket inside TLS.
 
+use std::ops::Range;
+
+use crate::reason::EndReason;
 use crate::transport::codec::{Codec, Fault, Handshake, Layout, Opened, Place, Refused, Step};
 
 /// The one, then the other, on the same connection. The first must end in plain bytes.
@@ -28,13 +31,15 @@ impl Handshake for Sequence {
     }
 
     fn name(&self) -> &'static str {
-        self.first
-            .as_ref()
-            .map_or(self.second.name(), |it| it.name())
+        match &self.first {
+            Some(first) => first.name(),
+            None => self.second.name(),
+        }
     }
 }
 
-/// The upper transport inside the lower one. The upper codec must keep no rest.
+/// The upper transport inside the lower one. The lower one must take plaintext in one piece, the
+/// upper one must keep no rest.
 pub(crate) fn over(lower: Box<dyn Handshake>, upper: Box<dyn Handshake>) -> Box<dyn Handshake> {
     Box::new(Inside {
         lower: Lower::Shaking(lower),
@@ -46,7 +51,7 @@ pub(crate) fn over(lower: Box<dyn Handshake>, upper: Box<dyn Handshake>) -> Box<
 enum Lower {
     Shaking(Box<dyn Handshake>),
     Up(Box<dyn Codec>),
-    /// Its codec has gone into the layered one.
+    /// It carries the connection now.
     Gone,
 }
 
@@ -68,15 +73,33 @@ impl Handshake for Inside {
         let Lower::Up(lower) = &mut self.lower else {
             return Ok(Step::Wait);
         };
-        if !came.is_empty() {
-            let opened = lower.open(came, &mut Vec::new(), out);
-            let _ = opened;
-        }
+        let broken = |_| Refused::new(EndReason::BadRecord, "a TLS record is not authentic");
+        let ended = open_all(&mut **lower, came, &mut self.plain, out).map_err(broken)?;
         let mut said = Vec::new();
-        let advanced = self.upper.advance(&mut self.plain, &mut said);
-        let _ = said;
-        let _ = advanced;
-        todo!()
+        let step = self.upper.advance(&mut self.plain, &mut said);
+        seal_into(&mut **lower, said, out).map_err(broken)?;
+        match step? {
+            Step::Done(Some(upper)) => {
+                if let Lower::Up(lower) = std::mem::replace(&mut self.lower, Lower::Gone) {
+                    let early = std::mem::take(&mut self.plain);
+                    let layers = Layers {
+                        lower,
+                        upper,
+                        early,
+                    };
+                    return Ok(Step::Done(Some(Box::new(layers))));
+                }
+                Ok(Step::Wait)
+            }
+            _ if ended => {
+                let text = format!(
+                    "the other end closed TLS during the {} handshake",
+                    self.upper.name()
+                );
+                Err(Refused::new(EndReason::HandshakeEof, text))
+            }
+            step => Ok(step),
+        }
     }
 
     fn name(&self) -> &'static str {
@@ -87,9 +110,50 @@ impl Handshake for Inside {
     }
 }
 
+/// Opens all whole records of `came`, which keeps the rest. True: the peer's direction has ended.
+fn open_all(
+    lower: &mut dyn Codec,
+    came: &mut Vec<u8>,
+    plain: &mut Vec<u8>,
+    reply: &mut Vec<u8>,
+) -> Result<bool, Fault> {
+    loop {
+        let mut side = Vec::new();
+        let opened = lower.open(came, &mut side, reply)?;
+        let new = match opened.plain {
+            Place::Buffer(range) => &came[range],
+            Place::Side(range) => &side[range],
+        };
+        let count = new.len();
+        plain.extend_from_slice(new);
+        came.truncate(opened.rest.end);
+        came.drain(..opened.rest.start);
+        // What is wrong behind good records is told by the call after them.
+        if opened.ended || count == 0 {
+            return Ok(opened.ended);
+        }
+    }
+}
+
+/// Seals `said` and appends it to `out`.
+fn seal_into(lower: &mut dyn Codec, mut said: Vec<u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    if said.is_empty() {
+        return Ok(());
+    }
+    let mut side = Vec::new();
+    let length = said.len();
+    match lower.seal(&mut said, length, &mut side)? {
+        Place::Buffer(range) => out.extend_from_slice(&said[range]),
+        Place::Side(range) => out.extend_from_slice(&side[range]),
+    }
+    Ok(())
+}
+
 struct Layers {
     lower: Box<dyn Codec>,
     upper: Box<dyn Codec>,
+    /// Opened by the lower one and not yet by the upper one.
+    early: Vec<u8>,
 }
 
 impl Codec for Layers {
@@ -103,28 +167,93 @@ impl Codec for Layers {
         plain: usize,
         side: &mut Vec<u8>,
     ) -> Result<Place, Fault> {
-        let _ = (&mut self.lower, buffer, plain, side);
-        todo!()
+        debug_assert_eq!(self.lower.layout(), Layout::WHOLE);
+        match self.upper.seal(buffer, plain, side)? {
+            Place::Buffer(range) => {
+                let start = range.start;
+                let piece = &mut buffer[range];
+                let length = piece.len();
+                let sealed = self.lower.seal(piece, length, side)?;
+                Ok(match sealed {
+                    Place::Buffer(range) => Place::Buffer(shifted(&range, start)),
+                    Place::Side(range) => Place::Side(range),
+                })
+            }
+            Place::Side(range) => {
+                let framed = side[range].to_vec();
+                side.clear();
+                seal_into(&mut *self.lower, framed, side)?;
+                Ok(Place::Side(0..side.len()))
+            }
+        }
     }
 
     fn open(
         &mut self,
-        _buffer: &mut [u8],
-        _side: &mut Vec<u8>,
-        _reply: &mut Vec<u8>,
+        buffer: &mut [u8],
+        side: &mut Vec<u8>,
+        reply: &mut Vec<u8>,
     ) -> Result<Opened, Fault> {
-        todo!()
+        let opened = self.lower.open(buffer, side, reply)?;
+        let framed = match opened.plain {
+            Place::Side(range) if self.early.is_empty() => range,
+            place => {
+                // Rare: behind the handshake, or from a codec that opens in place.
+                let mut framed = std::mem::take(&mut self.early);
+                framed.extend_from_slice(match place {
+                    Place::Buffer(range) => &buffer[range],
+                    Place::Side(range) => &side[range],
+                });
+                *side = framed;
+                0..side.len()
+            }
+        };
+        let mut said = Vec::new();
+        let start = framed.start;
+        let inner = self
+            .upper
+            .open(&mut side[framed], &mut Vec::new(), &mut said)?;
+        seal_into(&mut *self.lower, said, reply)?;
+        let plain = match inner.plain {
+            Place::Buffer(range) => shifted(&range, start),
+            Place::Side(_) => 0..0,
+        };
+        let mut ended = inner.ended;
+        if opened.ended && !ended {
+            // Told by the next call where there is something to deliver first.
+            let end = self.upper.fin(0);
+            if plain.is_empty() {
+                end?;
+            }
+            ended = end.is_ok();
+        }
+        Ok(Opened {
+            plain: Place::Side(plain),
+            rest: opened.rest,
+            ended,
+        })
     }
 
     fn fin(&self, rest: usize) -> Result<(), Fault> {
-        self.lower.fin(rest)
+        self.lower.fin(rest)?;
+        self.upper.fin(0)
     }
 
-    fn finish(&mut self, _out: &mut Vec<u8>) -> Result<bool, Fault> {
-        todo!()
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        let mut said = Vec::new();
+        let finished = self.upper.finish(&mut said)?;
+        seal_into(&mut *self.lower, said, out)?;
+        if finished {
+            self.lower.finish(out)?;
+        }
+        Ok(finished)
     }
 
     fn sends_fin(&self) -> bool {
-        self.lower.sends_fin()
+        self.upper.sends_fin() && self.lower.sends_fin()
     }
+}
+
+fn shifted(range: &Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
 }

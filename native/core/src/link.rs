@@ -1,0 +1,207 @@
+//! One end of a byte path on its shard: a TCP connection, plain or behind a transport. What the
+//! relay, the pool, control streams and UDP channels see of a connection.
+
+use std::io;
+use std::rc::Rc;
+
+use mio::net::TcpStream;
+
+use crate::coded_link::{CodedLink, CodedParcel};
+use crate::reason::EndReason;
+use crate::shard::Shard;
+use crate::task::TaskId;
+use crate::tcp_link::TcpLink;
+
+pub(crate) enum Link {
+    Tcp(TcpLink),
+    Coded(Box<CodedLink>),
+}
+
+/// A link on its way to another shard.
+pub(crate) enum LinkParcel {
+    Tcp(TcpStream),
+    Coded(Box<CodedParcel>),
+}
+
+impl Link {
+    /// Below every transport. Its readiness is not the link's.
+    fn tcp(&self) -> &TcpLink {
+        match self {
+            Self::Tcp(link) => link,
+            Self::Coded(link) => link.tcp(),
+        }
+    }
+
+    /// Where what is read and written is what is on the wire, the system can move it by itself.
+    pub(crate) fn as_tcp(&self) -> Option<&TcpLink> {
+        match self {
+            Self::Tcp(link) => Some(link),
+            Self::Coded(_) => None,
+        }
+    }
+
+    /// See [`TcpLink::watch`].
+    pub(crate) fn watch(&self) {
+        self.tcp().watch();
+    }
+
+    pub(crate) fn watch_by(&self, task: TaskId) {
+        self.tcp().watch_by(task);
+    }
+
+    /// Whether a read is worth trying.
+    pub(crate) fn is_readable(&self) -> bool {
+        match self {
+            Self::Tcp(link) => link.is_readable(),
+            Self::Coded(link) => link.is_readable(),
+        }
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        match self {
+            Self::Tcp(link) => link.is_writable(),
+            Self::Coded(link) => link.is_writable(),
+        }
+    }
+
+    /// See [`TcpLink::is_broken`].
+    pub(crate) fn is_broken(&self) -> bool {
+        self.tcp().is_broken()
+    }
+
+    /// See [`TcpLink::take_error`].
+    pub(crate) fn take_error(&self) -> Option<io::Error> {
+        self.tcp().take_error()
+    }
+
+    /// What the transport found wrong with what came; `None`: nothing, or there is none.
+    pub(crate) fn fault(&self) -> Option<EndReason> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Coded(link) => link.fault(),
+        }
+    }
+
+    /// # Errors
+    /// `WouldBlock` when the task has to wait; `InvalidData` for what the transport cannot open;
+    /// `UnexpectedEof` for an end without the transport's goodbye.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(link) => link.try_read(buffer),
+            Self::Coded(link) => link.try_read(buffer),
+        }
+    }
+
+    /// # Errors
+    /// `WouldBlock` when the task has to wait.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(link) => link.try_write(bytes),
+            Self::Coded(link) => link.try_write(bytes),
+        }
+    }
+
+    /// Hands what was written to the system, as far as it takes it; to be called whenever something
+    /// woke the task. True: nothing is left.
+    pub(crate) fn flush(&self) -> io::Result<bool> {
+        match self {
+            Self::Tcp(_) => Ok(true),
+            Self::Coded(link) => link.flush(),
+        }
+    }
+
+    /// All that was written is with the system, the end of our direction included.
+    pub(crate) fn is_flushed(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Coded(link) => link.is_flushed(),
+        }
+    }
+
+    /// See [`TcpLink::is_delivered`].
+    pub(crate) fn is_delivered(&self) -> Option<bool> {
+        if self.is_flushed() {
+            self.tcp().is_delivered()
+        } else {
+            Some(false)
+        }
+    }
+
+    /// Ends our direction behind everything written, as the transport does that; `flush` sends what
+    /// the system does not take at once.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(link) => link.finish(),
+            Self::Coded(link) => link.finish(),
+        }
+    }
+
+    /// RST, now. What the peer has not got of what was written is lost.
+    pub(crate) fn abort(self) {
+        self.reset_on_close();
+    }
+
+    /// Dropping it will send RST.
+    pub(crate) fn reset_on_close(&self) {
+        self.tcp().reset_on_close();
+    }
+
+    pub(crate) fn set_nodelay(&self, on: bool) {
+        self.tcp().set_nodelay(on);
+    }
+
+    /// See [`TcpLink::allow_stalls`].
+    pub(crate) fn allow_stalls(&self) {
+        self.tcp().allow_stalls();
+    }
+
+    pub(crate) fn shard(&self) -> &Rc<Shard> {
+        self.tcp().shard()
+    }
+
+    /// Takes the connection out; the link is of no use any more.
+    pub(crate) fn detach(&mut self) -> io::Result<LinkParcel> {
+        match self {
+            Self::Tcp(link) => link.detach().map(LinkParcel::Tcp),
+            Self::Coded(link) => Ok(LinkParcel::Coded(Box::new(link.detach()?))),
+        }
+    }
+
+    /// Hands the connection on, to another shard.
+    pub(crate) fn into_parcel(mut self) -> io::Result<LinkParcel> {
+        self.detach()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn peer(&self) -> io::Result<std::net::SocketAddr> {
+        self.tcp().peer()
+    }
+}
+
+impl From<TcpLink> for Link {
+    fn from(link: TcpLink) -> Self {
+        Self::Tcp(link)
+    }
+}
+
+impl LinkParcel {
+    /// It goes on here; its events wake the running task.
+    pub(crate) fn unpack(self, shard: &Rc<Shard>) -> io::Result<Link> {
+        match self {
+            Self::Tcp(stream) => TcpLink::adopt(shard, stream).map(Link::Tcp),
+            Self::Coded(parcel) => {
+                let link = parcel.unpack(shard)?;
+                Ok(Link::Coded(Box::new(link)))
+            }
+        }
+    }
+
+    /// Dropping it will send RST.
+    pub(crate) fn reset_on_close(&self) {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Coded(parcel) => parcel.stream(),
+        };
+        crate::tcp_socket::reset_on_close(stream);
+    }
+}
