@@ -1,0 +1,97 @@
+/**
+ * Noise records on an established connection: a length, u16 little-endian, and that many bytes of
+ * ciphertext with its tag (wire-v1 4.3). node:crypto costs per record, so records are large.
+ */
+import { type Codec, type Opened, TransportFault } from './codec.ts';
+import { PartialRecord } from './noise-partial.ts';
+import { type CipherState, TAG_BYTES } from './noise-primitives.ts';
+
+const EMPTY = Buffer.alloc(0);
+const LENGTH_BYTES = 2;
+export const RECORD_MAX_BYTES = 65_535;
+export const PLAIN_MAX_BYTES: number = RECORD_MAX_BYTES - TAG_BYTES;
+
+export class NoiseRecords implements Codec {
+  readonly sendsFin = true;
+  readonly #send: CipherState;
+  readonly #receive: CipherState;
+  #partial: PartialRecord | undefined;
+
+  constructor(send: CipherState, receive: CipherState) {
+    this.#send = send;
+    this.#receive = receive;
+  }
+
+  seal(plain: Uint8Array): readonly Uint8Array[] {
+    const count = Math.ceil(plain.byteLength / PLAIN_MAX_BYTES);
+    const size = Math.ceil(plain.byteLength / count);
+    const pieces: Uint8Array[] = [];
+    for (let at = 0; at < plain.byteLength; at += size) {
+      const [ciphertext, tag] = this.#send.seal(EMPTY, plain.subarray(at, at + size));
+      const head = Buffer.allocUnsafe(LENGTH_BYTES);
+      head.writeUInt16LE(ciphertext.length + TAG_BYTES);
+      pieces.push(head, ciphertext, tag);
+    }
+    return pieces;
+  }
+
+  open(wire: Buffer): Opened {
+    const plains: Buffer[] = [];
+    let fault: TransportFault | undefined;
+    try {
+      this.#openAll(wire, plains);
+    } catch {
+      this.#partial = undefined;
+      fault = new TransportFault('bad_record', 'a Noise record is forged or malformed');
+    }
+    const plain = plains.length > 1 ? Buffer.concat(plains) : plains[0];
+    return { plain, ended: false, reply: undefined, fault };
+  }
+
+  fin(): TransportFault | undefined {
+    if (this.#partial === undefined) return undefined;
+    return new TransportFault('truncated', 'the connection ended inside a Noise record');
+  }
+
+  finish(): Uint8Array {
+    return EMPTY;
+  }
+
+  /** @throws at a bad record; those before it are in `plains`. */
+  #openAll(wire: Buffer, plains: Buffer[]): void {
+    let rest = wire;
+    if (this.#partial !== undefined) {
+      rest = rest.subarray(this.#partial.add(rest));
+      const record = this.#partial.whole;
+      if (record === undefined) return;
+      this.#partial = undefined;
+      this.#openOne(record, plains);
+    }
+    while (rest.length > 0) {
+      const length = recordBytes(rest);
+      if (length === undefined || rest.length < length) {
+        this.#partial = new PartialRecord(rest);
+        return;
+      }
+      this.#openOne(rest.subarray(0, length), plains);
+      rest = rest.subarray(length);
+    }
+  }
+
+  #openOne(record: Buffer, plains: Buffer[]): void {
+    const plain = this.#receive.open(EMPTY, record.subarray(LENGTH_BYTES));
+    // An empty one carries nothing, and is no end.
+    if (plain.length > 0) plains.push(plain);
+  }
+}
+
+/**
+ * Of the record that begins there, its length included; undefined while that is not known.
+ * @throws for one without room for its tag.
+ */
+export function recordBytes(bytes: Buffer): number | undefined {
+  if (bytes.length < LENGTH_BYTES) return undefined;
+  const length = bytes.readUInt16LE(0);
+  if (length < TAG_BYTES) throw new RangeError('a record without a tag');
+  return LENGTH_BYTES + length;
+}
