@@ -1,5 +1,7 @@
 //! A stream of bytes in frames: the codec of both ends.
 
+use std::ops::Range;
+
 use crate::transport::codec::{Codec, Fault, Layout, Opened, Place};
 use crate::transport::websocket::Role;
 use crate::transport::websocket::frame_head::{FrameHead, HEAD_MAX, Kind};
@@ -8,6 +10,9 @@ use crate::transport::websocket::receive::Receiver;
 
 /// Of one frame of ours: what two bytes of length can say, so all full frames have the same head.
 const PAYLOAD_MAX: usize = 65_535;
+
+/// While more than this waits to be sent, pings are not answered.
+const REPLY_MAX: usize = 1024;
 
 /// How far our direction is towards its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,34 +91,7 @@ impl Codec for Frames {
         if self.closing == Closing::Sent {
             return Err(Fault::BadRecord);
         }
-        let mut wire = 0..0;
-        for mut payload in self.layout().payloads(plain) {
-            let mask = self.mask()?;
-            let head = FrameHead {
-                kind: Kind::Binary,
-                last: true,
-                mask,
-                length: payload.len(),
-            };
-            let mut space = [0; HEAD_MAX];
-            let length = head.write(&mut space);
-            // A short frame has a short head. Alone, it begins later; behind others it moves up to
-            // them, being the last and of 125 bytes at most.
-            let begin = payload.start - length;
-            if wire.is_empty() {
-                wire = begin..begin;
-            } else if wire.end < begin {
-                let moved = wire.end + length;
-                buffer.copy_within(payload.clone(), moved);
-                payload = moved..moved + payload.len();
-            }
-            if let Some(mask) = mask {
-                mask::apply(&mut buffer[payload.clone()], mask);
-            }
-            buffer[wire.end..payload.start].copy_from_slice(&space[HEAD_MAX - length..]);
-            wire.end = payload.end;
-        }
-        Ok(Place::Buffer(wire))
+        frame(self.layout(), buffer, plain, || self.mask()).map(Place::Buffer)
     }
 
     fn open(
@@ -124,8 +102,9 @@ impl Codec for Frames {
     ) -> Result<Opened, Fault> {
         let received = self.incoming.receive(buffer)?;
         if let Some(ping) = received.ping {
-            // The last one stands for all before it (RFC 6455 5.5.3). Stock peers die of a pong.
-            if self.ours && self.closing != Closing::Sent {
+            // The last one stands for all before it (RFC 6455 5.5.3). Stock peers die of a pong, and
+            // who does not take what we sent gets no more.
+            if self.ours && self.closing != Closing::Sent && reply.len() < REPLY_MAX {
                 self.control(Kind::Pong, &ping, reply)?;
             }
         }
@@ -166,6 +145,43 @@ impl Codec for Frames {
     fn sends_fin(&self) -> bool {
         false
     }
+}
+
+/// Makes frames of the payloads that lie in the buffer. Where they are, one behind the other.
+fn frame(
+    layout: Layout,
+    buffer: &mut [u8],
+    plain: usize,
+    next_mask: impl Fn() -> Result<Option<Mask>, Fault>,
+) -> Result<Range<usize>, Fault> {
+    let mut wire = 0..0;
+    for mut payload in layout.payloads(plain) {
+        let mask = next_mask()?;
+        let head = FrameHead {
+            kind: Kind::Binary,
+            last: true,
+            mask,
+            length: payload.len(),
+        };
+        let mut space = [0; HEAD_MAX];
+        let length = head.write(&mut space);
+        // A short frame has a short head. Alone, it begins later; behind others it moves up to them:
+        // it is the last, and has 125 bytes at most.
+        let begin = payload.start - length;
+        if wire.is_empty() {
+            wire = begin..begin;
+        } else if wire.end < begin {
+            let moved = wire.end + length;
+            buffer.copy_within(payload.clone(), moved);
+            payload = moved..moved + payload.len();
+        }
+        if let Some(mask) = mask {
+            mask::apply(&mut buffer[payload.clone()], mask);
+        }
+        buffer[wire.end..payload.start].copy_from_slice(&space[HEAD_MAX - length..]);
+        wire.end = payload.end;
+    }
+    Ok(wire)
 }
 
 #[cfg(test)]
