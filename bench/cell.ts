@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuBetween, readCpu, readMachineBusyNs } from './cpu.ts';
-import { runLoad, type Sink } from './load.ts';
+import { runLoad, type Sink, startBackground } from './load.ts';
 import { readMemory } from './memory.ts';
 import type { Cell, Row } from './row.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -48,6 +48,8 @@ async function runOnce(row: Row, tunnel: Tunnel, sink: Sink, seconds: number): P
   const cell: Cell = {
     tcpAddr: tunnel.tcpAddr,
     udpAddr: tunnel.udpAddr,
+    tunnelAddr: tunnel.tunnelAddr,
+    transport: tunnel.transport,
     sinkAddr: sink.addr,
     relayed: tunnel.pids.length > 0,
     isNode: tunnel.isNode,
@@ -60,6 +62,16 @@ async function runOnce(row: Row, tunnel: Tunnel, sink: Sink, seconds: number): P
       loaderSeconds += spent;
       const both = server !== undefined && client !== undefined;
       return { numbers, cpu: both ? { server, client } : undefined };
+    },
+    async background(command, flags) {
+      const running = await startBackground(command, flags);
+      return {
+        async end() {
+          const { numbers } = await running.end();
+          loaderSeconds += numbers['cpu_s'] ?? 0;
+          return numbers;
+        },
+      };
     },
     memory: () => readMemory(tunnel.pids),
   };

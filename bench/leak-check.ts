@@ -8,6 +8,7 @@ import { LOADER, runLoad, type Sink } from './load.ts';
 import type { Peer } from './peer.ts';
 import { track } from './process.ts';
 import { type ProcessState, readDescriptors, readProcessState } from './process-state.ts';
+import { TCP } from './transport.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
 
 export interface LeakPlan {
@@ -65,7 +66,7 @@ const FAULTS_SHOWN = 3;
  * @throws Error when the tunnel does not start or a process ends.
  */
 export async function checkLeaks(peer: Peer, sink: Sink, plan: LeakPlan): Promise<LeakResult> {
-  const tunnel = await startTunnel(peer, sink);
+  const tunnel = await startTunnel(peer, TCP, sink);
   try {
     return await new LeakCheck(tunnel, plan).run();
   } finally {

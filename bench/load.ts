@@ -1,7 +1,8 @@
 // The load generator's face here: building it, the sink, one run and its report.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -55,24 +56,62 @@ export async function startSink(): Promise<Sink> {
   return { addr: `127.0.0.1:${port}`, port, pid: child.pid };
 }
 
+/** A load that goes on until it is ended. */
+export interface Background {
+  /** Ends it and gives its report. */
+  end(): Promise<LoadResult>;
+}
+
+type Flags = Readonly<Record<string, string | number>>;
+
+/** Below all others: it stands for work that other machines do. */
+const BACKGROUND_PRIORITY = 19;
+
 /**
  * Runs one load to its end. `onLine` gets every report line as it comes (`hold` prints one while
  * the connections are up).
  *
  * @throws Error with what the load generator said, or when it does not end.
  */
-export function runLoad(
+export async function runLoad(
   command: string,
-  flags: Readonly<Record<string, string | number>>,
+  flags: Flags,
   onLine: (result: LoadResult) => void = () => {},
 ): Promise<LoadResult> {
+  return await start(command, flags, onLine).result;
+}
+
+/**
+ * Starts a load that ends with its stdin, and waits until it has said that it goes on.
+ *
+ * @throws Error with what the load generator said when it ends before.
+ */
+export async function startBackground(command: string, flags: Flags): Promise<Background> {
+  let onLine = (): void => {};
+  const begun = new Promise<void>((resolve) => {
+    onLine = resolve;
+  });
+  const { child, result } = start(command, flags, () => onLine());
+  if (child.pid !== undefined) setPriority(child.pid, BACKGROUND_PRIORITY);
+  await Promise.race([begun, result]);
+  return {
+    end: async () => {
+      child.stdin?.end();
+      return await result;
+    },
+  };
+}
+
+function start(
+  command: string,
+  flags: Flags,
+  onLine: (result: LoadResult) => void,
+): { child: ChildProcess; result: Promise<LoadResult> } {
   const args = [
     command,
     ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
   ];
-  const child = track(
-    spawn(LOADER, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: RUN_LIMIT_MS }),
-  );
+  const child = track(spawn(LOADER, args, { timeout: RUN_LIMIT_MS }));
   let errors = '';
   let last: LoadResult | undefined;
   child.stderr?.on('data', (bytes) => {
@@ -84,13 +123,16 @@ export function runLoad(
       onLine(last);
     });
   }
-  return new Promise((resolve, reject) => {
+  const result = new Promise<LoadResult>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
       if (code === 0 && last !== undefined) resolve(last);
       else reject(new Error(errors.trim() || `${command} ended with ${code ?? 'a signal'}`));
     });
   });
+  // Whoever started it awaits the result, but perhaps only later.
+  result.catch(() => {});
+  return { child, result };
 }
 
 function parseReport(line: string): LoadResult {

@@ -2,10 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Memory, readDescriptorLimit, readTcpBuffersKib } from './memory.ts';
-import type { Row } from './row.ts';
+import type { Cell, Metric, RowKind } from './row.ts';
 
-const HELD_STEP = 2000;
-const HELD_STEPS = 2;
 const SLOW_READERS = 20;
 const SAMPLE_EVERY_MS = 100;
 /** What connections allocate when they come up has been allocated then. */
@@ -16,7 +14,7 @@ const HELD_SECONDS = 0.8;
 const OTHER_DESCRIPTORS = 200;
 
 /** Growth is the highest level seen while the readers hold on, over the level before. */
-export const slow: Row = {
+export const slow: RowKind = {
   name: 'slow',
   title: `${SLOW_READERS} slow readers of 1 GiB`,
   repeatable: false,
@@ -52,7 +50,7 @@ export const slow: Row = {
   },
 };
 
-export const idle: Row = {
+export const idle: RowKind = {
   name: 'idle',
   title: 'idle, server + client',
   repeatable: false,
@@ -72,50 +70,58 @@ export const idle: Row = {
   },
 };
 
-/** 1 KB is 1,000 bytes. What starts with the first connection (code, heaps) counts as theirs. */
-export const held: Row = {
-  name: 'held',
-  title: 'held connections, server + client',
-  repeatable: false,
-  metrics: [
-    { key: 'rss2000', title: '2000: RSS MiB', better: 'less' },
-    { key: 'private2000', title: 'private dirty MiB', better: 'less' },
-    { key: 'each2000', title: 'KB each', better: 'less' },
-    { key: 'rss4000', title: '4000: RSS MiB', better: 'less' },
-    { key: 'private4000', title: 'private dirty MiB', better: 'less' },
-    { key: 'each4000', title: 'KB each', better: 'less' },
-    { key: 'eachMore', title: 'KB each of the second 2000', better: 'less' },
-  ],
-  async run(cell) {
-    const count = HELD_STEP * HELD_STEPS;
-    const limit = readDescriptorLimit();
-    if (limit < 2 * count + OTHER_DESCRIPTORS) {
-      throw new Error(
-        `${count} connections need more descriptors than ulimit -Hn allows: ${limit}`,
-      );
-    }
-    const before = cell.memory();
-    const steps: { readonly held: number; readonly memory: Memory }[] = [];
-    const looks: Promise<void>[] = [];
-    let late = false;
-    const look = async (connections: number): Promise<void> => {
-      const said = performance.now();
-      await sleep(HELD_SETTLE_MS);
-      const memory = cell.memory();
-      late ||= performance.now() - said > HELD_SECONDS * 1000;
-      steps.push({ held: connections, memory });
-    };
-    const flags = { connect: cell.tcpAddr, count, step: HELD_STEP, seconds: HELD_SECONDS };
-    const { numbers } = await cell.load('hold', flags, (line) => {
-      const { held: connections } = line.numbers;
-      if (connections !== undefined) looks.push(look(connections));
-    });
-    await Promise.all(looks);
-    if (late) throw new Error('memory was read too late');
-    if (numbers['lost'] !== 0) throw new Error(`${numbers['lost']} held connections were lost`);
-    return cell.relayed ? heldSample(before, steps) : {};
-  },
-};
+/**
+ * So many connections, then as many again. 1 KB is 1,000 bytes. What starts with the first
+ * connection (code, heaps) counts as theirs.
+ */
+export function held(step: number, steps: 1 | 2): RowKind {
+  const counts = steps === 1 ? [step] : [step, 2 * step];
+  return {
+    name: 'held',
+    title: 'held connections, server + client',
+    repeatable: false,
+    metrics: [
+      ...counts.flatMap((count): Metric[] => [
+        { key: `rss${count}`, title: `${count}: RSS MiB`, better: 'less' },
+        { key: `private${count}`, title: 'private dirty MiB', better: 'less' },
+        { key: `each${count}`, title: 'KB each', better: 'less' },
+      ]),
+      ...(steps === 1 ? [] : [eachMore(step)]),
+    ],
+    run: (cell) => runHeld(cell, step, step * steps),
+  };
+}
+
+function eachMore(step: number): Metric {
+  return { key: 'eachMore', title: `KB each of the second ${step}`, better: 'less' };
+}
+
+async function runHeld(cell: Cell, step: number, count: number): ReturnType<RowKind['run']> {
+  const limit = readDescriptorLimit();
+  if (limit < 2 * count + OTHER_DESCRIPTORS) {
+    throw new Error(`${count} connections need more descriptors than ulimit -Hn allows: ${limit}`);
+  }
+  const before = cell.memory();
+  const seen: { readonly held: number; readonly memory: Memory }[] = [];
+  const looks: Promise<void>[] = [];
+  let late = false;
+  const look = async (connections: number): Promise<void> => {
+    const said = performance.now();
+    await sleep(HELD_SETTLE_MS);
+    const memory = cell.memory();
+    late ||= performance.now() - said > HELD_SECONDS * 1000;
+    seen.push({ held: connections, memory });
+  };
+  const flags = { connect: cell.tcpAddr, count, step, seconds: HELD_SECONDS };
+  const { numbers } = await cell.load('hold', flags, (line) => {
+    const { held: connections } = line.numbers;
+    if (connections !== undefined) looks.push(look(connections));
+  });
+  await Promise.all(looks);
+  if (late) throw new Error('memory was read too late');
+  if (numbers['lost'] !== 0) throw new Error(`${numbers['lost']} held connections were lost`);
+  return cell.relayed ? heldSample(before, seen) : {};
+}
 
 function heldSample(
   before: Memory,

@@ -1,6 +1,7 @@
 // The runner's command line, checked once.
 
 import { parseArgs } from 'node:util';
+import { TRANSPORTS, type TransportName } from './transport.ts';
 
 /** A further build of warren, or other settings for it. */
 export interface Variant {
@@ -14,11 +15,15 @@ export interface Options {
   readonly rounds: number;
   /** Length of every timed run; `--quick` takes the shorter one. */
   readonly seconds: number;
+  /** The same over other transports than plain TCP: they are many. */
+  readonly transportSeconds: number;
   readonly quick: boolean;
   /** How often a run may be made until one is undisturbed by other programs. */
   readonly tries: number;
   /** Row names, or a prefix of them; empty means all. */
   readonly only: readonly string[];
+  /** Empty means all. */
+  readonly transports: readonly TransportName[];
   /** Peer names; empty means all. */
   readonly peers: readonly string[];
   readonly variants: readonly Variant[];
@@ -26,17 +31,24 @@ export interface Options {
 
 const DEFAULT_ROUNDS = 5;
 const QUICK_SECONDS = 0.6;
+const QUICK_TRANSPORT_SECONDS = 0.4;
 const FULL_SECONDS = 2;
 /** A busy machine may at most double a quick run. */
 const QUICK_TRIES = 2;
 const FULL_TRIES = 4;
 
 export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N] [--seconds S]
-          [--only ROW[,ROW]] [--peers NAME[,NAME]] [--peer NAME=CLI[,VARIABLE=VALUE]...]...
-  --quick      short runs (${QUICK_SECONDS} s instead of ${FULL_SECONDS} s each)
+          [--only ROW[,ROW]] [--transports NAME[,NAME]] [--peers NAME[,NAME]]
+          [--peer NAME=CLI[,VARIABLE=VALUE]...]...
+  --quick      short runs (${QUICK_SECONDS} s, over other transports than tcp ${QUICK_TRANSPORT_SECONDS} s,
+               instead of ${FULL_SECONDS} s each)
   --rounds N   interleaved rounds, default ${DEFAULT_ROUNDS}
   --only       rows by name or prefix: bulk, bulk-up-1, pingpong, requests, visitors, visitors-32,
-               paced-visitors, burst, slow, udp, idle, held
+               paced-visitors, burst, slow, udp, idle, held; over another transport than tcp
+               noise-bulk, tls-visitors-32, websocket-pingpong, noise-storm and so on
+  --transports of ${TRANSPORTS.join(', ')}; --only may then leave
+               out the transport: --transports tls,noise --only bulk; a quick run takes only
+               some rows of noise-aesgcm and tls-rsa unless it picks them
   --peers      of direct, warren (or rust, typescript), rathole, frp, splice-relay
   --peer       one more peer: a build of warren (CLI is the path of its cli.js; empty for the usual
                one) with these environment variables, for instance
@@ -58,6 +70,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
       rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
       seconds: { type: 'string' },
       only: { type: 'string', default: '' },
+      transports: { type: 'string', default: '' },
       peers: { type: 'string', default: '' },
       peer: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
@@ -66,17 +79,32 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   if (values.help) return 'help';
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be at least 1');
-  const seconds = Number(values.seconds ?? (values.quick ? QUICK_SECONDS : FULL_SECONDS));
-  if (!(seconds >= 0.1 && seconds <= 60)) throw new Error('--seconds must be 0.1 to 60');
+  const [seconds, transportSeconds] = values.quick
+    ? [QUICK_SECONDS, QUICK_TRANSPORT_SECONDS]
+    : [FULL_SECONDS, FULL_SECONDS];
+  const given = values.seconds === undefined ? undefined : Number(values.seconds);
+  if (given !== undefined && !(given >= 0.1 && given <= 60)) {
+    throw new Error('--seconds must be 0.1 to 60');
+  }
   return {
     rounds,
-    seconds,
+    seconds: given ?? seconds,
+    transportSeconds: given ?? transportSeconds,
     quick: values.quick,
     tries: values.quick ? QUICK_TRIES : FULL_TRIES,
     only: words(values.only),
+    transports: words(values.transports).map(readTransport),
     peers: words(values.peers),
     variants: readVariants(values.peer),
   };
+}
+
+function readTransport(word: string): TransportName {
+  const name = TRANSPORTS.find((known) => known === word);
+  if (name === undefined) {
+    throw new Error(`unknown transport ${word}; known: ${TRANSPORTS.join(', ')}`);
+  }
+  return name;
 }
 
 /** @throws Error for one without a name, and for two of one name. */

@@ -1,17 +1,17 @@
-// Configuration files of the peers: the same settings for all, plain TCP and nodelay.
+// Configuration files of the peers: the same settings for all, nodelay everywhere.
 
 import type { Ports } from './peer.ts';
+import { type Settings, TCP, type Transport } from './transport.ts';
 
 /** One file format for rathole and warren. */
-export function ratholeConfigs(ports: Ports): { server: string; client: string } {
+export function ratholeConfigs(
+  ports: Ports,
+  transport: Transport,
+): { server: string; client: string } {
   const server = `[server]
 bind_addr = "127.0.0.1:${ports.control}"
 default_token = "bench"
-[server.transport]
-type = "tcp"
-[server.transport.tcp]
-nodelay = true
-[server.services.tcp]
+${transportTables('server', transport)}[server.services.tcp]
 bind_addr = "127.0.0.1:${ports.tcp}"
 nodelay = true
 [server.services.udp]
@@ -21,11 +21,7 @@ bind_addr = "127.0.0.1:${ports.udp}"
   const client = `[client]
 remote_addr = "127.0.0.1:${ports.control}"
 default_token = "bench"
-[client.transport]
-type = "tcp"
-[client.transport.tcp]
-nodelay = true
-[client.services.tcp]
+${transportTables('client', transport)}[client.services.tcp]
 local_addr = "127.0.0.1:${ports.sink}"
 nodelay = true
 [client.services.udp]
@@ -33,6 +29,22 @@ type = "udp"
 local_addr = "127.0.0.1:${ports.sink}"
 `;
   return { server, client };
+}
+
+function transportTables(side: 'server' | 'client', transport: Transport): string {
+  const table = (type: string, settings: Settings): string[] => [
+    `[${side}.transport.${type}]`,
+    // JSON's strings and booleans are TOML's.
+    ...Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
+  ];
+  const { type } = transport;
+  const lines = [
+    `[${side}.transport]`,
+    `type = "${type}"`,
+    ...table('tcp', TCP[side]),
+    ...(type === 'tcp' ? [] : table(type, transport[side])),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 /** frp's faster mode here: no multiplexing, a pool of 8 as rathole has, no TLS. */

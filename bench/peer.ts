@@ -1,6 +1,7 @@
 // What a peer is: one way from a visitor to the sink.
 
 import type { Command } from './process.ts';
+import type { Transport } from './transport.ts';
 
 export interface Ports {
   readonly control: number;
@@ -12,7 +13,7 @@ export interface Ports {
 /** The two processes of a tunnel. */
 export interface TunnelKind {
   /** The text of the server's and the client's file. */
-  configs(ports: Ports): { readonly server: string; readonly client: string };
+  configs(ports: Ports, transport: Transport): { readonly server: string; readonly client: string };
   server(config: string, ports: Ports): Command;
   client(config: string, ports: Ports): Command;
   /** Where the server listens before there is a client. */
@@ -28,6 +29,8 @@ export interface Peer {
   readonly isWarren: boolean;
   /** The engine that both processes must name in their log. */
   readonly engine?: string;
+  /** It is compared over plain TCP only: what it has else is not the same. */
+  readonly tcpOnly?: true;
   /** The rows it takes part in, by prefix; all when absent. */
   readonly rows?: readonly string[];
 }

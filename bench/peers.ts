@@ -64,5 +64,5 @@ export function findPeers(
 
 /** The sink without any tunnel. */
 function direct(): Peer {
-  return { name: 'direct', version: '', tunnel: undefined, isWarren: false };
+  return { name: 'direct', version: '', tunnel: undefined, isWarren: false, tcpOnly: true };
 }

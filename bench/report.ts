@@ -11,7 +11,7 @@ import { ROWS } from './rows.ts';
 import type { Failure, RowResult } from './schedule.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
 import { compared, figure, type Line, renderTable } from './table.ts';
-import { judge, TARGETS, type Verdict } from './targets.ts';
+import { judge, RIVAL, TARGETS, type Verdict } from './targets.ts';
 
 export interface Document {
   readonly machine: Machine;
@@ -76,7 +76,7 @@ function header({ machine, peers, missing, options, seconds }: Document): string
     `congestion  ${machine.congestion} (${machine.congestionSource})`,
     `versions    ${[...versions, `Node ${machine.node}`].join('; ')}`,
     ...missing.map(({ name, reason }) => `left out    ${name}: ${reason.replaceAll('\n', ' | ')}`),
-    `method      ${options.rounds} rounds interleaved in random order, runs of ${options.seconds} s; median (min-max); took ${seconds} s`,
+    `method      ${options.rounds} rounds interleaved in random order, runs of ${options.seconds} s (${options.transportSeconds} s over other transports than tcp); median (min-max); took ${seconds} s`,
   ];
 }
 
@@ -96,22 +96,31 @@ function rowTable(document: Document, result: RowResult): string[] {
     const figures = metrics.map((metric) => figure(summary(result, metric.key, name)));
     return { name: `  ${name}`, cells: figures };
   });
-  const rivals = subject !== undefined && names.includes(subject) ? names : [];
-  const ratios = rivals
-    .filter((name) => name !== subject && name !== BASELINE)
-    .map((name): Line => {
-      const cells = metrics.map((metric) => {
-        const [ours, theirs] = [subject ?? '', name].map((peer) =>
-          summary(result, metric.key, peer),
-        );
-        return compared(ratio(ours, theirs), metric.better);
-      });
-      return { name: `  ${subject} / ${name}`, cells };
+  const pairs = names.includes(subject ?? '') ? comparisons(document, names) : [];
+  const ratios = pairs.map(([ours, theirs]): Line => {
+    const cells = metrics.map((metric) => {
+      const [mine, other] = [ours, theirs].map((peer) => summary(result, metric.key, peer));
+      return compared(ratio(mine, other), metric.better);
     });
+    return { name: `  ${ours} / ${theirs}`, cells };
+  });
   return renderTable({ name: title, cells: metrics.map((metric) => metric.title) }, [
     ...lines,
     ...ratios,
   ]);
+}
+
+/** The subject with each other tunnel, and each further build of warren with the rival. */
+function comparisons(document: Document, names: readonly string[]): [string, string][] {
+  const subject = subjectOf(document) ?? '';
+  const others = names.filter((name) => name !== subject && name !== BASELINE);
+  const builds = document.peers.filter(({ isWarren }) => isWarren).map(({ name }) => name);
+  return [
+    ...others.map((name): [string, string] => [subject, name]),
+    ...others
+      .filter((name) => builds.includes(name) && names.includes(RIVAL))
+      .map((name): [string, string] => [name, RIVAL]),
+  ];
 }
 
 /** What Node's threads used, for the peers that are Node processes. */

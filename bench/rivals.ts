@@ -42,6 +42,7 @@ export function findFrp(): Peer | string {
     name: 'frp',
     version: versionOutput(server).trim() || 'unknown',
     isWarren: false,
+    tcpOnly: true,
     tunnel: {
       configs: frpConfigs,
       server: (config) => ({ file: server, args: ['-c', config] }),
@@ -61,6 +62,7 @@ export function spliceRelay(): Peer {
     name: 'splice-relay',
     version: 'bench/load',
     isWarren: false,
+    tcpOnly: true,
     rows: ['bulk', 'pingpong', 'requests'],
     tunnel: {
       configs: () => ({ server: '', client: '' }),

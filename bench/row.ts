@@ -1,8 +1,10 @@
-// What a row is: one kind of load, the numbers taken from it, and what it gets to work with.
+// What a row is: one kind of load over one transport, the numbers taken from it, and what it gets
+// to work with.
 
 import type { CpuUse } from './cpu.ts';
 import type { LoadResult } from './load.ts';
 import type { Memory } from './memory.ts';
+import type { Transport, TransportName } from './transport.ts';
 
 /** A load's own numbers, and what both relay processes used meanwhile. */
 export interface Loaded {
@@ -15,6 +17,9 @@ export interface Loaded {
 export interface Cell {
   readonly tcpAddr: string;
   readonly udpAddr: string;
+  /** Where the server accepts its client, in what transport. */
+  readonly tunnelAddr: string;
+  readonly transport: Transport;
   /** The sink's own address, for counts that must not cross the tunnel. */
   readonly sinkAddr: string;
   /** False for `direct`: relay costs are then left out. */
@@ -27,6 +32,11 @@ export interface Cell {
     flags: Readonly<Record<string, string | number>>,
     onLine?: (result: LoadResult) => void,
   ): Promise<Loaded>;
+  /** Starts a load that goes on beside others; `end` gives its numbers. */
+  background(
+    command: string,
+    flags: Readonly<Record<string, string | number>>,
+  ): Promise<{ end(): Promise<Readonly<Record<string, number>>> }>;
   /** Memory of both relay processes together. */
   memory(): Memory;
 }
@@ -39,11 +49,30 @@ export interface Metric {
   readonly ofThreads?: true;
 }
 
-export interface Row {
+/** What is measured, over whatever transport. */
+export interface RowKind {
   readonly name: string;
   readonly title: string;
   readonly metrics: readonly Metric[];
   /** False for memory: a second try would start from what the first has left allocated. */
   readonly repeatable: boolean;
   run(cell: Cell): Promise<Readonly<Record<string, number>>>;
+}
+
+/** A kind over one transport, whose name comes before that of the kind; plain TCP is not named. */
+export interface Row extends RowKind {
+  readonly kind: string;
+  readonly transport: TransportName;
+}
+
+export function over(transport: TransportName, kind: RowKind): Row {
+  const { name, title } = kind;
+  const isPlain = transport === 'tcp';
+  return {
+    ...kind,
+    name: isPlain ? name : `${transport}-${name}`,
+    title: isPlain ? title : `${transport}: ${title}`,
+    kind: name,
+    transport,
+  };
 }

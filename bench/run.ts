@@ -8,15 +8,25 @@ import { HELP, type Options, readOptions } from './options.ts';
 import { findPeers } from './peers.ts';
 import { killAllOnExit } from './process.ts';
 import { printReport, writeResults } from './report.ts';
-import { selectRows } from './rows.ts';
+import { keepRows, selectRows } from './rows.ts';
 import { runRounds } from './schedule.ts';
+import { prepareTransports } from './transport.ts';
 
 async function measure(options: Options): Promise<void> {
-  const stages = selectRows(options.only);
+  const selected = selectRows(options);
+  const rows = selected.flatMap(({ first, shuffled }) => [...first, ...shuffled]);
+  const transports = prepareTransports(new Set(rows.map(({ transport }) => transport)));
+  const stages = keepRows(selected, ({ transport }) => transports.ready.has(transport));
   const { found, missing } = findPeers(options.peers, options.variants);
   const sink = await startSink();
   const machine = await describeMachine(sink.addr);
-  const results = await runRounds({ options, stages, peers: found, sink });
+  const results = await runRounds({
+    options,
+    stages,
+    transports: transports.ready,
+    peers: found,
+    sink,
+  });
   const started = found.filter(({ name }) => results.rows.some(({ samples }) => name in samples));
   const document = {
     machine,
@@ -27,7 +37,7 @@ async function measure(options: Options): Promise<void> {
       isWarren,
       engine: results.engines.get(name) ?? null,
     })),
-    missing: [...missing, ...results.dropped],
+    missing: [...missing, ...transports.missing, ...results.dropped],
     seconds: results.seconds,
     disturbed: results.disturbed,
     failures: results.failures,

@@ -10,6 +10,7 @@ import { Progress } from './progress.ts';
 import type { Row } from './row.ts';
 import { ROWS, type Stage } from './rows.ts';
 import { shuffled } from './stats.ts';
+import type { Transport, TransportName } from './transport.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
 
 export interface RowResult {
@@ -37,6 +38,8 @@ export interface Results {
 export interface Plan {
   readonly options: Options;
   readonly stages: readonly Stage[];
+  /** Those of all rows. */
+  readonly transports: ReadonlyMap<TransportName, Transport>;
   readonly peers: readonly Peer[];
   readonly sink: Sink;
 }
@@ -46,6 +49,11 @@ export async function runRounds(plan: Plan): Promise<Results> {
   return await new Rounds(plan).run();
 }
 
+interface Running {
+  readonly peer: Peer;
+  readonly tunnel: Tunnel;
+}
+
 class Rounds {
   readonly #plan: Plan;
   readonly #samples = new Map<string, Record<string, Record<string, number>[]>>();
@@ -53,13 +61,11 @@ class Rounds {
   readonly #dropped: Missing[] = [];
   readonly #engines = new Map<string, string>();
   readonly #progress: Progress;
-  #peers: readonly Peer[];
   #cells = 0;
   #disturbed = 0;
 
   constructor(plan: Plan) {
     this.#plan = plan;
-    this.#peers = plan.peers;
     const rows = plan.stages.flatMap(({ first, shuffled: rest }) => [...first, ...rest]);
     const cells = plan.peers.flatMap((peer) => rows.filter((row) => takesPart(peer, row)));
     this.#progress = new Progress(cells.length * plan.options.rounds);
@@ -90,45 +96,49 @@ class Rounds {
     try {
       if (stage.first.length > 0) await sleep(stage.settleMs);
       for (const row of [...stage.first, ...shuffled(stage.shuffled)]) {
-        for (const [peer, tunnel] of shuffled([...tunnels])) {
-          if (takesPart(peer, row)) await this.#cell(row, peer.name, tunnel, round);
+        for (const { peer, tunnel } of shuffled(tunnels)) {
+          const meets = tunnel.transport.name === row.transport && takesPart(peer, row);
+          if (meets) await this.#cell(row, peer.name, tunnel, round);
         }
       }
     } finally {
-      await Promise.all([...tunnels.values()].map((tunnel) => tunnel.destroy()));
+      await Promise.all(tunnels.map(({ tunnel }) => tunnel.destroy()));
     }
   }
 
-  /** A peer that does not start is left out from then on. */
-  async #startAll(round: number, rows: readonly Row[]): Promise<Map<Peer, Tunnel>> {
-    const tunnels = new Map<Peer, Tunnel>();
-    for (const peer of this.#peers) {
-      if (!rows.some((row) => takesPart(peer, row))) continue;
-      try {
-        const tunnel = await startTunnel(peer, this.#plan.sink);
-        tunnels.set(peer, tunnel);
-        if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
-      } catch (error) {
-        this.#dropped.push({
-          name: peer.name,
-          reason: `did not start in round ${round}: ${text(error)}`,
-        });
-        this.#peers = this.#peers.filter(({ name }) => name !== peer.name);
+  /** A peer that does not start over a transport is left out there from then on. */
+  async #startAll(round: number, rows: readonly Row[]): Promise<Running[]> {
+    const running: Running[] = [];
+    for (const transport of this.#plan.transports.values()) {
+      const carried = rows.filter((row) => row.transport === transport.name);
+      for (const peer of this.#plan.peers) {
+        if (!carried.some((row) => takesPart(peer, row))) continue;
+        const name = transport.name === 'tcp' ? peer.name : `${peer.name} over ${transport.name}`;
+        if (this.#dropped.some((dropped) => dropped.name === name)) continue;
+        try {
+          const tunnel = await startTunnel(peer, transport, this.#plan.sink);
+          running.push({ peer, tunnel });
+          if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
+        } catch (error) {
+          const reason = `did not start in round ${round}: ${text(error)}`;
+          this.#dropped.push({ name, reason });
+        }
       }
     }
-    return tunnels;
+    return running;
   }
 
   async #cell(row: Row, peer: string, tunnel: Tunnel, round: number): Promise<void> {
-    this.#progress.show(`round ${round}/${this.#plan.options.rounds}, ${row.name}, ${peer}`);
+    const { rounds, seconds, transportSeconds, tries } = this.#plan.options;
+    this.#progress.show(`round ${round}/${rounds}, ${row.name}, ${peer}`);
     try {
       assertCarries(tunnel);
       const { sample, others, disturbed } = await runCell(
         row,
         tunnel,
         this.#plan.sink,
-        this.#plan.options.seconds,
-        this.#plan.options.tries,
+        row.transport === 'tcp' ? seconds : transportSeconds,
+        tries,
       );
       assertCarries(tunnel);
       this.#disturbed += Number(disturbed);
@@ -145,7 +155,8 @@ class Rounds {
   }
 }
 
-function takesPart({ rows }: Peer, { name }: Row): boolean {
+function takesPart({ rows, tcpOnly }: Peer, { name, transport }: Row): boolean {
+  if (tcpOnly && transport !== 'tcp') return false;
   return rows === undefined || rows.some((prefix) => name.startsWith(prefix));
 }
 

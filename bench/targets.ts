@@ -1,6 +1,7 @@
 // What warren is to reach, and whether a run shows it. Comparisons are between medians of one run.
 
 import { ratio, type Summary } from './stats.ts';
+import type { TransportName } from './transport.ts';
 
 export interface Target {
   /** A row's name. */
@@ -12,7 +13,7 @@ export interface Target {
   readonly than?: string;
 }
 
-const RIVAL = 'rathole';
+export const RIVAL = 'rathole';
 const BARE_RELAY = 'splice-relay';
 
 /** Percent of a core. */
@@ -27,6 +28,20 @@ function bulkTargets(row: string, atLeast: number): Target[] {
     { row, metric: 'cpu', atMost: 1 / 5, than: RIVAL },
     { row, metric: 'js', atMost: JS_THREAD },
   ];
+}
+
+/** The rival has the same transport. */
+function bulkOver(transport: TransportName, atLeast: number): Target[] {
+  return ['bulk-up-1', 'bulk-up-8', 'bulk-down-1', 'bulk-down-8'].map((kind) => ({
+    row: `${transport}-${kind}`,
+    metric: 'gbit',
+    atLeast,
+    than: RIVAL,
+  }));
+}
+
+function visitorsOver(transport: TransportName, atLeast: number): Target {
+  return { row: `${transport}-visitors-32`, metric: 'per_second', atLeast, than: RIVAL };
 }
 
 function heldTargets(count: number): Target[] {
@@ -53,6 +68,16 @@ export const TARGETS: readonly Target[] = [
   ...heldTargets(2000),
   ...heldTargets(4000),
   { row: 'held', metric: 'rss4000', atMost: 1.1, than: RIVAL },
+  ...bulkOver('noise', 2),
+  visitorsOver('noise', 1.2),
+  ...bulkOver('noise-aesgcm', 2),
+  visitorsOver('noise-aesgcm', 1.2),
+  ...bulkOver('tls', 1.5),
+  visitorsOver('tls', 2),
+  ...bulkOver('tls-rsa', 1.5),
+  visitorsOver('tls-rsa', 2),
+  ...bulkOver('websocket', 1.5),
+  visitorsOver('websocket', 1.1),
 ];
 
 export interface Verdict {

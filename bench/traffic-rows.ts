@@ -1,14 +1,14 @@
 // Rows about speed: bulk, latency, visitors, datagrams, and what they cost the relays in CPU.
 
 import { cpuMetrics, cpuPer, threadMetrics, threadShares } from './costs.ts';
-import type { Row } from './row.ts';
+import type { RowKind } from './row.ts';
 
 const BURST_VISITORS = 1500;
 const PACED_VISITORS = 5000;
 /** Visitors that a paced run may have at once; a tunnel that is slower falls behind. */
 const PACED_AT_ONCE = 256;
 
-export function bulk(direction: 'up' | 'down', streams: number): Row {
+export function bulk(direction: 'up' | 'down', streams: number): RowKind {
   return {
     name: `bulk-${direction}-${streams}`,
     title: `bulk ${direction}, ${streams} stream${streams > 1 ? 's' : ''}`,
@@ -33,7 +33,7 @@ export function bulk(direction: 'up' | 'down', streams: number): Row {
   };
 }
 
-export const pingpong: Row = {
+export const pingpong: RowKind = {
   name: 'pingpong',
   title: '64 B ping-pong',
   repeatable: true,
@@ -47,7 +47,7 @@ export const pingpong: Row = {
   },
 };
 
-export const requests: Row = {
+export const requests: RowKind = {
   name: 'requests',
   title: '32 connections request/response',
   repeatable: true,
@@ -63,7 +63,7 @@ export const requests: Row = {
 };
 
 /** As many visitors as there can be, so many at a time. */
-export function visitors(concurrency: number): Row {
+export function visitors(concurrency: number): RowKind {
   return {
     name: `visitors-${concurrency}`,
     title: `visitors, ${concurrency} at a time`,
@@ -79,7 +79,7 @@ export function visitors(concurrency: number): Row {
 }
 
 /** Visitors that come by the clock: the same work for every peer that can follow. */
-export const pacedVisitors: Row = {
+export const pacedVisitors: RowKind = {
   name: 'paced-visitors',
   title: `visitors, ${PACED_VISITORS} /s wanted`,
   repeatable: true,
@@ -93,9 +93,9 @@ export const pacedVisitors: Row = {
 };
 
 async function runVisitors(
-  cell: Parameters<Row['run']>[0],
+  cell: Parameters<RowKind['run']>[0],
   flags: Readonly<Record<string, number>>,
-): ReturnType<Row['run']> {
+): ReturnType<RowKind['run']> {
   const common = { connect: cell.tcpAddr, seconds: cell.seconds };
   const loaded = await cell.load('visitors', { ...common, ...flags });
   const { visitors: done = 0, failures } = loaded.numbers;
@@ -107,7 +107,7 @@ async function runVisitors(
   };
 }
 
-export const burst: Row = {
+export const burst: RowKind = {
   name: 'burst',
   title: `burst of ${BURST_VISITORS} visitors`,
   repeatable: true,
@@ -119,7 +119,7 @@ export const burst: Row = {
     (await cell.load('burst', { connect: cell.tcpAddr, count: BURST_VISITORS })).numbers,
 };
 
-export const udp: Row = {
+export const udp: RowKind = {
   name: 'udp',
   title: 'UDP 512 B at 50000 /s',
   repeatable: true,

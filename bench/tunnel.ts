@@ -1,4 +1,5 @@
-// One running tunnel: both processes, from configuration files to a working echo, and their end.
+// One running tunnel: a peer over a transport, both its processes, from configuration files to a
+// working echo, and their end.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sink } from './load.ts';
 import type { Peer } from './peer.ts';
 import { Daemon, echoes, freePort, listens, removeDirectory, scratchDirectory } from './process.ts';
+import { TCP, type Transport } from './transport.ts';
 
 const START_LIMIT_MS = 15_000;
 const LOG_TAIL_LETTERS = 400;
@@ -18,6 +20,9 @@ const READY = /^(?=.*warren ready).*\bengine"?[:=] ?"?([\w-]+)/m;
 export interface Tunnel {
   readonly tcpAddr: string;
   readonly udpAddr: string;
+  /** Where the server accepts its client. */
+  readonly tunnelAddr: string;
+  readonly transport: Transport;
   /** Server first, then client. */
   readonly daemons: readonly Daemon[];
   readonly pids: readonly number[];
@@ -34,6 +39,8 @@ function noTunnel(sink: Sink): Tunnel {
   return {
     tcpAddr: sink.addr,
     udpAddr: sink.addr,
+    tunnelAddr: sink.addr,
+    transport: TCP,
     daemons: [],
     pids: [],
     isNode: false,
@@ -54,7 +61,7 @@ function tailsOf(daemons: readonly Daemon[]): string {
  *
  * @throws Error with the end of the logs when it does not come up.
  */
-export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
+export async function startTunnel(peer: Peer, transport: Transport, sink: Sink): Promise<Tunnel> {
   if (peer.tunnel === undefined) return noTunnel(sink);
   const ports = {
     control: await freePort(),
@@ -64,7 +71,7 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
   };
   const directory = scratchDirectory();
   const file = (name: string): string => join(directory, name);
-  const configs = peer.tunnel.configs(ports);
+  const configs = peer.tunnel.configs(ports, transport);
   writeFileSync(file('server.toml'), configs.server);
   writeFileSync(file('client.toml'), configs.client);
 
@@ -84,6 +91,8 @@ export async function startTunnel(peer: Peer, sink: Sink): Promise<Tunnel> {
     return {
       tcpAddr: `127.0.0.1:${ports.tcp}`,
       udpAddr: `127.0.0.1:${ports.udp}`,
+      tunnelAddr: `127.0.0.1:${ports.control}`,
+      transport,
       daemons,
       pids: daemons.map((daemon) => daemon.pid),
       isNode: peer.isWarren,

@@ -40,6 +40,21 @@ describe('targets', () => {
     expect(judged({ atMost: 5 }).met).toBeUndefined();
   });
 
+  it.each([
+    ['noise-bulk-up-1', 2],
+    ['noise-aesgcm-bulk-down-8', 2],
+    ['tls-bulk-down-1', 1.5],
+    ['websocket-bulk-up-8', 1.5],
+    ['noise-visitors-32', 1.2],
+    ['tls-visitors-32', 2],
+    ['tls-rsa-visitors-32', 2],
+    ['websocket-visitors-32', 1.1],
+  ])('wants of %s %d times what rathole has over the same transport', (name, atLeast) => {
+    expect(TARGETS.filter(({ row }) => row === name)).toEqual([
+      { row: name, metric: expect.stringMatching(/^gbit$|^per_second$/), atLeast, than: 'rathole' },
+    ]);
+  });
+
   it('names rows that exist, and metrics that are printed or kept with them', () => {
     const kept = ['js'];
     for (const { row, metric } of TARGETS) {

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
-use super::handshake::{Handshake, Kind};
+use super::handshake::Handshake;
 use crate::sys;
 
 /// More than any flight of a server here.
@@ -17,9 +17,12 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn open(addr: SocketAddrV4, source: Ipv4Addr, kind: &Kind) -> io::Result<Self> {
-        let mut outgoing = Vec::new();
-        let handshake = kind.start(&mut outgoing)?;
+    /// Connects and says what was prepared.
+    pub(super) fn open(
+        addr: SocketAddrV4,
+        source: Ipv4Addr,
+        (handshake, outgoing): (Handshake, Vec<u8>),
+    ) -> io::Result<Self> {
         let stream = sys::connect_nonblocking_from(source, addr)?;
         stream.set_nodelay(true)?;
         Ok(Self {

@@ -93,12 +93,19 @@ impl Storm {
     /// Connects all at once and drives each to the end of its handshake. A wave that the end of the
     /// storm cuts counts what it has done so far.
     fn wave(&mut self, at_once: usize, is_first: bool) -> io::Result<()> {
+        // They are to come at once, so what each says first is thought out before.
+        let prepared: Vec<_> = (0..at_once)
+            .map(|_| {
+                let mut outgoing = Vec::new();
+                Ok((self.kind.start(&mut outgoing)?, outgoing))
+            })
+            .collect::<io::Result<_>>()?;
         let begun = Instant::now();
         let mut poller = Poller::new()?;
         let mut callers = Vec::with_capacity(at_once);
-        for slot in 0..at_once {
+        for (slot, first) in prepared.into_iter().enumerate() {
             let source = Ipv4Addr::from_bits(FIRST_SOURCE + slot as u32);
-            let caller = Caller::open(self.addr, source, &self.kind)?;
+            let caller = Caller::open(self.addr, source, first)?;
             poller.add(caller.stream(), slot as u64, Interest::Edges)?;
             callers.push(Some(caller));
         }
