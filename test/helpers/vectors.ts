@@ -16,11 +16,29 @@ interface WireVectors {
     readonly data: string;
     readonly frame: string;
   }[];
+  readonly ws: {
+    readonly mask: string;
+    readonly hello_control_foo_masked: string;
+    readonly hello_server_unmasked: string;
+  };
+  readonly noise_nk: {
+    readonly s_priv: string;
+    readonly ei_priv: string;
+    readonly er_priv: string;
+    readonly wire_m1: string;
+    readonly wire_m2: string;
+    readonly handshake_hash: string;
+    readonly key_c2s: string;
+    readonly key_s2c: string;
+    readonly c2s_0_hello_foo: string;
+    readonly s2c_0_hello: string;
+    readonly c2s_1_auth_t: string;
+    readonly s2c_1_ack_ok: string;
+  };
 }
 
 const url = new URL('../vectors/wire-v1.json', import.meta.url);
 
-/** Transports that are not built yet have vectors in the file, too. */
 export const WIRE_VECTORS: WireVectors = JSON.parse(readFileSync(url, 'utf8')) as WireVectors;
 
 export function hex(bytes: Uint8Array): string {
