@@ -148,6 +148,7 @@ export const LIBRARY: string = new URL('../../dist/index.js', import.meta.url).h
 export interface WarrenOptions {
   readonly flags?: readonly string[];
   readonly level?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts `warren FLAGS FILE` with its log as JSON lines. */
@@ -155,10 +156,10 @@ export function startWarren(
   resources: Resources,
   name: string,
   file: string,
-  { flags = [], level = 'info' }: WarrenOptions = {},
+  { flags = [], level = 'info', env: more = {} }: WarrenOptions = {},
 ): Daemon {
   if (!existsSync(CLI)) throw new Error('dist/cli.js is not there: npm run build');
-  const env = { ...process.env, WARREN_LOG: level, WARREN_LOG_FORMAT: 'json' };
+  const env = { ...process.env, WARREN_LOG: level, WARREN_LOG_FORMAT: 'json', ...more };
   return Daemon.start(resources, name, [process.execPath, CLI, ...flags, file], { env });
 }
 

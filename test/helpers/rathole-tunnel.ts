@@ -34,6 +34,12 @@ export interface TunnelOptions {
   readonly clientKeys?: string;
   /** The client dials through a recorder. */
   readonly recorded?: boolean;
+  /** Where the server listens for the client; default: 127.0.0.1. */
+  readonly bindHost?: string;
+  /** What the client is told of that; default: 127.0.0.1 and the port. */
+  readonly remote?: (port: number) => string;
+  /** More environment of the client. */
+  readonly clientEnv?: Readonly<Record<string, string>>;
   /** More of warren's command line. */
   readonly flags?: readonly string[];
   /** Which services come up; default: all. */
@@ -167,6 +173,7 @@ export class Tunnel {
       return startWarren(this.#resources, name, file, {
         level: 'debug',
         ...(this.#options.flags === undefined ? {} : { flags: this.#options.flags }),
+        ...(role === 'client' ? { env: this.#options.clientEnv ?? {} } : {}),
       });
     }
     return startRathole(this.#resources, name, file);
@@ -179,7 +186,7 @@ export function startRathole(resources: Resources, name: string, file: string): 
 }
 
 function serverToml(
-  { services, serverKeys = '' }: TunnelOptions,
+  { services, serverKeys = '', bindHost = '127.0.0.1' }: TunnelOptions,
   controlPort: number,
   ports: ReadonlyMap<string, number>,
 ): string {
@@ -193,7 +200,7 @@ function serverToml(
       ].join('\n'),
     );
   return `[server]
-bind_addr = "127.0.0.1:${controlPort}"
+bind_addr = "${bindHost}:${controlPort}"
 default_token = "${TOKEN}"
 ${serverKeys}
 [server.services]
@@ -201,7 +208,8 @@ ${tables.join('\n\n')}
 `;
 }
 
-function clientToml({ services, clientKeys = '' }: TunnelOptions, remotePort: number): string {
+function clientToml(options: TunnelOptions, remotePort: number): string {
+  const { services, clientKeys = '', remote = (port) => `127.0.0.1:${port}` } = options;
   const tables = Object.entries(services)
     .filter(([, { missingAt }]) => missingAt !== 'client')
     .map(([name, { type = 'tcp', clientToken, local }]) =>
@@ -213,7 +221,7 @@ function clientToml({ services, clientKeys = '' }: TunnelOptions, remotePort: nu
       ].join('\n'),
     );
   return `[client]
-remote_addr = "127.0.0.1:${remotePort}"
+remote_addr = "${remote(remotePort)}"
 default_token = "${TOKEN}"
 ${clientKeys}
 [client.services]
