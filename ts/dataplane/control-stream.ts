@@ -7,7 +7,7 @@ import type { EndReason } from '../engine/reason.ts';
 import type { SocketAddress } from '../engine/spec.ts';
 import { WarrenError } from '../errors.ts';
 import type { Link } from './link.ts';
-import { LinkFault } from './open-links.ts';
+import { channelReason } from './link-end.ts';
 
 /** Unread bytes that are kept; a command is 4 bytes, a hello 37. */
 const UNREAD_MAX_BYTES = 4_096;
@@ -55,7 +55,7 @@ export class TypescriptControlStream implements ControlStream {
     this.#unread = Buffer.from(options.unread);
     link.setSink({
       data: (chunk) => this.#onData(chunk),
-      end: () => this.#finishWith(this.#wasAttached ? 'control_eof' : 'handshake_eof'),
+      end: () => this.#finishWith(this.#eofReason()),
       closed: (error) => this.#finishWith(this.#brokenReason(error)),
     });
     link.onDrained = () => this.#settleWrites(undefined);
@@ -184,9 +184,13 @@ export class TypescriptControlStream implements ControlStream {
     this.#options.ended(reason, this.#wasAttached);
   }
 
+  #eofReason(): EndReason {
+    return this.#wasAttached ? 'control_eof' : 'handshake_eof';
+  }
+
   #brokenReason(error: Error | undefined): EndReason {
-    if (error instanceof LinkFault) return 'internal_error';
-    return this.#wasAttached ? 'control_reset' : 'handshake_eof';
+    const reset = this.#wasAttached ? 'control_reset' : 'handshake_eof';
+    return channelReason(error, this.#eofReason(), reset);
   }
 
   #settle(): void {

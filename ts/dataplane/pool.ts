@@ -7,6 +7,7 @@ import type { EndReason } from '../engine/reason.ts';
 import type { Limits } from '../limits.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
+import { channelReason } from './link-end.ts';
 
 const DECAY_MS = 10_000;
 /** A client whose channels die as they come must not be asked at network speed. */
@@ -77,7 +78,7 @@ export class Pool {
         return false;
       },
       end: () => this.#drop(link, 'stale_channel'),
-      closed: () => this.#drop(link, 'stale_channel'),
+      closed: (error) => this.#drop(link, channelReason(error, 'stale_channel', 'stale_channel')),
     });
     link.resume();
     this.#options.ready();

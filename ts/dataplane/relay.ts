@@ -8,7 +8,7 @@
 import type { EndReason } from '../engine/reason.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
-import { LinkFault } from './open-links.ts';
+import { brokenReason } from './link-end.ts';
 
 export interface RelayOptions {
   readonly counters: ServiceCounters;
@@ -112,7 +112,7 @@ export class Relay {
     const other = direction === this.#in ? this.#out : this.#in;
     const clean = error === undefined && direction.ended && other.ended;
     if (!clean && !direction.to.closed) {
-      this.#reason ??= error instanceof LinkFault ? 'internal_error' : broken;
+      this.#reason ??= brokenReason(error, broken);
       // Its own bytes had all arrived: deliver them before the end. Else what is lost shows as RST.
       if (direction.ended) direction.to.endSoon();
       else direction.to.abort();

@@ -5,6 +5,7 @@
 import type { EndReason } from '../engine/reason.ts';
 import { encodeFrame, type UdpFrame, UdpFrameDecoder } from '../protocol/udp-frame.ts';
 import type { Link } from './link.ts';
+import { channelReason } from './link-end.ts';
 
 export interface UdpChannelOptions {
   readonly backlogBytes: number;
@@ -26,7 +27,7 @@ export class UdpChannel {
     link.setSink({
       data: (chunk) => this.receive(chunk),
       end: () => this.destroy('channel_eof'),
-      closed: () => this.#onClosed('channel_reset'),
+      closed: (error) => this.#onClosed(channelReason(error, 'channel_eof', 'channel_reset')),
     });
     link.readLarge('whole');
     link.resume();

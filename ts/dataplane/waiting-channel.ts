@@ -5,6 +5,7 @@
 import type { EndReason } from '../engine/reason.ts';
 import type { ClientRoutine } from '../engine/spec.ts';
 import type { Link } from './link.ts';
+import { channelReason } from './link-end.ts';
 
 export interface WaitingChannelOptions {
   readonly routine: ClientRoutine;
@@ -25,7 +26,12 @@ export class WaitingChannel {
     link.setSink({
       data: (chunk) => this.#onData(chunk),
       end: () => this.end('channel_eof'),
-      closed: (error) => this.end(error === undefined ? 'channel_eof' : 'stale_channel'),
+      closed: (error) =>
+        this.end(
+          error === undefined
+            ? 'channel_eof'
+            : channelReason(error, 'channel_eof', 'stale_channel'),
+        ),
     });
     link.write(options.routine.hello);
     link.resume();
