@@ -1,5 +1,5 @@
-// A certificate for one run, made by the openssl program: a root of its own, and a server's
-// identity in a PKCS#12 file that rathole on OpenSSL 3 can read.
+// Certificates for one run, made by the openssl program: a root of its own, and a server's identity
+// of either kind in a PKCS#12 file that rathole on OpenSSL 3 can read.
 
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -18,39 +18,48 @@ const NEW_KEY: Readonly<Record<KeyKind, readonly string[]>> = {
 const ENCRYPTION = '-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES -macalg sha256'.split(' ');
 const DAYS = ['-days', '2'];
 
+/** Paths of one server's files; the same identity in both forms. */
+export interface CertificateFiles {
+  readonly pkcs12: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
 /**
- * Makes both files in the directory.
+ * Makes a root and one identity of each kind.
  *
  * @throws Error where openssl is missing or refuses.
  */
-export function makeCertificate(
+export function makeCertificates(
   directory: string,
-  kind: KeyKind,
-): { readonly pkcs12: string; readonly root: string } {
+): { readonly root: string } & Readonly<Record<KeyKind, CertificateFiles>> {
   const file = (name: string): string => join(directory, name);
-  const request = (name: string, subject: string): string[] => [
-    ...['req', ...NEW_KEY[kind], '-nodes', '-keyout', file(`${name}.key`)],
-    ...['-subj', `/CN=${subject}`],
-  ];
   openssl([
-    ...[...request('root', 'bench root'), '-x509', ...DAYS, '-out', file('root.pem')],
-    ...['-addext', 'keyUsage=critical,keyCertSign'],
+    ...['req', ...NEW_KEY.ecdsa, '-nodes', '-keyout', file('root.key'), '-subj', '/CN=bench root'],
+    ...['-x509', ...DAYS, '-addext', 'keyUsage=critical,keyCertSign', '-out', file('root.pem')],
   ]);
-  openssl([...request('leaf', CERTIFICATE_NAME), '-out', file('leaf.csr')]);
   writeFileSync(
     file('leaf.ext'),
     `subjectAltName=DNS:${CERTIFICATE_NAME},IP:127.0.0.1\nextendedKeyUsage=serverAuth\n`,
   );
-  openssl([
-    ...['x509', '-req', '-in', file('leaf.csr'), ...DAYS, '-extfile', file('leaf.ext')],
-    ...['-CA', file('root.pem'), '-CAkey', file('root.key'), '-CAcreateserial'],
-    ...['-out', file('leaf.pem')],
-  ]);
-  openssl([
-    ...['pkcs12', '-export', '-in', file('leaf.pem'), '-inkey', file('leaf.key'), ...ENCRYPTION],
-    ...['-passout', `pass:${PKCS12_PASSWORD}`, '-out', file('identity.p12')],
-  ]);
-  return { pkcs12: file('identity.p12'), root: file('root.pem') };
+  const leaf = (kind: KeyKind): CertificateFiles => {
+    const [cert, key] = [file(`${kind}.pem`), file(`${kind}.key`)];
+    const [request, pkcs12] = [file(`${kind}.csr`), file(`${kind}.p12`)];
+    openssl([
+      ...['req', ...NEW_KEY[kind], '-nodes', '-keyout', key, '-subj', `/CN=${CERTIFICATE_NAME}`],
+      ...['-out', request],
+    ]);
+    openssl([
+      ...['x509', '-req', '-in', request, ...DAYS, '-extfile', file('leaf.ext')],
+      ...['-CA', file('root.pem'), '-CAkey', file('root.key'), '-CAcreateserial', '-out', cert],
+    ]);
+    openssl([
+      ...['pkcs12', '-export', '-in', cert, '-inkey', key, ...ENCRYPTION],
+      ...['-passout', `pass:${PKCS12_PASSWORD}`, '-out', pkcs12],
+    ]);
+    return { pkcs12, cert, key };
+  };
+  return { root: file('root.pem'), ecdsa: leaf('ecdsa'), rsa: leaf('rsa') };
 }
 
 function openssl(args: readonly string[]): void {

@@ -48,7 +48,7 @@ export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N
                noise-bulk, tls-visitors-32, websocket-pingpong, noise-storm and so on
   --transports of ${TRANSPORTS.join(', ')}; --only may then leave
                out the transport: --transports tls,noise --only bulk; a quick run takes only
-               some rows of noise-aesgcm and tls-rsa unless it picks them
+               some rows of noise-aesgcm, tls-rsa and tls-both unless it picks them
   --peers      of direct, warren (or rust, typescript), rathole, frp, splice-relay
   --peer       one more peer: a build of warren (CLI is the path of its cli.js; empty for the usual
                one) with these environment variables, for instance

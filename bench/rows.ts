@@ -30,6 +30,7 @@ const KINDS = [...BULK, pingpong, visitors(1), visitors(32), storm, HELD_OVER_TR
 const DIFFERENT: Readonly<Partial<Record<TransportName, readonly string[]>>> = {
   'noise-aesgcm': ['bulk-up-1', 'bulk-down-1'],
   'tls-rsa': ['visitors-32'],
+  'tls-both': ['visitors-32'],
 };
 
 const OVER_TRANSPORTS: readonly Row[] = TRANSPORTS.filter((name) => name !== 'tcp').flatMap(

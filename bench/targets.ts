@@ -76,6 +76,7 @@ export const TARGETS: readonly Target[] = [
   visitorsOver('tls', 2),
   ...bulkOver('tls-rsa', 1.5),
   visitorsOver('tls-rsa', 2),
+  visitorsOver('tls-both', 2),
   ...bulkOver('websocket', 1.5),
   visitorsOver('websocket', 1.1),
 ];

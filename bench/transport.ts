@@ -2,12 +2,28 @@
 // and what its handshake needs to know. Keys and certificates are made for the run.
 
 import { generateKeyPairSync } from 'node:crypto';
-import { CERTIFICATE_NAME, type KeyKind, makeCertificate, PKCS12_PASSWORD } from './certificate.ts';
+import {
+  CERTIFICATE_NAME,
+  type CertificateFiles,
+  makeCertificates,
+  PKCS12_PASSWORD,
+} from './certificate.ts';
 import type { Missing } from './peer.ts';
-import { scratchDirectory } from './process.ts';
+import { removeDirectory, scratchDirectory } from './process.ts';
 
-/** `tls` has an ECDSA P-256 certificate, `tls-rsa` one of RSA with 2048 bits. */
-export const TRANSPORTS = ['tcp', 'noise', 'noise-aesgcm', 'tls', 'tls-rsa', 'websocket'] as const;
+/**
+ * `tls` has an ECDSA P-256 certificate, `tls-rsa` one of RSA with 2048 bits. With `tls-both` warren
+ * has both; rathole takes one, which must be that of RSA where a client may be old.
+ */
+export const TRANSPORTS = [
+  'tcp',
+  'noise',
+  'noise-aesgcm',
+  'tls',
+  'tls-rsa',
+  'tls-both',
+  'websocket',
+] as const;
 
 export type TransportName = (typeof TRANSPORTS)[number];
 
@@ -19,6 +35,8 @@ export interface Transport {
   readonly type: 'tcp' | 'noise' | 'tls' | 'websocket';
   readonly server: Settings;
   readonly client: Settings;
+  /** What a server of warren has besides. */
+  readonly warrenServer?: Settings;
   /** Flags of the load generator's `storm`; none where there is no handshake. */
   readonly handshake: Readonly<Record<string, string>> | undefined;
 }
@@ -58,9 +76,14 @@ function prepare(name: TransportName): Transport {
     case 'noise-aesgcm':
       return noise(name, 'Noise_NK_25519_AESGCM_SHA256');
     case 'tls':
-      return tls(name, 'ecdsa');
+      return tls(name, certificates().ecdsa);
     case 'tls-rsa':
-      return tls(name, 'rsa');
+      return tls(name, certificates().rsa);
+    case 'tls-both': {
+      const { rsa, ecdsa } = certificates();
+      const { cert, key } = ecdsa;
+      return { ...tls(name, rsa), warrenServer: { cert, key } };
+    }
     case 'websocket':
       return {
         name,
@@ -86,8 +109,24 @@ function noise(name: TransportName, pattern: string): Transport {
   };
 }
 
-function tls(name: TransportName, kind: KeyKind): Transport {
-  const { pkcs12, root } = makeCertificate(scratchDirectory(), kind);
+let made: ReturnType<typeof makeCertificates> | undefined;
+
+/** Once a run. */
+function certificates(): ReturnType<typeof makeCertificates> {
+  if (made === undefined) {
+    const directory = scratchDirectory();
+    try {
+      made = makeCertificates(directory);
+    } catch (error) {
+      removeDirectory(directory);
+      throw error;
+    }
+  }
+  return made;
+}
+
+function tls(name: TransportName, { pkcs12 }: CertificateFiles): Transport {
+  const { root } = certificates();
   return {
     name,
     type: 'tls',

@@ -43,7 +43,10 @@ function warren(name: string, cli: string, env: Readonly<Record<string, string>>
     isWarren: true,
     ...(engine === undefined || engine === '' || engine === 'auto' ? {} : { engine }),
     tunnel: {
-      configs: ratholeConfigs,
+      configs: (ports, transport) => {
+        const { server, warrenServer } = transport;
+        return ratholeConfigs(ports, { ...transport, server: { ...server, ...warrenServer } });
+      },
       server: command('--server'),
       client: command('--client'),
       firstPort: 'control',

@@ -43,7 +43,7 @@ describe('rows of the benchmark', () => {
     const quick = selected('--quick');
     const left = ROWS.map(({ name }) => name).filter((name) => !quick.includes(name));
     expect(left).toContain('tls-rsa-storm');
-    expect(left.filter((name) => !/^(tls-rsa|noise-aesgcm)-/.test(name))).toEqual([]);
+    expect(left.filter((name) => !/^(tls-rsa|tls-both|noise-aesgcm)-/.test(name))).toEqual([]);
     expect(quick).toContain('tls-rsa-visitors-32');
     expect(selected().length).toBe(ROWS.length);
   });

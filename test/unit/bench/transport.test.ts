@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { parse } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
-import { CERTIFICATE_NAME, makeCertificate, PKCS12_PASSWORD } from '../../../bench/certificate.ts';
+import { CERTIFICATE_NAME, makeCertificates, PKCS12_PASSWORD } from '../../../bench/certificate.ts';
 import { ratholeConfigs } from '../../../bench/peer-configs.ts';
 import { prepareTransports, TCP, type TransportName } from '../../../bench/transport.ts';
 
@@ -84,17 +84,21 @@ describe.skipIf(spawnSync('openssl', ['version']).error !== undefined)('certific
     'has an %s identity that its root vouches for',
     async (kind) => {
       const folder = mkdtempSync(join(tmpdir(), 'warren-bench-test-'));
-      const { pkcs12, root } = makeCertificate(folder, kind);
+      const made = makeCertificates(folder);
+      const { pkcs12, cert, key } = made[kind];
       const identity = { pfx: readFileSync(pkcs12), passphrase: PKCS12_PASSWORD };
-      const ca = readFileSync(root);
+      const ca = readFileSync(made.root);
+      const leaf = new X509Certificate(readFileSync(cert));
+      expect(leaf.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true);
       rmSync(folder, { recursive: true });
       const server = createServer(identity).listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
       const socket = connect({ port, host: '127.0.0.1', ca, servername: CERTIFICATE_NAME });
       await once(socket, 'secureConnect');
-      const { asymmetricKeyType } = socket.getPeerX509Certificate()?.publicKey ?? {};
-      expect(asymmetricKeyType).toBe(kind === 'rsa' ? 'rsa' : 'ec');
+      const shown = socket.getPeerX509Certificate();
+      expect(shown?.fingerprint256).toBe(leaf.fingerprint256);
+      expect(shown?.publicKey.asymmetricKeyType).toBe(kind === 'rsa' ? 'rsa' : 'ec');
       socket.destroy();
       server.close();
     },
