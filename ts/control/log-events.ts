@@ -51,8 +51,9 @@ function logEvent(log: Logger, sampler: LogSampler, event: EngineEvent): void {
       }
       return;
     case 'tunnel_rejected': {
-      const { reason, count } = event;
-      const fields = { reason, peer: formatPeer(event.peer), count, why: REASONS[reason].text };
+      const { reason, count, error } = event;
+      const why = error ?? REASONS[reason].text;
+      const fields = { reason, peer: formatPeer(event.peer), count, why };
       sampler.warn(fields, 'tunnel connection rejected');
       return;
     }

@@ -89,11 +89,11 @@ export class DataplaneContext {
     if (this.accessLog) this.event({ type: 'visitor_end', ...facts });
   }
 
-  rejectTunnel(reason: EndReason, peer: SocketAddress): void {
+  rejectTunnel(reason: EndReason, peer: SocketAddress, error?: string): void {
     countReason(this.tunnelRejected, reason);
     // The control plane refused this one itself, and knows more about it than we do.
     if (reason === 'refused_auth') return;
-    this.event({ type: 'tunnel_rejected', reason, peer, count: 1 });
+    this.event({ type: 'tunnel_rejected', reason, peer, error, count: 1 });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Generated from native/napi by `npm run build:native`: not to be edited. */
 import type { EndReason } from './reason.ts';
-import type { ServiceType } from './spec.ts';
+import type { ProxySpec, ServiceType, TransportSpec } from './spec.ts';
 
 /**
  * One engine. Calls return at once; answers come as upcalls. Names of listeners, services and
@@ -74,6 +74,7 @@ export interface BindingClientChange {
   nodelay?: boolean | undefined
   preferIpv6?: boolean | undefined
   routine?: BindingClientRoutine | undefined
+  dial?: BindingDial | undefined
 }
 
 export interface BindingClientRoutine {
@@ -99,10 +100,16 @@ export interface BindingClientSession {
   routine: BindingClientRoutine
 }
 
+export interface BindingCredentials {
+  username: string
+  password: string
+}
+
 export interface BindingDial {
   remote: BindingHostPort
   preferIpv6: boolean
   transport: BindingTransport
+  proxy?: BindingProxy | undefined
 }
 
 export interface BindingEngineOptions {
@@ -124,7 +131,7 @@ export type BindingEvent =
   | { type: 'visitor_end'; service: string; protocol: ServiceType; visitor: BindingAddress | undefined; bytesIn: number; bytesOut: number; durationMs: number; reason: EndReason }
   | { type: 'bound'; service: string; address: BindingAddress }
   | { type: 'bind_failed'; service: string; address: string; error: string; attempt: number }
-  | { type: 'tunnel_rejected'; reason: EndReason; peer: BindingAddress | undefined; count: number }
+  | { type: 'tunnel_rejected'; reason: EndReason; peer: BindingAddress | undefined; error: string | undefined; count: number }
   | { type: 'visitor_refused'; service: string; reason: EndReason; error: string | undefined; count: number }
   | { type: 'channel_failed'; service: string; reason: EndReason; error: string | undefined; count: number }
   | { type: 'accept_failed'; address: string; error: string }
@@ -140,6 +147,11 @@ export interface BindingHello {
 export interface BindingHostPort {
   host: string
   port: number
+}
+
+export interface BindingIdentity {
+  chain: readonly Uint8Array[]
+  key: Uint8Array
 }
 
 export interface BindingLimits {
@@ -169,6 +181,18 @@ export interface BindingLimits {
   udpPendingBytes: number
   bindRetryMs: number
   lingerMs: number
+}
+
+export interface BindingNoise {
+  pattern: string
+  localPrivateKey: Uint8Array
+  remotePublicKey?: Uint8Array | undefined
+}
+
+export interface BindingProxy {
+  type: ProxySpec['type']
+  address: BindingHostPort
+  credentials?: BindingCredentials | undefined
 }
 
 export interface BindingReasonCount {
@@ -234,9 +258,19 @@ export interface BindingTcp {
   keepaliveIntervalMs: number
 }
 
-/** The transports that this engine has. */
+export interface BindingTls {
+  identities: readonly BindingIdentity[]
+  roots: readonly Uint8Array[]
+  hostname: string
+}
+
+/** `type` says which of the others is there; `tls` may be below `websocket`. */
 export interface BindingTransport {
+  type: TransportSpec['type']
   tcp: BindingTcp
+  tls?: BindingTls | undefined
+  noise?: BindingNoise | undefined
+  websocket?: BindingWebsocket | undefined
 }
 
 export interface BindingTunnelListen {
@@ -251,7 +285,7 @@ export type BindingUpcall =
   | { type: 'listener_closed'; listener: number }
   | { type: 'control'; listener: number; stream: number; digest: Buffer; peer: BindingAddress }
   | { type: 'dialed'; stream: number; peer: BindingAddress }
-  | { type: 'dial_failed'; stream: number; tried: string; error?: BindingSystemError; aborted: boolean }
+  | { type: 'dial_failed'; stream: number; tried: string; refusal?: EndReason; error?: BindingSystemError; aborted: boolean }
   | { type: 'stream_read'; stream: number; bytes: Buffer }
   | { type: 'stream_flushed'; stream: number }
   | { type: 'stream_ended'; stream: number; reason: EndReason; unread: Buffer }
@@ -260,6 +294,11 @@ export type BindingUpcall =
   | { type: 'session_ended'; service: number; session: number; reason: EndReason }
   | { type: 'service_closed'; service: number }
   | { type: 'events'; events: Array<BindingEvent> }
+
+export interface BindingWebsocket {
+  path: string
+  headers: readonly (readonly [name: string, value: string])[]
+}
 
 /** What an engine takes where it is told nothing else. */
 export declare function defaultLimits(): BindingLimits

@@ -43,6 +43,8 @@ export type EngineEvent =
       readonly type: 'tunnel_rejected';
       readonly reason: EndReason;
       readonly peer: SocketAddress | undefined;
+      /** More than the reason says, where a transport's handshake failed. */
+      readonly error: string | undefined;
       readonly count: number;
     }
   /** Visitors that were not served. `error` has the system's text where there is one. */

@@ -29,9 +29,9 @@ export class RustClientService extends RustService implements ClientService {
 
   update(change: ClientServiceChange): void {
     if (!this.isOpen) return;
-    const { local, nodelay, preferIpv6, routine } = change;
+    const { local, nodelay, preferIpv6, routine, dial } = change;
     const changesNodelay = 'nodelay' in change;
-    const all = { local, changesNodelay, nodelay, preferIpv6, routine };
+    const all = { local, changesNodelay, nodelay, preferIpv6, routine, dial };
     this.context.native.updateClient(this.id, all);
   }
 

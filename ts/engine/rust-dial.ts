@@ -1,12 +1,14 @@
 /** A control channel that is being dialled, until it is one or none. */
 import { formatAddress } from '../config/address.ts';
 import { WarrenError } from '../errors.ts';
-import type { BindingSystemError } from './binding.d.ts';
+import type { BindingUpcall } from './binding.d.ts';
 import type { RustContext } from './rust-context.ts';
 import { RustControlStream } from './rust-control-stream.ts';
 import { Deferred } from './rust-deferred.ts';
 import { systemError } from './rust-error.ts';
 import type { DialSpec, SocketAddress } from './spec.ts';
+
+type DialFailed = Extract<BindingUpcall, { type: 'dial_failed' }>;
 
 export class RustDial {
   readonly #context: RustContext;
@@ -30,7 +32,7 @@ export class RustDial {
     signal.addEventListener('abort', this.abort);
   }
 
-  /** @throws WARREN_E_CONNECT, WARREN_E_ABORTED. */
+  /** @throws WARREN_E_CONNECT, WARREN_E_TRANSPORT, WARREN_E_ABORTED. */
   get stream(): Promise<RustControlStream> {
     return this.#done.promise;
   }
@@ -47,16 +49,20 @@ export class RustDial {
     if (this.#over()) this.#done.resolve(new RustControlStream(this.#context, this.#id, peer));
   }
 
-  /** Upcall. `tried` says what was tried and how each failed. */
-  onFailed(tried: string, error: BindingSystemError | undefined, aborted: boolean): void {
+  /** Upcall. */
+  onFailed({ tried, refusal, error, aborted }: DialFailed): void {
     if (!this.#over()) return;
+    const server = formatAddress(this.#spec.remote);
     if (aborted) {
       this.#done.reject(abortedError());
-      return;
+    } else if (refusal !== undefined) {
+      const message = `no tunnel to ${server}: ${tried}`;
+      this.#done.reject(new WarrenError('WARREN_E_TRANSPORT', message, { reason: refusal }));
+    } else {
+      const cause = error === undefined ? undefined : systemError(error);
+      const message = `cannot connect to ${server}: ${tried}`;
+      this.#done.reject(new WarrenError('WARREN_E_CONNECT', message, { cause }));
     }
-    const message = `cannot connect to ${formatAddress(this.#spec.remote)}: ${tried}`;
-    const cause = error === undefined ? undefined : systemError(error);
-    this.#done.reject(new WarrenError('WARREN_E_CONNECT', message, { cause }));
   }
 
   /** False when it has been settled already. */

@@ -52,7 +52,7 @@ function give(context: RustContext, upcall: BindingUpcall): void {
       dials.get(upcall.stream)?.onDialed(upcall.peer);
       break;
     case 'dial_failed':
-      dials.get(upcall.stream)?.onFailed(upcall.tried, upcall.error, upcall.aborted);
+      dials.get(upcall.stream)?.onFailed(upcall);
       break;
     case 'stream_read':
       streams.get(upcall.stream)?.onRead(upcall.bytes);

@@ -28,7 +28,6 @@ import type {
   ClientServiceSpec,
   DialSpec,
   ServerServiceSpec,
-  TransportSpec,
   TunnelListenSpec,
 } from './spec.ts';
 import type { EngineStats } from './stats.ts';
@@ -56,7 +55,6 @@ export class RustEngine implements Engine {
 
   async listen(spec: TunnelListenSpec, handler: TunnelHandler): Promise<TunnelListener> {
     this.#requireOpen();
-    requireTcp(spec.transport);
     const listener = await RustTunnelListener.open(this.#context, spec, handler);
     if (this.#closed !== undefined) {
       listener.destroy();
@@ -67,7 +65,6 @@ export class RustEngine implements Engine {
 
   async dial(spec: DialSpec, signal: AbortSignal): Promise<ControlStream> {
     this.#requireOpen();
-    requireTcp(spec.transport);
     return new RustDial(this.#context, spec, signal).stream;
   }
 
@@ -139,12 +136,4 @@ export class RustEngine implements Engine {
       throw new WarrenError('WARREN_E_STATE', 'the engine is closed');
     }
   }
-}
-
-/** @throws WARREN_E_UNSUPPORTED */
-function requireTcp(transport: TransportSpec): void {
-  const type: string = transport.type;
-  if (type === 'tcp') return;
-  const message = `the rust engine has no transport "${type}"`;
-  throw new WarrenError('WARREN_E_UNSUPPORTED', message);
 }

@@ -189,13 +189,14 @@ impl Context {
         }
     }
 
-    pub(crate) fn reject_tunnel(&self, reason: EndReason, peer: SocketAddr) {
+    pub(crate) fn reject_tunnel(&self, reason: EndReason, peer: SocketAddr, error: Option<String>) {
         self.tunnel_rejected.count(reason);
         // The control plane refused this one itself, and knows more about it than we do.
         if reason != EndReason::RefusedAuth {
             self.event(Event::TunnelRejected {
                 reason,
                 peer: Some(peer),
+                error,
                 count: 1,
             });
         }

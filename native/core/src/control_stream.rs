@@ -317,7 +317,7 @@ impl ControlStream {
             Holder::Client(session) => session.ended(reason),
         }
         if self.listener.is_some() && !was_attached {
-            context.reject_tunnel(reason, self.peer.get());
+            context.reject_tunnel(reason, self.peer.get(), None);
         }
     }
 }

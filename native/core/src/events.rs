@@ -31,6 +31,7 @@ pub enum Event {
     TunnelRejected {
         reason: EndReason,
         peer: Option<SocketAddr>,
+        error: Option<String>,
         count: u64,
     },
     VisitorRefused {

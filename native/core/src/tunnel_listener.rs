@@ -23,7 +23,8 @@ use crate::task::{Cancelled, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
 use crate::transport::ServerTransport;
-use crate::transport::shake::shake;
+use crate::transport::codec::Refused;
+use crate::transport::shake::{ShakeError, shake};
 use crate::upcall::{ListenerId, SystemError, UPCALLS_WAITING_MAX, Upcall, lock};
 
 /// What one read takes at most: a hello, and little of what a control channel says behind it.
@@ -46,6 +47,30 @@ struct Hello {
     is_control: bool,
     digest: Vec<u8>,
     rest: Vec<u8>,
+}
+
+/// Why a connection did not show who it is; the text where there is more to say.
+struct Unknown {
+    reason: EndReason,
+    text: Option<String>,
+}
+
+impl From<EndReason> for Unknown {
+    fn from(reason: EndReason) -> Self {
+        Self { reason, text: None }
+    }
+}
+
+impl From<ShakeError> for Unknown {
+    fn from(error: ShakeError) -> Self {
+        match error {
+            ShakeError::Cancelled(Cancelled(reason)) => reason.into(),
+            ShakeError::Refused(Refused { reason, text }) => Self {
+                reason,
+                text: Some(text),
+            },
+        }
+    }
 }
 
 impl TunnelListener {
@@ -160,13 +185,13 @@ impl TunnelListener {
             known: false,
         };
         let Ok(link) = TcpLink::accepted(&self.shard, stream) else {
-            newcomer.reject(EndReason::InternalError);
+            newcomer.reject(EndReason::InternalError, None);
             return;
         };
         let admitted = match Admitted::enter(context, peer.ip()) {
             Ok(admitted) => admitted,
             Err(reason) => {
-                newcomer.reject(reason);
+                newcomer.reject(reason, None);
                 link.abort();
                 return;
             }
@@ -193,7 +218,7 @@ impl TunnelListener {
                     let context = &this.shard.context;
                     // Each leaves a few of them, however it ends.
                     if context.upcalls.waiting() >= UPCALLS_WAITING_MAX {
-                        newcomer.reject(EndReason::LimitTotal);
+                        newcomer.reject(EndReason::LimitTotal, None);
                         link.abort();
                         return;
                     }
@@ -212,10 +237,10 @@ impl TunnelListener {
                     drop(admitted);
                     match this.match_data(link, &digest, &rest) {
                         Ok(()) => newcomer.show(),
-                        Err(reason) => newcomer.reject(reason),
+                        Err(reason) => newcomer.reject(reason, None),
                     }
                 }
-                Err(reason) => newcomer.reject(reason),
+                Err(Unknown { reason, text }) => newcomer.reject(reason, text),
             }
         });
         self.pending.borrow_mut().insert(task);
@@ -226,13 +251,13 @@ impl TunnelListener {
         &self,
         link: TcpLink,
         deadline: Option<Instant>,
-    ) -> Result<(Link, Hello), EndReason> {
+    ) -> Result<(Link, Hello), Unknown> {
         let handshake = self.transport.borrow().handshake();
         let link = match handshake {
             None => Link::Tcp(link),
             Some(handshake) => Box::pin(shake(&self.shard, link, handshake, deadline))
                 .await
-                .map_err(|error| error.reason())?,
+                .map_err(Unknown::from)?,
         };
         link.watch();
         let hello = self.read_hello(&link, deadline).await?;
@@ -362,16 +387,16 @@ impl Newcomer {
         self.known = true;
     }
 
-    fn reject(&mut self, reason: EndReason) {
+    fn reject(&mut self, reason: EndReason, text: Option<String>) {
         if !std::mem::replace(&mut self.known, true) {
-            self.shard.context.reject_tunnel(reason, self.peer);
+            self.shard.context.reject_tunnel(reason, self.peer, text);
         }
     }
 }
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
-        self.reject(self.shard.unexpected_end());
+        self.reject(self.shard.unexpected_end(), None);
     }
 }
 

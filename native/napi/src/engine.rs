@@ -21,10 +21,10 @@ use crate::bell::Bell;
 use crate::limits::BindingLimits;
 use crate::spec::{
     BindingClientChange, BindingClientRoutine, BindingClientService, BindingDial,
-    BindingServerChange, BindingServerRoutine, BindingServerService, BindingTransport,
-    BindingTunnelListen, reason,
+    BindingServerChange, BindingServerRoutine, BindingServerService, BindingTunnelListen, reason,
 };
 use crate::stats::BindingEngineStats;
+use crate::transport::BindingTransport;
 use crate::upcall::BindingUpcall;
 
 #[napi(object, object_to_js = false)]
@@ -116,13 +116,15 @@ impl BindingEngine {
 
     /// Answered by `listening` or `listen_failed`.
     #[napi(catch_unwind)]
-    pub fn listen(&self, listener: u32, spec: BindingTunnelListen) {
-        self.core.listen(listener, spec.into());
+    pub fn listen(&self, listener: u32, spec: BindingTunnelListen) -> Result<()> {
+        self.core.listen(listener, spec.try_into()?);
+        Ok(())
     }
 
     #[napi(catch_unwind)]
-    pub fn update_listener(&self, listener: u32, transport: BindingTransport) {
-        self.core.update_listener(listener, transport.into());
+    pub fn update_listener(&self, listener: u32, transport: BindingTransport) -> Result<()> {
+        self.core.update_listener(listener, transport.try_into()?);
+        Ok(())
     }
 
     /// Frees the ports of all listeners; each is still to be closed.
@@ -144,8 +146,9 @@ impl BindingEngine {
 
     /// Answered by `dialed` or `dial_failed`.
     #[napi(catch_unwind)]
-    pub fn dial(&self, stream: u32, spec: BindingDial) {
-        self.core.dial(stream, spec.into());
+    pub fn dial(&self, stream: u32, spec: BindingDial) -> Result<()> {
+        self.core.dial(stream, spec.try_into()?);
+        Ok(())
     }
 
     /// Gives a dial up that has not been answered.
@@ -230,7 +233,7 @@ impl BindingEngine {
         let ended = ended.as_deref().map(reason).transpose()?;
         let start = ClientSessionStart {
             session: session.session,
-            dial: session.dial.into(),
+            dial: session.dial.try_into()?,
             routine: session.routine.into(),
         };
         self.core.attach_client(service, stream, ended, start);
@@ -255,8 +258,9 @@ impl BindingEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn update_client(&self, service: u32, change: BindingClientChange) {
-        self.core.update_client(service, change.into());
+    pub fn update_client(&self, service: u32, change: BindingClientChange) -> Result<()> {
+        self.core.update_client(service, change.try_into()?);
+        Ok(())
     }
 
     /// Ends the attached session, if any.

@@ -66,6 +66,8 @@ pub enum BindingEvent {
         reason: &'static str,
         #[napi(ts_type = "BindingAddress | undefined")]
         peer: OrUndefined<BindingAddress>,
+        #[napi(ts_type = "string | undefined")]
+        error: OrUndefined<String>,
         count: f64,
     },
     VisitorRefused {
@@ -138,10 +140,12 @@ impl From<Event> for BindingEvent {
             Event::TunnelRejected {
                 reason,
                 peer,
+                error,
                 count,
             } => Self::TunnelRejected {
                 reason: reason.code(),
                 peer: or_undefined(peer),
+                error: or_undefined(error),
                 count: count as f64,
             },
             Event::VisitorRefused {

@@ -23,4 +23,5 @@ mod facts;
 mod limits;
 mod spec;
 mod stats;
+mod transport;
 mod upcall;

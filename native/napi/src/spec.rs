@@ -3,10 +3,11 @@
 use napi::bindgen_prelude::{Error, Result, Status, Uint8Array};
 use napi_derive::napi;
 use warren_core::{
-    CarrierSpec, ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, EndReason,
-    HelloRule, HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType,
-    TcpSpec, TransportSpec, TunnelListenSpec,
+    ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, EndReason, HelloRule,
+    HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType, TunnelListenSpec,
 };
+
+use crate::transport::{BindingProxy, BindingTransport};
 
 #[napi(object, object_to_js = false)]
 pub struct BindingHostPort {
@@ -17,32 +18,6 @@ pub struct BindingHostPort {
 impl From<BindingHostPort> for HostPort {
     fn from(BindingHostPort { host, port }: BindingHostPort) -> Self {
         Self { host, port }
-    }
-}
-
-#[napi(object, object_to_js = false)]
-pub struct BindingTcp {
-    pub nodelay: bool,
-    pub keepalive_ms: f64,
-    pub keepalive_interval_ms: f64,
-}
-
-/// The transports that this engine has.
-#[napi(object, object_to_js = false)]
-pub struct BindingTransport {
-    pub tcp: BindingTcp,
-}
-
-impl From<BindingTransport> for TransportSpec {
-    fn from(BindingTransport { tcp }: BindingTransport) -> Self {
-        Self {
-            tcp: TcpSpec {
-                nodelay: tcp.nodelay,
-                keepalive_ms: tcp.keepalive_ms as u64,
-                keepalive_interval_ms: tcp.keepalive_interval_ms as u64,
-            },
-            carrier: CarrierSpec::Tcp,
-        }
     }
 }
 
@@ -60,22 +35,24 @@ pub struct BindingTunnelListen {
     pub hello: BindingHello,
 }
 
-impl From<BindingTunnelListen> for TunnelListenSpec {
-    fn from(spec: BindingTunnelListen) -> Self {
+impl TryFrom<BindingTunnelListen> for TunnelListenSpec {
+    type Error = Error;
+
+    fn try_from(spec: BindingTunnelListen) -> Result<Self> {
         let BindingHello {
             length,
             control,
             data,
         } = spec.hello;
-        Self {
+        Ok(Self {
             bind: spec.bind.into(),
-            transport: spec.transport.into(),
+            transport: spec.transport.try_into()?,
             hello: HelloRule {
                 length: length as usize,
                 control: control.to_vec(),
                 data: data.to_vec(),
             },
-        }
+        })
     }
 }
 
@@ -84,16 +61,20 @@ pub struct BindingDial {
     pub remote: BindingHostPort,
     pub prefer_ipv6: bool,
     pub transport: BindingTransport,
+    #[napi(ts_type = "BindingProxy | undefined")]
+    pub proxy: Option<BindingProxy>,
 }
 
-impl From<BindingDial> for DialSpec {
-    fn from(spec: BindingDial) -> Self {
-        Self {
+impl TryFrom<BindingDial> for DialSpec {
+    type Error = Error;
+
+    fn try_from(spec: BindingDial) -> Result<Self> {
+        Ok(Self {
             remote: spec.remote.into(),
             prefer_ipv6: spec.prefer_ipv6,
-            transport: spec.transport.into(),
-            proxy: None,
-        }
+            transport: spec.transport.try_into()?,
+            proxy: spec.proxy.map(TryInto::try_into).transpose()?,
+        })
     }
 }
 
@@ -221,17 +202,21 @@ pub struct BindingClientChange {
     pub prefer_ipv6: Option<bool>,
     #[napi(ts_type = "BindingClientRoutine | undefined")]
     pub routine: Option<BindingClientRoutine>,
+    #[napi(ts_type = "BindingDial | undefined")]
+    pub dial: Option<BindingDial>,
 }
 
-impl From<BindingClientChange> for ClientServiceChange {
-    fn from(change: BindingClientChange) -> Self {
-        Self {
+impl TryFrom<BindingClientChange> for ClientServiceChange {
+    type Error = Error;
+
+    fn try_from(change: BindingClientChange) -> Result<Self> {
+        Ok(Self {
             local: change.local.map(Into::into),
             nodelay: change.changes_nodelay.then_some(change.nodelay),
             prefer_ipv6: change.prefer_ipv6,
             routine: change.routine.map(Into::into),
-            dial: None,
-        }
+            dial: change.dial.map(TryInto::try_into).transpose()?,
+        })
     }
 }
 
@@ -254,6 +239,6 @@ pub(crate) fn reason(code: &str) -> Result<EndReason> {
     EndReason::from_code(code).ok_or_else(|| invalid(&format!("no such end reason: {code}")))
 }
 
-fn invalid(message: &str) -> Error {
+pub(crate) fn invalid(message: &str) -> Error {
     Error::new(Status::InvalidArg, message.to_owned())
 }

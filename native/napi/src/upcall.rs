@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use warren_core::{SystemError, Upcall};
+use warren_core::{EndReason, SystemError, Upcall};
 
 use crate::event::{BindingAddress, BindingEvent};
 
@@ -45,6 +45,8 @@ pub enum BindingUpcall {
     DialFailed {
         stream: u32,
         tried: String,
+        #[napi(ts_type = "EndReason")]
+        refusal: Option<&'static str>,
         error: Option<BindingSystemError>,
         aborted: bool,
     },
@@ -113,11 +115,13 @@ impl From<Upcall> for BindingUpcall {
             Upcall::DialFailed {
                 stream,
                 tried,
+                refusal,
                 error,
                 aborted,
             } => Self::DialFailed {
                 stream,
                 tried,
+                refusal: refusal.map(EndReason::code),
                 error: error.map(Into::into),
                 aborted,
             },

@@ -31,15 +31,6 @@ impl From<Cancelled> for ShakeError {
     }
 }
 
-impl ShakeError {
-    pub(crate) fn reason(&self) -> EndReason {
-        match self {
-            Self::Cancelled(Cancelled(reason)) => *reason,
-            Self::Refused(refused) => refused.reason,
-        }
-    }
-}
-
 /// The connection behind its transport. What the handshake has said last may still have to be
 /// flushed. On failure the connection is closed, the handshake's last words on their way.
 pub(crate) async fn shake(
