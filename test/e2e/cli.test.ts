@@ -1,6 +1,8 @@
 /** The program as its users meet it: exit codes, messages, what it never prints. */
 import { spawnSync } from 'node:child_process';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseArguments } from '../../ts/commands/arguments.ts';
@@ -30,7 +32,15 @@ describe('help and version', () => {
       const { code, stdout, stderr } = await runCli([flag]);
       expect(code).toBe(0);
       expect(stderr).toBe('');
-      for (const word of ['check', 'demo', '--server', '--drain-timeout', 'WARREN_LOG', 'SIGHUP']) {
+      for (const word of [
+        'check',
+        'demo',
+        'genkey',
+        '--server',
+        '--drain-timeout',
+        'WARREN_LOG',
+        'SIGHUP',
+      ]) {
         expect(stdout).toContain(word);
       }
       for (const exit of ['  0 ', '  1 ', '  2 ', '  3 ', '  70 ', '  128+n ']) {
@@ -119,8 +129,12 @@ describe('usage errors end with 2 and a hint', () => {
     [['check', '--server', 'a.toml'], '--server'],
     [['demo', 'now'], 'unexpected argument: now'],
     [['demo', '--size', '0'], '--size takes a number'],
-    [['--genkey'], 'not built yet in this version'],
-    [['--genkey', 'x25519'], 'not built yet in this version'],
+    [['--genkey', 'a.toml'], '--genkey takes x25519'],
+    [['--genkey', 'x25519', 'a.toml'], 'unexpected argument: a.toml'],
+    [['genkey', 'x25519'], 'unexpected argument: x25519'],
+    [['genkey', '--force'], '--force is for --out'],
+    [['genkey', '--out'], 'value is missing'],
+    [['check', '--json', 'a.toml'], '--json'],
   ];
   it.each(cases)('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -237,12 +251,78 @@ describe('failing to start ends with 3', () => {
   });
 });
 
-describe('what only an editor can mend ends with 1', () => {
-  it('a transport that is not built yet', async () => {
-    const noise = '[server.transport]\ntype = "noise"\n[server.transport.noise]\n';
-    const { code, stderr } = await runCli([world.file('noise.toml', SERVER + noise)]);
+describe('keys', () => {
+  const PAIR = /^Private Key:\n([A-Za-z0-9+/]{43}=)\n\nPublic Key:\n([A-Za-z0-9+/]{43}=)\n$/;
+
+  /** The public half by node:crypto, from the private one. */
+  function publicOf(privateKey: string): string {
+    const prefix = Buffer.from('302e020100300506032b656e04220420', 'hex');
+    const der = Buffer.concat([prefix, Buffer.from(privateKey, 'base64')]);
+    const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    const { x = '' } = createPublicKey(key).export({ format: 'jwk' });
+    return Buffer.from(x, 'base64url').toString('base64');
+  }
+
+  it.each([[['--genkey']], [['--genkey', 'x25519']], [['genkey']]])(
+    '%j prints a pair as rathole does',
+    async (args) => {
+      const { code, stdout, stderr } = await runCli(args);
+      const [, privateKey = '', publicKey] = PAIR.exec(stdout) ?? [];
+      expect(publicOf(privateKey)).toBe(publicKey);
+      expect([code, stderr]).toEqual([0, '']);
+    },
+  );
+
+  it('x448 is refused with 1', async () => {
+    const { code, stdout, stderr } = await runCli(['--genkey', 'x448']);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('x448');
+  });
+
+  it('--json', async () => {
+    const { stdout } = await runCli(['genkey', '--json']);
+    const { curve, privateKey, publicKey } = JSON.parse(stdout);
+    expect([curve, publicOf(privateKey)]).toEqual(['x25519', publicKey]);
+  });
+
+  it('--out writes the private key for its owner only, and overwrites nothing unasked', async () => {
+    const prefix = world.file('noise', '');
+    const read = () => readFileSync(`${prefix}.key`, 'utf8');
+    const first = await runCli(['genkey', '--out', prefix]);
+    expect(first.stdout).toContain(`${prefix}.key`);
+    expect(first.stdout).not.toContain(read().trim());
+    expect(publicOf(read())).toBe(readFileSync(`${prefix}.pub`, 'utf8').trim());
+    expect(statSync(`${prefix}.key`).mode & 0o777).toBe(0o600);
+    const before = read();
+    const again = await runCli(['genkey', '--out', prefix]);
+    expect([again.code, again.stdout, read()]).toEqual([1, '', before]);
+    expect(again.stderr).toContain('--force');
+    const forced = await runCli(['genkey', '--json', '--force', '--out', prefix]);
+    expect(forced.code).toBe(0);
+    const { privateKeyFile, publicKey, privateKey } = JSON.parse(forced.stdout);
+    expect([privateKeyFile, privateKey]).toEqual([`${prefix}.key`, undefined]);
+    expect(publicOf(read())).toBe(publicKey);
+    expect(read()).not.toBe(before);
+  });
+
+  it('--out where nothing can be written ends with 1', async () => {
+    const { code, stderr } = await runCli(['genkey', '--out', '/nonexistent/x']);
     expect(code).toBe(1);
-    expect(stderr).toContain('noise');
+    expect(stderr).toContain('cannot be written');
+  });
+});
+
+describe('what only an editor can mend ends with 1', () => {
+  it('a certificate that cannot be read; check says the same', async () => {
+    const tls = `[server.transport]\ntype = "tls"\n[server.transport.tls]
+pkcs12 = "gone.p12"\npkcs12_password = "hunter2"\n`;
+    const file = world.file('tls.toml', SERVER + tls);
+    for (const args of [[file], ['check', file]]) {
+      const { code, stdout, stderr } = await runCli(args);
+      expect(code).toBe(1);
+      expect(stderr).toContain('tls.pkcs12: the file cannot be read: there is no such file');
+      expect(stdout + stderr).not.toContain('hunter2');
+    }
   });
 
   it('an engine that cannot be had', async () => {

@@ -24,9 +24,18 @@ export interface DemoArguments {
   readonly mebibytes: number;
 }
 
+export interface GenkeyArguments {
+  readonly verb: 'genkey';
+  readonly json: boolean;
+  /** Beginning of the files' names; undefined: the keys are printed. */
+  readonly out: string | undefined;
+  readonly force: boolean;
+}
+
 export type Arguments =
   | RunArguments
   | DemoArguments
+  | GenkeyArguments
   | { readonly verb: 'check'; readonly file: string }
   | { readonly verb: 'version'; readonly verbose: boolean }
   | { readonly verb: 'help'; readonly print: () => void };
@@ -42,6 +51,9 @@ interface Options {
   readonly version?: unknown;
   readonly verbose?: unknown;
   readonly genkey?: unknown;
+  readonly json?: unknown;
+  readonly out?: unknown;
+  readonly force?: unknown;
   readonly server?: unknown;
   readonly client?: unknown;
   readonly accessLog?: unknown;
@@ -58,9 +70,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const options: Options = cli.options;
   if (isGiven(options.help)) return { verb: 'help', print: () => cli.outputHelp() };
   if (isGiven(options.version)) return { verb: 'version', verbose: isGiven(options.verbose) };
-  if (options.genkey !== undefined) throw genkeyError();
   checkOptions(cli);
-  return toArguments(cli.matchedCommandName, options, positionals(cli, argv, options));
+  const words = positionals(cli, argv, options);
+  if (options.genkey !== undefined) return oldGenkey(options.genkey, words);
+  return toArguments(cli.matchedCommandName, options, words);
 }
 
 function commandLine(): CAC {
@@ -79,10 +92,16 @@ function commandLine(): CAC {
     .option('--drain-timeout <SECONDS>', 'How long visitors may take to finish at the end', {
       default: DEFAULT_DRAIN_SECONDS,
     })
-    .option('--genkey [CURVE]', 'Not built yet: make a key pair for the noise transport');
+    .option('--genkey [CURVE]', 'As rathole has it: print a key pair for the noise transport');
   cli
     .command('check <CONFIG>', 'Check the file and print what it means, secrets masked')
     .usage('check CONFIG');
+  cli
+    .command('genkey', 'Make a key pair for the noise transport')
+    .usage('genkey [OPTIONS]')
+    .option('--json', 'Print it as JSON')
+    .option('--out <PREFIX>', 'Write PREFIX.key (mode 0600) and PREFIX.pub')
+    .option('--force', 'With --out: overwrite files that are there');
   cli
     .command('demo', 'Run a tunnel on this machine, end to end, and measure it')
     .usage('demo [OPTIONS]')
@@ -139,6 +158,13 @@ function toArguments(name: string | undefined, options: Options, words: string[]
     expectAtMost(0, words);
     return { verb: 'demo', mebibytes: numberOption('--size', options.size, 1, MAX_DEMO_MIB) };
   }
+  if (name === 'genkey') {
+    expectAtMost(0, words);
+    const out = outOption(options.out);
+    const force = isGiven(options.force);
+    if (force && out === undefined) throw usageError('--force is for --out');
+    return { verb: 'genkey', json: isGiven(options.json), out, force };
+  }
   const file = words[0];
   if (file === undefined || file === '') throw usageError('no configuration file given');
   expectAtMost(1, words);
@@ -174,11 +200,25 @@ function numberOption(flag: string, value: unknown, min: number, max: number): n
   throw usageError(`${flag} takes a number from ${min} to ${max}`);
 }
 
-function genkeyError(): WarrenError {
-  return usageError(
-    '--genkey is not built yet in this version: it comes with the noise transport.' +
-      ' rathole --genkey makes keys that will fit',
-  );
+/** rathole's flag. Its other curve cannot be made into a transport there either. */
+function oldGenkey(curve: unknown, words: readonly string[]): GenkeyArguments {
+  expectAtMost(0, words);
+  if (curve === 'x448') {
+    throw new WarrenError(
+      'WARREN_E_UNSUPPORTED',
+      'no transport has x448 keys: leave the curve out, or write x25519',
+    );
+  }
+  if (curve !== true && curve !== 'x25519') throw usageError('--genkey takes x25519 or nothing');
+  return { verb: 'genkey', json: false, out: undefined, force: false };
+}
+
+/** cac makes a number of a name that looks like one. */
+function outOption(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if ((typeof value === 'string' && value !== '') || typeof value === 'number')
+    return String(value);
+  throw usageError('--out takes the beginning of a file name');
 }
 
 function usageError(message: string): WarrenError {

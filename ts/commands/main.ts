@@ -31,6 +31,10 @@ async function dispatch(command: Arguments, faults: Faults): Promise<number> {
       const { check } = await import('./check.ts');
       return check(command.file);
     }
+    case 'genkey': {
+      const { genkey } = await import('./genkey.ts');
+      return genkey(command);
+    }
     case 'demo': {
       const { demo } = await import('./demo.ts');
       return demo(command);

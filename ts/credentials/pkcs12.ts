@@ -51,8 +51,8 @@ const CIPHERS: Readonly<Record<string, readonly [name: string, keyLength: number
 };
 /** Purpose byte of RFC 7292 B.3. */
 const FOR_MAC = 3;
-/** Half a minute of work; whoever asks for more has a broken file. */
-const MAX_ITERATIONS = 10_000_000;
+/** Some seconds of work; whoever asks for more has a broken file. */
+const MAX_ITERATIONS = 1_000_000;
 /** Bags within bags. */
 const MAX_DEPTH = 8;
 

@@ -35,6 +35,7 @@ test('a plan says what comes, goes and changes', () => {
       { key: 'heartbeat_interval', before: '30', after: '10' },
     ],
     added: ['a.b'],
+    renewed: [],
     removed: ['dns'],
     changed: [
       { name: 'ssh', changes: [{ key: 'token', before: '****', after: '****' }] },

@@ -9,11 +9,11 @@ const text = readFileSync(join(import.meta.dirname, '../../../docs/configuration
 
 /** The keys of each table under a heading such as "### `[server.services.NAME]`". */
 function documentedPaths(): string[] {
-  return text.split(/^### /m).flatMap((section) => {
+  return text.split(/^##+ /m).flatMap((section) => {
     const [heading = '', ...lines] = section.split('\n');
     const tables = [...heading.matchAll(/`\[([^\]]+)\]`/g)].map(([, table = '']) => table);
-    const keys = lines.flatMap((line) => /^\| `([a-z0-9_]+)` \|/.exec(line)?.[1] ?? []);
-    return tables.flatMap((table) => keys.map((key) => `${table.replace('NAME', '*')}.${key}`));
+    const keys = lines.flatMap((line) => /^\| `([a-z0-9_]+|NAME)` \|/.exec(line)?.[1] ?? []);
+    return tables.flatMap((table) => keys.map((key) => `${table}.${key}`.replace('NAME', '*')));
   });
 }
 
@@ -44,6 +44,7 @@ test('the example of a message is what is printed', () => {
     '[server]\nbind_addr = "h:1"\n[server.services.ssh]\ntoken = "t"\n  bind_adr = "h:2"\n';
   const run = () => parseConfig(file, { file: 'server.toml' });
   expect(run).toThrow(ConfigError);
-  const shown = [...text.matchAll(/^ {4}(.*)$/gm)].map(([, line = '']) => line).join('\n');
+  const section = text.split('\n## ').find((part) => part.startsWith('What is an error')) ?? '';
+  const shown = [...section.matchAll(/^ {4}(.*)$/gm)].map(([, line = '']) => line).join('\n');
   expect(run).toThrow(shown);
 });
