@@ -51,9 +51,9 @@ function logEvent(log: Logger, sampler: LogSampler, event: EngineEvent): void {
       }
       return;
     case 'tunnel_rejected': {
-      const { reason, count, error } = event;
-      const why = error ?? REASONS[reason].text;
-      const fields = { reason, peer: formatPeer(event.peer), count, why };
+      const { reason, error, count } = event;
+      const peer = formatPeer(event.peer);
+      const fields = { reason, peer, error, count, why: REASONS[reason].text };
       sampler.warn(fields, 'tunnel connection rejected');
       return;
     }

@@ -112,13 +112,19 @@ describe('event log', () => {
   });
 
   it('explains rejected tunnel connections and unserved visitors', () => {
-    expect(
-      logged({ type: 'tunnel_rejected', reason: 'bad_hello', peer: undefined, count: 3 }),
-    ).toEqual([
+    const rejected = { type: 'tunnel_rejected', peer: undefined, count: 3 } as const;
+    expect(logged({ ...rejected, reason: 'bad_hello', error: undefined })).toEqual([
       'warn',
       'tunnel connection rejected',
       { reason: 'bad_hello', count: 3, why: 'the hello is not of our protocol version' },
     ]);
+    expect(logged({ ...rejected, reason: 'tls_failed', error: 'no common version' })).toMatchObject(
+      [
+        'warn',
+        'tunnel connection rejected',
+        { reason: 'tls_failed', error: 'no common version', count: 3 },
+      ],
+    );
     const refused = { type: 'visitor_refused', service: 's', error: undefined, count: 1 } as const;
     expect(logged({ ...refused, reason: 'local_refused' })?.[0]).toBe('warn');
     expect(logged({ ...refused, reason: 'visitor_left' })?.[0]).toBe('debug');
@@ -164,7 +170,8 @@ describe('event log', () => {
     const sampler = new LogSampler(log);
     const sink = engineEventLog(log, sampler);
     for (let i = 0; i < 1_000; i += 1) {
-      sink([{ type: 'tunnel_rejected', reason: 'bad_hello', peer: undefined, count: 1 }]);
+      const rejected = { type: 'tunnel_rejected', reason: 'bad_hello', peer: undefined } as const;
+      sink([{ ...rejected, error: undefined, count: 1 }]);
     }
     sampler.close();
     expect(lines).toHaveLength(6);
