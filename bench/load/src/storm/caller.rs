@@ -21,7 +21,8 @@ impl Caller {
     pub(super) fn open(
         addr: SocketAddrV4,
         source: Ipv4Addr,
-        (handshake, outgoing): (Handshake, Vec<u8>),
+        handshake: Handshake,
+        outgoing: Vec<u8>,
     ) -> io::Result<Self> {
         let stream = sys::connect_nonblocking_from(source, addr)?;
         stream.set_nodelay(true)?;

@@ -21,11 +21,11 @@ use crate::report::Report;
 use crate::stats::Latencies;
 use crate::sys::{Interest, Poller};
 
-/// What has not come about then has failed; nobody waits for it longer.
-const WAVE_LIMIT: Duration = Duration::from_secs(10);
+/// A handshake that takes longer has failed.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How soon the end of stdin is noticed.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Each caller of a wave has an address of its own: servers bound what one address may do at once.
+/// Each place of a wave has an address of its own: servers bound what one address may do at once.
 const FIRST_SOURCE: u32 = u32::from_be_bytes([127, 1, 0, 1]);
 
 /// Waves until the time is over or stdin ends: a runner that is gone leaves no storm behind.
@@ -36,23 +36,28 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let seconds = args.seconds("seconds", 10.0)?;
     let kind = Kind::read(args)?;
 
-    let started = Instant::now();
+    let is_over = watch_stdin();
     let mut storm = Storm {
         addr,
         kind,
-        is_over: watch_stdin(),
-        until: started + seconds,
+        poller: Poller::new()?,
+        places: std::iter::repeat_with(|| None).take(at_once).collect(),
         latencies: Latencies::with_capacity(1 << 14),
         failures: 0,
     };
-    let mut waves = 0;
-    while !storm.is_over() {
-        let begun = Instant::now();
-        storm.wave(at_once, waves == 0)?;
-        waves += 1;
-        while begun.elapsed() < every && !storm.is_over() {
-            thread::sleep(LOOK_EVERY.min(every.saturating_sub(begun.elapsed())));
+    let started = Instant::now();
+    let (mut waves, mut next_wave) = (0, started);
+    while started.elapsed() < seconds && !is_over.load(Ordering::Relaxed) {
+        if Instant::now() >= next_wave {
+            next_wave = Instant::now() + every;
+            storm.fill()?;
+            if waves == 0 {
+                Report::default().count("storming", at_once as u64).print();
+            }
+            waves += 1;
         }
+        let rest = next_wave.saturating_duration_since(Instant::now());
+        storm.turn(rest.min(LOOK_EVERY))?;
     }
     let elapsed = started.elapsed().as_secs_f64();
     let handshakes = storm.latencies.len();
@@ -79,66 +84,66 @@ fn watch_stdin() -> Arc<AtomicBool> {
 struct Storm {
     addr: SocketAddrV4,
     kind: Kind,
-    is_over: Arc<AtomicBool>,
-    until: Instant,
+    poller: Poller,
+    places: Vec<Option<(Caller, Instant)>>,
     latencies: Latencies,
     failures: u64,
 }
 
 impl Storm {
-    fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed) || Instant::now() >= self.until
-    }
-
-    /// Connects all at once and drives each to the end of its handshake. A wave that the end of the
-    /// storm cuts counts what it has done so far.
-    fn wave(&mut self, at_once: usize, is_first: bool) -> io::Result<()> {
-        // They are to come at once, so what each says first is thought out before.
-        let prepared: Vec<_> = (0..at_once)
-            .map(|_| {
+    /// A wave: takes all places that are free, at once. A server whose backlog is too short drops
+    /// connections, which come again after a second; those keep their places and hold up no others.
+    fn fill(&mut self) -> io::Result<()> {
+        let free = (0..self.places.len()).filter(|place| self.places[*place].is_none());
+        // What each says first is thought out before.
+        let first_words: Vec<_> = free
+            .map(|place| {
                 let mut outgoing = Vec::new();
-                Ok((self.kind.start(&mut outgoing)?, outgoing))
+                Ok((place, self.kind.start(&mut outgoing)?, outgoing))
             })
             .collect::<io::Result<_>>()?;
-        let begun = Instant::now();
-        let mut poller = Poller::new()?;
-        let mut callers = Vec::with_capacity(at_once);
-        for (slot, first) in prepared.into_iter().enumerate() {
-            let source = Ipv4Addr::from_bits(FIRST_SOURCE + slot as u32);
-            let caller = Caller::open(self.addr, source, first)?;
-            poller.add(caller.stream(), slot as u64, Interest::Edges)?;
-            callers.push(Some(caller));
+        for (place, handshake, outgoing) in first_words {
+            let source = Ipv4Addr::from_bits(FIRST_SOURCE + place as u32);
+            let opened = Instant::now();
+            let caller = Caller::open(self.addr, source, handshake, outgoing)?;
+            self.poller
+                .add(caller.stream(), place as u64, Interest::Edges)?;
+            self.places[place] = Some((caller, opened));
         }
-        if is_first {
-            Report::default().count("storming", at_once as u64).print();
-        }
-        let (mut left, mut ready) = (at_once, Vec::new());
-        while left > 0 && !self.is_over() {
-            if begun.elapsed() > WAVE_LIMIT {
-                self.failures += left as u64;
-                break;
+        Ok(())
+    }
+
+    /// Goes on with those that can, after at most that time.
+    fn turn(&mut self, timeout: Duration) -> io::Result<()> {
+        let mut ready = Vec::new();
+        self.poller.wait(Some(timeout), &mut ready)?;
+        for token in ready {
+            let place = token as usize;
+            let Some((caller, opened)) = self.places[place].as_mut() else {
+                continue;
+            };
+            match caller.advance() {
+                Ok(false) => continue,
+                Ok(true) => self.latencies.record(opened.elapsed()),
+                Err(error) => self.fail(&error),
             }
-            poller.wait(Some(LOOK_EVERY), &mut ready)?;
-            for token in &ready {
-                let slot = *token as usize;
-                let outcome = match callers[slot].as_mut() {
-                    Some(caller) => caller.advance(),
-                    None => continue,
-                };
-                match outcome {
-                    Ok(false) => continue,
-                    Ok(true) => self.latencies.record(begun.elapsed()),
-                    Err(error) => {
-                        if self.failures == 0 {
-                            eprintln!("warren-load storm: {error}");
-                        }
-                        self.failures += 1;
-                    }
-                }
-                callers[slot] = None;
-                left -= 1;
+            self.places[place] = None;
+        }
+        for place in 0..self.places.len() {
+            let opened = self.places[place].as_ref().map(|(_, opened)| *opened);
+            if opened.is_some_and(|opened| opened.elapsed() > HANDSHAKE_LIMIT) {
+                self.fail(&io::ErrorKind::TimedOut.into());
+                self.places[place] = None;
             }
         }
         Ok(())
+    }
+
+    /// The first is told; the rest is usually the same.
+    fn fail(&mut self, error: &io::Error) {
+        if self.failures == 0 {
+            eprintln!("warren-load storm: {error}");
+        }
+        self.failures += 1;
     }
 }
