@@ -3,25 +3,29 @@
  * queue (wire-v1 W14), each retried with short, growing, jittered pauses (W42).
  */
 import { setMaxListeners } from 'node:events';
+import { formatAddress } from '../config/address.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { DialSpec, SocketAddress } from '../engine/spec.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
 import { sleep } from '../sleep.ts';
-import { dialTcp } from './dial.ts';
+import { dialTunnel } from './dial-tunnel.ts';
 import type { Link } from './link.ts';
 import type { OpenLinks } from './open-links.ts';
 
 const FIRST_PAUSE_MS = 50;
 const PAUSE_MAX_MS = 1_000;
+/** Not a matter of time: somebody has to change a file. */
+const FINAL_REASONS: ReadonlySet<string> = new Set(['certificate_refused', 'key_mismatch']);
 
 export interface ChannelDialerOptions {
   readonly limits: Limits;
   readonly links: OpenLinks;
   readonly dial: DialSpec;
-  /** Where the control channel is: the session key is known only there. */
+  /** Where the control channel is, or its proxy: the session key is known only there. */
   readonly first: SocketAddress;
-  readonly nodelay: () => boolean;
+  /** Of the service; undefined: as the transport. */
+  readonly nodelay: () => boolean | undefined;
   readonly opened: (link: Link) => void;
   readonly failed: (reason: EndReason, error: string) => void;
 }
@@ -29,12 +33,16 @@ export interface ChannelDialerOptions {
 export class ChannelDialer {
   readonly #options: ChannelDialerOptions;
   readonly #abort = new AbortController();
+  #dial: DialSpec;
+  #first: SocketAddress | undefined;
   #running = 0;
   /** When each dial that waits was requested, oldest first. */
   #waiting: number[] = [];
 
   constructor(options: ChannelDialerOptions) {
     this.#options = options;
+    this.#dial = options.dial;
+    this.#first = options.first;
     // Every dial and pause listens to it; their number is bounded by `dialsAtOnce`.
     setMaxListeners(0, this.#abort.signal);
   }
@@ -42,6 +50,12 @@ export class ChannelDialer {
   /** Channels that are being dialled or wait to be. */
   get outstanding(): number {
     return this.#running + this.#waiting.length;
+  }
+
+  /** For dials from now on. */
+  update(dial: DialSpec): void {
+    if (targetOf(dial) !== targetOf(this.#dial)) this.#first = undefined;
+    this.#dial = dial;
   }
 
   create(count: number): void {
@@ -84,7 +98,7 @@ export class ChannelDialer {
     const { signal } = this.#abort;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
       try {
-        opened(await this.#dial(giveUpAt - performance.now()));
+        opened(await this.#dialOnce(giveUpAt - performance.now()));
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -93,8 +107,10 @@ export class ChannelDialer {
           return;
         }
         const jittered = pauseMs * (0.5 + Math.random());
-        if (performance.now() + jittered >= giveUpAt) {
-          failed('dial_failed', errorText(error));
+        const final = FINAL_REASONS.has(error.reason ?? '');
+        if (final || performance.now() + jittered >= giveUpAt) {
+          // Of WARREN_E_TRANSPORT it is an end reason.
+          failed((error.reason as EndReason | undefined) ?? 'dial_failed', errorText(error));
           return;
         }
         await sleep(jittered, signal);
@@ -103,19 +119,20 @@ export class ChannelDialer {
     }
   }
 
-  #dial(leftMs: number): Promise<Link> {
-    const { limits, links, dial, first, nodelay } = this.#options;
-    return dialTcp(
-      dial.remote,
-      {
-        links,
-        timeoutMs: Math.max(1, Math.min(limits.dialTimeoutMs, leftMs)),
-        preferIpv6: dial.preferIpv6,
-        nodelay: nodelay(),
-        keepaliveMs: dial.transport.tcp.keepaliveMs,
-        first,
-      },
-      this.#abort.signal,
-    );
+  #dialOnce(leftMs: number): Promise<Link> {
+    const { limits, links, nodelay } = this.#options;
+    const dial = this.#dial;
+    const options = {
+      links,
+      timeoutMs: Math.max(1, Math.min(limits.dialTimeoutMs, leftMs)),
+      nodelay: nodelay() ?? dial.transport.tcp.nodelay,
+      first: this.#first,
+    };
+    return dialTunnel(dial, options, this.#abort.signal);
   }
+}
+
+/** What TCP connects to. */
+function targetOf({ proxy, remote }: DialSpec): string {
+  return formatAddress(proxy?.address ?? remote);
 }

@@ -66,7 +66,7 @@ export class TypescriptClientService implements ClientService {
       links: this.#context.links,
       dial: session.dial,
       first: session.control.peer,
-      nodelay: () => this.#spec.nodelay ?? session.dial.transport.tcp.nodelay,
+      nodelay: () => this.#spec.nodelay,
       opened: (link) => this.#opened(running, link),
       failed: (reason, error) => this.#channelFailed(reason, error),
     });
@@ -86,8 +86,9 @@ export class TypescriptClientService implements ClientService {
   }
 
   update(change: ClientServiceChange): void {
-    const { routine, ...spec } = change;
+    const { routine, dial, ...spec } = change;
     this.#spec = { ...this.#spec, ...spec };
+    if (dial !== undefined) this.#attached?.dialer.update(dial);
     if (routine !== undefined) this.#attached?.running.setRoutine(routine);
   }
 

@@ -6,6 +6,7 @@ import type net from 'node:net';
 import type { CloseOptions, TunnelHandler, TunnelListener } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
 import type { SocketAddress, TransportSpec, TunnelListenSpec } from '../engine/spec.ts';
+import { Arrival, type Greeting } from './arrival.ts';
 import { type DataplaneContext, keyText } from './context.ts';
 import { TypescriptControlStream } from './control-stream.ts';
 import { boundAddress, listenTcp } from './listen.ts';
@@ -19,8 +20,8 @@ export class TypescriptTunnelListener implements TunnelListener {
   #transport: TransportSpec;
   readonly #closed: Promise<void>;
   #closing = false;
-  /** Connections whose hello or handshake is not complete: how to end each. */
-  readonly #pending = new Set<(reason: EndReason) => void>();
+  /** Connections whose handshake is not complete. */
+  readonly #arrivals = new Set<Arrival>();
   readonly #controls = new Set<TypescriptControlStream>();
 
   private constructor(
@@ -89,111 +90,65 @@ export class TypescriptTunnelListener implements TunnelListener {
   #end(reason: EndReason): Promise<void> {
     if (!this.#closing) this.#server.close();
     this.#closing = true;
-    for (const end of [...this.#pending]) end(reason);
+    for (const arrival of [...this.#arrivals]) arrival.end(reason);
     for (const control of [...this.#controls]) control.destroy(reason);
     return this.#closed;
   }
 
   #accept(socket: net.Socket): void {
     const link = TcpLink.accepted(this.#context.links, socket);
-    const { tcp } = this.#transport;
+    const transport = this.#transport;
     const { peer } = link;
-    const { admission, limits } = this.#context;
+    const { admission } = this.#context;
     const verdict = admission.enter(peer.host);
     if (verdict !== 'admitted') {
       this.#context.rejectTunnel(verdict, peer);
       link.abort();
       return;
     }
-    link.setNoDelay(tcp.nodelay);
-    link.setKeepAlive(tcp.keepaliveMs);
-
-    // One deadline from accept to authenticated; `settled` runs once, however it goes.
-    let end = (reason: EndReason): void => {
-      settled();
-      this.#reject(link, reason);
-    };
-    const fail = (reason: EndReason): void => {
-      if (this.#pending.has(fail)) end(reason);
-    };
-    const timer = setTimeout(() => fail('handshake_timeout'), limits.handshakeTimeoutMs);
-    const settled = (): void => {
-      clearTimeout(timer);
-      if (this.#pending.delete(fail)) admission.leave(peer.host);
-    };
-    this.#pending.add(fail);
-
-    this.#readHello(link, fail, (kind, digest, rest) => {
-      if (kind === 'data') {
-        settled();
-        this.#matchData(link, digest, rest);
-        return;
-      }
-      const control = new TypescriptControlStream(link, {
-        lingerMs: limits.lingerMs,
-        unread: rest,
-        settled,
-        ended: (reason, wasAttached) => {
-          this.#controls.delete(control);
-          if (!wasAttached) this.#context.rejectTunnel(reason, peer);
-        },
-      });
-      end = (reason) => control.destroy(reason);
-      this.#controls.add(control);
-      this.#handler.control(digest, control);
+    link.setNoDelay(transport.tcp.nodelay);
+    link.setKeepAlive(transport.tcp.keepaliveMs);
+    const arrival = new Arrival(this.#context, link, {
+      hello: this.#spec.hello,
+      greeted: (which, greeting) => {
+        if (greeting.kind === 'data') this.#matchData(which, greeting);
+        else this.#offerControl(which, greeting);
+      },
+      settled: (which) => {
+        this.#arrivals.delete(which);
+        admission.leave(peer.host);
+      },
     });
+    this.#arrivals.add(arrival);
+    arrival.start(transport);
   }
 
-  /** Ends a connection that nobody owns; its own end says nothing more. */
-  #reject(link: TcpLink, reason: EndReason): void {
-    link.setSink({ data: () => false, end() {}, closed() {} });
-    this.#context.rejectTunnel(reason, link.peer);
-    link.destroy();
+  #offerControl(arrival: Arrival, { digest, rest }: Greeting): void {
+    const { link } = arrival;
+    const control = new TypescriptControlStream(link, {
+      lingerMs: this.#context.limits.lingerMs,
+      unread: rest,
+      settled: () => arrival.settle(),
+      ended: (reason, wasAttached) => {
+        this.#controls.delete(control);
+        if (!wasAttached) this.#context.rejectTunnel(reason, link.peer);
+      },
+    });
+    arrival.ownEnd((reason) => control.destroy(reason));
+    this.#controls.add(control);
+    this.#handler.control(digest, control);
   }
 
-  #matchData(link: TcpLink, key: Uint8Array, rest: Uint8Array): void {
-    const take = this.#context.sessions.get(keyText(key));
-    // A client sends nothing between hello and start (wire-v1 7.6).
-    const reason = take === undefined ? 'unknown_session' : 'early_data';
-    if (take === undefined || rest.length > 0) {
-      this.#reject(link, reason);
+  #matchData(arrival: Arrival, { digest, rest }: Greeting): void {
+    const take = this.#context.sessions.get(keyText(digest));
+    if (take === undefined) {
+      arrival.end('unknown_session');
+    } else if (rest.length > 0) {
+      // A client sends nothing between hello and start (wire-v1 7.6).
+      arrival.end('early_data');
     } else {
-      take(link);
+      arrival.settle();
+      take(arrival.link);
     }
   }
-
-  /** Reads the hello; `rest` is what came in the same read behind it. */
-  #readHello(
-    link: TcpLink,
-    fail: (reason: EndReason) => void,
-    done: (kind: 'control' | 'data', digest: Uint8Array, rest: Uint8Array) => void,
-  ): void {
-    const { hello } = this.#spec;
-    let got = Buffer.alloc(0);
-    link.setSink({
-      data: (chunk) => {
-        got = Buffer.concat([got, chunk]);
-        if (got.length < hello.length) return true;
-        const kind = startsWith(got, hello.control)
-          ? 'control'
-          : startsWith(got, hello.data)
-            ? 'data'
-            : undefined;
-        if (kind === undefined) {
-          fail('bad_hello');
-          return false;
-        }
-        const digest = Uint8Array.from(got.subarray(hello[kind].length, hello.length));
-        done(kind, digest, got.subarray(hello.length));
-        return !link.closed;
-      },
-      end: () => fail('handshake_eof'),
-      closed: () => fail('handshake_eof'),
-    });
-    link.resume();
-  }
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  return prefix.every((byte, index) => bytes[index] === byte);
 }

@@ -1,12 +1,12 @@
 /**
- * The engine in TypeScript: `ts/dataplane` on node:net and node:dgram. It runs wherever Node does
+ * The engine in TypeScript: `ts/dataplane` on node:net, node:tls and node:dgram. It runs wherever Node does
  * and keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive interval,
  * TCP_USER_TIMEOUT, congestion control) is left to the native engines.
  */
 import { TypescriptClientService } from '../dataplane/client-service.ts';
 import { DataplaneContext } from '../dataplane/context.ts';
 import { TypescriptControlStream } from '../dataplane/control-stream.ts';
-import { dialTcp } from '../dataplane/dial.ts';
+import { dialTunnel } from '../dataplane/dial-tunnel.ts';
 import { EventBatch } from '../dataplane/event-batch.ts';
 import { TypescriptServerService } from '../dataplane/server-service.ts';
 import { TypescriptTunnelListener } from '../dataplane/tunnel-listener.ts';
@@ -23,13 +23,7 @@ import type {
   TunnelListener,
 } from './engine.ts';
 import type { EndReason } from './reason.ts';
-import type {
-  ClientServiceSpec,
-  DialSpec,
-  ServerServiceSpec,
-  TransportSpec,
-  TunnelListenSpec,
-} from './spec.ts';
+import type { ClientServiceSpec, DialSpec, ServerServiceSpec, TunnelListenSpec } from './spec.ts';
 import type { EngineStats } from './stats.ts';
 
 export class TypescriptEngine implements Engine {
@@ -49,7 +43,6 @@ export class TypescriptEngine implements Engine {
 
   async listen(spec: TunnelListenSpec, handler: TunnelHandler): Promise<TunnelListener> {
     this.#requireOpen();
-    requireTcp(spec.transport);
     const listener = await TypescriptTunnelListener.open(this.#context, spec, handler);
     if (this.#closed !== undefined) {
       listener.destroy();
@@ -62,22 +55,16 @@ export class TypescriptEngine implements Engine {
 
   async dial(spec: DialSpec, signal: AbortSignal): Promise<ControlStream> {
     this.#requireOpen();
-    requireTcp(spec.transport);
     // Not AbortSignal.any: it keeps memory for each attempt as long as the engine lives.
     const abort = new AbortController();
     const onAbort = (): void => abort.abort();
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) abort.abort();
     this.#dials.add(abort);
-    const link = await dialTcp(
-      spec.remote,
-      {
-        links: this.#context.links,
-        timeoutMs: this.#context.limits.dialTimeoutMs,
-        preferIpv6: spec.preferIpv6,
-        nodelay: true,
-        keepaliveMs: spec.transport.tcp.keepaliveMs,
-      },
+    const { links, limits } = this.#context;
+    const link = await dialTunnel(
+      spec,
+      { links, timeoutMs: limits.dialTimeoutMs, nodelay: true },
       abort.signal,
     ).finally(() => {
       this.#dials.delete(abort);
@@ -150,12 +137,4 @@ export class TypescriptEngine implements Engine {
       throw new WarrenError('WARREN_E_STATE', 'the engine is closed');
     }
   }
-}
-
-/** @throws WARREN_E_UNSUPPORTED */
-function requireTcp(transport: TransportSpec): void {
-  const type: string = transport.type;
-  if (type === 'tcp') return;
-  const message = `the typescript engine has no transport "${type}"`;
-  throw new WarrenError('WARREN_E_UNSUPPORTED', message);
 }

@@ -24,6 +24,7 @@ function open(limits: Partial<Limits>) {
         type: 'tcp',
         tcp: { nodelay: true, keepaliveMs: 0, keepaliveIntervalMs: 0 },
       },
+      proxy: undefined,
     },
     first: SERVER,
     nodelay: () => true,

@@ -128,6 +128,7 @@ describe('client session', () => {
         type: 'tcp' as const,
         tcp: { nodelay: true, keepaliveMs: 0, keepaliveIntervalMs: 0 },
       },
+      proxy: undefined,
     };
     const session = new RunningClientSession(
       new DataplaneContext(DEFAULT_LIMITS, false, new EventBatch(undefined)),

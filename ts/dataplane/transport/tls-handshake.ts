@@ -1,0 +1,182 @@
+/** The TLS handshake on a link, through node:tls: beside everything else, one step in each turn. */
+import type { X509Certificate } from 'node:crypto';
+import net from 'node:net';
+import tls from 'node:tls';
+import type { TlsSpec } from '../../engine/spec.ts';
+import type { Link } from '../link.ts';
+import { LinkFault, type OpenLinks } from '../open-links.ts';
+import { TlsLink } from '../tls-link.ts';
+import { RefusedError } from './codec.ts';
+import { enterGate } from './gate.ts';
+import { clientContext, serverContext } from './tls-context.ts';
+import { refusalOf, type TlsRole } from './tls-refusal.ts';
+import { TlsStream } from './tls-stream.ts';
+
+/**
+ * As `shake`: resolves with a paused link. Destroying `link` ends it, and so does `signal`.
+ * @throws RefusedError, or the reason of `signal`; the link is gone then, the alert on its way.
+ */
+export function shakeTlsClient(
+  links: OpenLinks,
+  link: Link,
+  spec: TlsSpec,
+  signal?: AbortSignal,
+): Promise<TlsLink> {
+  return new TlsShake(links, link, 'client', spec, signal).result;
+}
+
+export function shakeTlsServer(links: OpenLinks, link: Link, spec: TlsSpec): Promise<TlsLink> {
+  return new TlsShake(links, link, 'server', spec, undefined).result;
+}
+
+interface Settle {
+  resolve(link: TlsLink): void;
+  reject(error: unknown): void;
+}
+
+/** What node:tls itself asks for the result of OpenSSL's check; it has no public name. */
+interface Verifier {
+  readonly _handle: { verifyError(): Error | null | undefined };
+}
+
+class TlsShake {
+  readonly result: Promise<TlsLink>;
+  readonly #links: OpenLinks;
+  readonly #link: Link;
+  readonly #stream: TlsStream;
+  readonly #role: TlsRole;
+  readonly #spec: TlsSpec;
+  readonly #signal: AbortSignal | undefined;
+  #settle: Settle | undefined;
+  /** The certificate that the peer showed. */
+  #peer: X509Certificate | undefined;
+
+  constructor(
+    links: OpenLinks,
+    link: Link,
+    role: TlsRole,
+    spec: TlsSpec,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#links = links;
+    this.#link = link;
+    this.#role = role;
+    this.#spec = spec;
+    this.#signal = signal;
+    this.result = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#stream = new TlsStream(link, { fin: this.#onEof, gone: this.#onEof });
+    signal?.addEventListener('abort', this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    else enterGate(this.#start);
+  }
+
+  readonly #onAbort = (): void => {
+    this.#link.destroy();
+    this.#end()?.reject(this.#signal?.reason);
+  };
+
+  readonly #onEof = (): void => {
+    this.#link.destroy();
+    const text = 'the peer closed during the TLS handshake: does it use TLS?';
+    this.#end()?.reject(new RefusedError('handshake_eof', text));
+  };
+
+  readonly #start = (): void => {
+    if (this.#settle === undefined) return;
+    try {
+      if (this.#role === 'client') this.#connect();
+      else this.#accept();
+    } catch (error) {
+      this.#fault(error);
+    }
+  };
+
+  #connect(): void {
+    const { hostname } = this.#spec;
+    const { context, sessions } = clientContext(this.#spec);
+    const session = sessions.take();
+    let trusted = false;
+    const socket = tls.connect({
+      socket: this.#stream.duplex,
+      secureContext: context,
+      // An address is no server name (RFC 6066 3).
+      servername: net.isIP(hostname) > 0 ? '' : hostname,
+      checkServerIdentity: (_name, certificate) => tls.checkServerIdentity(hostname, certificate),
+      ...(session !== undefined && { session }),
+    });
+    this.#watch(socket);
+    // Before node:tls checks it, and forgets it when it refuses it.
+    socket.prependListener('secure', () => this.#look(socket));
+    socket.on('secureConnect', () => {
+      trusted = true;
+      this.#done(socket);
+    });
+    // Those of TLS 1.3 come at any time from now on.
+    socket.on('session', (bytes) => {
+      if (trusted) sessions.add(bytes, socket.getProtocol());
+    });
+  }
+
+  #accept(): void {
+    const wantsCertificate = this.#spec.roots.length > 0;
+    const socket = new tls.TLSSocket(this.#stream.duplex, {
+      isServer: true,
+      secureContext: serverContext(this.#spec),
+      requestCert: wantsCertificate,
+      rejectUnauthorized: wantsCertificate,
+    });
+    this.#watch(socket);
+    socket.on('secure', () => {
+      try {
+        this.#look(socket);
+        const error = wantsCertificate
+          ? (socket as unknown as Verifier)._handle.verifyError()
+          : undefined;
+        if (error) this.#refuse(error);
+        else this.#done(socket);
+      } catch (error) {
+        this.#fault(error);
+      }
+    });
+  }
+
+  #watch(socket: tls.TLSSocket): void {
+    // What comes with the handshake's end waits for the link's sink.
+    socket.pause();
+    socket.disableRenegotiation();
+    socket.on('error', (error) => this.#refuse(error));
+  }
+
+  #look(socket: tls.TLSSocket): void {
+    if (!socket.isSessionReused()) this.#peer = socket.getPeerX509Certificate();
+  }
+
+  #done(socket: tls.TLSSocket): void {
+    this.#peer = undefined;
+    this.#end()?.resolve(new TlsLink(this.#links, this.#stream, socket, this.#role));
+  }
+
+  #refuse(error: unknown): void {
+    if (this.#settle === undefined) return;
+    const wanted = this.#spec.hostname;
+    this.#link.endSoon();
+    this.#end()?.reject(refusalOf(error, { role: this.#role, wanted, peer: this.#peer }));
+  }
+
+  /** Ours, not the peer's. */
+  #fault(error: unknown): void {
+    this.#links.fault(error);
+    this.#link.abort();
+    this.#end()?.reject(new LinkFault('a handshake failed', { cause: error }));
+  }
+
+  /** Once: how to settle. */
+  #end(): Settle | undefined {
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    return settle;
+  }
+}
