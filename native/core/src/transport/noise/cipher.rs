@@ -47,3 +47,17 @@ impl CipherKind {
         Nonce::assume_unique_for_key(nonce)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CipherKind;
+
+    /// Noise, sections 12.3 and 12.4.
+    #[test]
+    fn numbers_are_little_endian_for_the_one_and_big_endian_for_the_other() {
+        let nonce = |kind: CipherKind| *kind.nonce(0x0102_0304_0506_0708).as_ref();
+        let [little, big] = [CipherKind::ChaChaPoly, CipherKind::AesGcm].map(nonce);
+        assert_eq!(little, [0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(big, [0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

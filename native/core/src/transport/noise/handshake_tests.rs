@@ -1,11 +1,16 @@
+use std::sync::LazyLock;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::Value;
+use snow::Builder;
 
 use super::*;
 use crate::spec::{Key, NoiseSpec, Secret};
 use crate::transport::codec::{Codec, Place};
 use crate::transport::noise::Noise;
+use crate::transport::noise::primitives::Primitives;
 use crate::transport::noise::x25519::public_key;
 
 const SERVER_KEY: Key = [1; 32];
@@ -253,7 +258,7 @@ fn w21_a_client_does_not_answer_a_server_that_shows_another_key() {
     assert!(server.advance(&mut out, &mut came).is_ok());
     out.clear();
     assert!(client.advance(&mut came, &mut out).is_err());
-    assert_eq!(out, []);
+    assert!(out.is_empty());
 }
 
 #[test]
@@ -319,6 +324,97 @@ fn what_follows_the_last_message_is_the_codecs() {
         panic!("the handshake is through");
     };
     assert_eq!(to_client, b"record");
+}
+
+static VECTORS: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../../../test/vectors/wire-v1.json")).unwrap()
+});
+
+fn bytes(hex: &Value) -> Vec<u8> {
+    let byte = |two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap();
+    let digits = hex.as_str().unwrap().as_bytes();
+    digits.chunks_exact(2).map(byte).collect()
+}
+
+fn nk(name: &str) -> Vec<u8> {
+    bytes(&VECTORS["noise_nk"][name])
+}
+
+/// A side of the NK vector, with its ephemeral key.
+fn vector_side(is_initiator: bool) -> NoiseHandshake {
+    let server_key: Key = nk("s_priv").try_into().unwrap();
+    let pattern = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
+    let (noise, ephemeral) = if is_initiator {
+        let remote = Some(public_key(&server_key));
+        (noise(pattern, CLIENT_KEY, remote), nk("ei_priv"))
+    } else {
+        (noise(pattern, server_key, None), nk("er_priv"))
+    };
+    let primitives = Primitives {
+        local: Arc::clone(&noise.setup.local),
+    };
+    let builder = Builder::with_resolver(pattern.parse().unwrap(), Box::new(primitives))
+        .fixed_ephemeral_key_for_testing_only(&ephemeral);
+    let state = if is_initiator {
+        let remote = noise.setup.remote.unwrap();
+        let builder = builder.remote_public_key(&remote).unwrap();
+        builder.build_initiator().unwrap()
+    } else {
+        let builder = builder.local_private_key(&server_key).unwrap();
+        builder.build_responder().unwrap()
+    };
+    NoiseHandshake {
+        state: Some(state),
+        ..NoiseHandshake::new(Arc::clone(&noise.setup), is_initiator)
+    }
+}
+
+fn sealed(codec: &mut dyn Codec, wire: &[u8], text: &[u8]) {
+    let mut buffer = vec![0; wire.len()];
+    codec.layout().put(&mut buffer, text);
+    let place = codec.seal(&mut buffer, text.len(), &mut Vec::new());
+    assert_eq!(place, Ok(Place::Buffer(0..wire.len())));
+    assert_eq!(buffer, wire);
+}
+
+fn opened(codec: &mut dyn Codec, mut wire: Vec<u8>, text: &[u8]) {
+    let opened = codec.open(&mut wire, &mut Vec::new(), &mut Vec::new());
+    assert_eq!(opened.unwrap().plain, Place::Buffer(0..text.len()));
+    assert_eq!(&wire[..text.len()], text);
+}
+
+#[test]
+fn the_bytes_are_those_of_the_wire_format() {
+    let to_server = [
+        (nk("c2s_0_hello_foo"), bytes(&VECTORS["hello_control_foo"])),
+        (nk("c2s_1_auth_t"), bytes(&VECTORS["auth_token_t"])),
+    ];
+    let to_client = [
+        (nk("s2c_0_hello"), bytes(&VECTORS["hello_server"])),
+        (nk("s2c_1_ack_ok"), bytes(&VECTORS["ack"]["ok"])),
+    ];
+    let (mut client, mut server) = (vector_side(true), vector_side(false));
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    assert!(matches!(
+        client.advance(&mut vec![], &mut first),
+        Ok(Step::Wait)
+    ));
+    assert_eq!(first, nk("wire_m1"));
+    let Ok(Step::Done(Some(mut server))) = server.advance(&mut first, &mut second) else {
+        panic!("the server is not through");
+    };
+    assert_eq!(second, nk("wire_m2"));
+    let Ok(Step::Done(Some(mut client))) = client.advance(&mut second, &mut first) else {
+        panic!("the client is not through");
+    };
+    for (wire, text) in to_server {
+        sealed(&mut *client, &wire, &text);
+        opened(&mut *server, wire, &text);
+    }
+    for (wire, text) in to_client {
+        sealed(&mut *server, &wire, &text);
+        opened(&mut *client, wire, &text);
+    }
 }
 
 proptest! {
