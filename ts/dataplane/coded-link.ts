@@ -144,6 +144,7 @@ export class CodedLink implements Link {
       this.#reading = false;
       // A `resume` inside the call wins.
       if (this.#sink.data(plain)) this.#reading = true;
+      if (this.#gone) return false;
     }
     this.#next = fault ?? (ended ? 'end' : undefined);
     if (this.#reading) this.#tellNext();
