@@ -5,6 +5,8 @@ mod frame_head;
 mod frames;
 mod mask;
 mod receive;
+#[cfg(test)]
+mod scene;
 mod server_upgrade;
 mod upgrade;
 

@@ -7,7 +7,7 @@ use crate::transport::websocket::mask::Mask;
 /// The longest: two bytes, a length of eight, a mask.
 pub(super) const HEAD_MAX: usize = 14;
 /// Of a control frame's payload.
-pub(super) const CONTROL_MAX: usize = 125;
+const CONTROL_MAX: usize = 125;
 /// Of a frame's payload that we take.
 const RECEIVE_MAX: u64 = 16 * 1024 * 1024;
 

@@ -185,5 +185,8 @@ fn frame(
 }
 
 #[cfg(test)]
+#[path = "frames_property_tests.rs"]
+mod property_tests;
+#[cfg(test)]
 #[path = "frames_tests.rs"]
 mod tests;

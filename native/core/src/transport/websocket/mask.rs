@@ -98,13 +98,17 @@ mod tests {
     #[allow(clippy::print_stdout, reason = "a measurement")]
     fn speed() {
         let mut bytes = vec![7; 65_535];
-        let rounds = 100_000;
-        let begun = std::time::Instant::now();
-        for _ in 0..rounds {
-            let mask = random().expect("a mask");
-            apply(std::hint::black_box(&mut bytes), mask);
+        // The best of many: other work on the machine only makes it slower.
+        let mut best = f64::MAX;
+        for _ in 0..1000 {
+            let begun = std::time::Instant::now();
+            for _ in 0..20 {
+                let mask = random().expect("a mask");
+                apply(std::hint::black_box(&mut bytes), mask);
+            }
+            best = best.min(begun.elapsed().as_secs_f64());
         }
-        let rate = bytes.len() as f64 * f64::from(rounds) / begun.elapsed().as_secs_f64();
+        let rate = 20.0 * bytes.len() as f64 / best;
         println!("masking: {:.1} GB/s", rate / 1e9);
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::transport::codec::Fault;
 use crate::transport::websocket::Role;
-use crate::transport::websocket::frame_head::{CONTROL_MAX, FrameHead, HEAD_MAX, Kind};
+use crate::transport::websocket::frame_head::{FrameHead, HEAD_MAX, Kind};
 use crate::transport::websocket::mask::{self, Mask};
 
 /// Where in a frame the next byte belongs.
@@ -64,9 +64,7 @@ impl Receiver {
 
     /// Moves all payload in the buffer together, unmasked. Takes everything.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, Fault> {
-        // The first payload stays where it is; later ones move up to it.
-        let mut plain = 0..0;
-        let mut ping = None;
+        let (mut plain, mut ping) = (0..0, None);
         let mut read = 0;
         loop {
             match &mut self.at {
@@ -74,57 +72,45 @@ impl Receiver {
                 At::Bad | At::Ended => break,
                 At::Head { have } => {
                     let need = FrameHead::length(&self.head[..*have]);
-                    if *have < need {
-                        let count = (need - *have).min(buffer.len() - read);
-                        if count == 0 {
-                            break;
-                        }
-                        self.head[*have..*have + count]
-                            .copy_from_slice(&buffer[read..read + count]);
-                        *have += count;
-                        read += count;
-                    } else {
-                        let head = FrameHead::parse(&self.head[..need], self.role);
-                        self.at = head.and_then(|head| self.begin(head)).unwrap_or(At::Bad);
+                    if *have == need {
+                        self.at = self.begin(need).unwrap_or(At::Bad);
+                        continue;
                     }
-                }
-                At::Payload { kind, left: 0, .. } => {
-                    let kind = *kind;
-                    self.at = match kind {
-                        Kind::Close => At::Ended,
-                        _ => At::Head { have: 0 },
-                    };
-                    if kind == Kind::Ping {
-                        ping = Some(std::mem::take(&mut self.ping));
-                    }
-                }
-                At::Payload { kind, left, mask } => {
-                    let count = (*left).min(buffer.len() - read);
+                    let count = (need - *have).min(buffer.len() - read);
                     if count == 0 {
                         break;
                     }
-                    let piece = read..read + count;
+                    self.head[*have..*have + count].copy_from_slice(&buffer[read..read + count]);
+                    *have += count;
                     read += count;
-                    *left -= count;
+                }
+                // Also when there is no more to read: the frame may have no payload.
+                At::Payload { kind, left: 0, .. } => {
+                    let ended = *kind == Kind::Close;
+                    if *kind == Kind::Ping {
+                        ping = Some(std::mem::take(&mut self.ping));
+                    }
+                    self.at = if ended {
+                        At::Ended
+                    } else {
+                        At::Head { have: 0 }
+                    };
+                }
+                At::Payload { kind, left, mask } => {
+                    let piece = read..read + (*left).min(buffer.len() - read);
+                    if piece.is_empty() {
+                        break;
+                    }
+                    read = piece.end;
+                    *left -= piece.len();
                     match kind {
                         Kind::Binary | Kind::Continuation => {
-                            if plain.is_empty() {
-                                plain = piece.start..piece.start;
-                            } else if plain.end != piece.start {
-                                buffer.copy_within(piece, plain.end);
-                            }
-                            let end = plain.end + count;
-                            if let Some(mask) = mask {
-                                *mask = mask::apply(&mut buffer[plain.end..end], *mask);
-                            }
-                            plain.end = end;
+                            gather(buffer, piece, &mut plain, mask);
                         }
                         Kind::Ping => {
                             let begin = self.ping.len();
                             self.ping.extend_from_slice(&buffer[piece]);
-                            if let Some(mask) = mask {
-                                *mask = mask::apply(&mut self.ping[begin..], *mask);
-                            }
+                            unmask(&mut self.ping[begin..], mask);
                         }
                         Kind::Close | Kind::Pong => {}
                     }
@@ -134,13 +120,14 @@ impl Receiver {
         Ok(Received { plain, ping })
     }
 
-    /// A frame begins.
-    fn begin(&mut self, head: FrameHead) -> Result<At, Fault> {
+    /// A head is there as a whole.
+    fn begin(&mut self, length: usize) -> Result<At, Fault> {
+        let head = FrameHead::parse(&self.head[..length], self.role)?;
         match head.kind {
             Kind::Binary if self.in_message => return Err(Fault::BadRecord),
             Kind::Continuation if !self.in_message => return Err(Fault::BadRecord),
             Kind::Binary | Kind::Continuation => self.in_message = !head.last,
-            Kind::Ping => self.ping = Vec::with_capacity(head.length.min(CONTROL_MAX)),
+            Kind::Ping => self.ping = Vec::with_capacity(head.length),
             Kind::Close | Kind::Pong => {}
         }
         Ok(At::Payload {
@@ -150,3 +137,31 @@ impl Receiver {
         })
     }
 }
+
+/// Adds a piece to the payload before it. The first one stays where it is; later ones move up.
+fn gather(
+    buffer: &mut [u8],
+    piece: Range<usize>,
+    plain: &mut Range<usize>,
+    mask: &mut Option<Mask>,
+) {
+    if plain.start == plain.end {
+        *plain = piece.start..piece.start;
+    }
+    let end = plain.end + piece.len();
+    if plain.end != piece.start {
+        buffer.copy_within(piece, plain.end);
+    }
+    unmask(&mut buffer[plain.end..end], mask);
+    plain.end = end;
+}
+
+fn unmask(bytes: &mut [u8], mask: &mut Option<Mask>) {
+    if let Some(mask) = mask {
+        *mask = mask::apply(bytes, *mask);
+    }
+}
+
+#[cfg(test)]
+#[path = "receive_tests.rs"]
+mod tests;

@@ -189,7 +189,7 @@ fn converse(piece: usize, over_tls: bool) {
         server.advance(&mut Vec::new(), &mut to_client),
         Ok(Step::Wait)
     ));
-    let mut feed = |hand: &mut dyn Handshake, wire: &[u8], out: &mut Vec<u8>| {
+    let feed = |hand: &mut dyn Handshake, wire: &[u8], out: &mut Vec<u8>| {
         let mut came = Vec::new();
         let mut pieces = wire.chunks(piece);
         loop {
