@@ -40,9 +40,11 @@ export interface ParseOptions extends LoadOptions {
  */
 export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfig {
   const { readFile = readWholeFile } = options;
+  let bytes: Uint8Array | undefined;
   let text: string;
   try {
-    text = decodeText(readFile(path));
+    bytes = readFile(path);
+    text = decodeText(bytes);
   } catch (error) {
     const diagnostic = wholeFile(
       path,
@@ -52,7 +54,7 @@ export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfi
     const file = resolve(path);
     throw new ConfigError([diagnostic], {
       files: [file],
-      hash: hashContents([[file, undefined]]),
+      hash: hashContents([[file, bytes]]),
       cause: error,
     });
   }

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import {
   appendFileSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -19,6 +21,7 @@ import { readWholeFile } from '../../../ts/config/sources.ts';
 import { type ConfigWatch, type WatchOptions, watchConfig } from '../../../ts/config/watch.ts';
 import type { WatchDirectory } from '../../../ts/config/watch-files.ts';
 import { directoriesOf } from '../../../ts/config/watch-links.ts';
+import { certificateFile, keyFile, type LeafName, pkcs12File } from '../../helpers/certificates.ts';
 
 const DEBOUNCE = 20;
 let directory: string;
@@ -105,6 +108,55 @@ test('notices Kubernetes’ swap of a directory link', async () => {
   expect(portOf(await next())).toBe(2);
   version('..2026_03', 3);
   expect(portOf(await next())).toBe(3);
+});
+
+/** A certificate and its key as certbot keeps them: links into folders that are swapped. */
+function renewCertificate(name: LeafName): void {
+  const version = `..${name}`;
+  mkdirSync(join(directory, version));
+  for (const [file, source] of [
+    ['c.pem', certificateFile(name)],
+    ['c.key', keyFile(name)],
+  ] as const) {
+    writeFileSync(join(directory, version, file), readFileSync(source));
+  }
+  symlinkSync(version, join(directory, '..tmp'));
+  renameSync(join(directory, '..tmp'), join(directory, '..live'));
+}
+
+const TLS = text(1, 'transport = { type = "tcp" }').replace(
+  '{ type = "tcp" }',
+  '{ type = "tls", tls = { cert = "..live/c.pem", key = "..live/c.key" } }',
+);
+
+function leafOf(value: LoadedConfig | ConfigError): string | undefined {
+  if (!('config' in value)) return value.message;
+  const [first] = value.config.server?.transport.tls?.files.identities[0]?.chain ?? [];
+  return first && new X509Certificate(first).subject;
+}
+
+test('notices a renewed certificate, also by swapped links, and tells a broken one once', async () => {
+  renewCertificate('ecdsa');
+  writeFileSync(path, TLS);
+  const { next, told } = start();
+  renewCertificate('rsa');
+  expect(leafOf(await next())).toBe('CN=warren test rsa');
+  // Half of a pair: the other file is still the old one's.
+  replace(join(directory, '..live', 'c.pem'), readFileSync(certificateFile('client'), 'utf8'));
+  expect(leafOf(await next())).toContain('does not belong to a certificate');
+  replace(join(directory, '..live', 'c.key'), readFileSync(keyFile('client'), 'utf8'));
+  expect(leafOf(await next())).toBe('CN=warren test client');
+  expect(told).toEqual([]);
+});
+
+test('notices a changed PKCS#12 file', async () => {
+  const file = join(directory, 'a.p12');
+  writeFileSync(file, readFileSync(pkcs12File('ecdsa')));
+  const tls = 'tls = { pkcs12 = "a.p12", pkcs12_password = "test pass" }';
+  writeFileSync(path, text(1, `transport = { type = "tls", ${tls} }`));
+  const { next } = start();
+  writeFileSync(file, readFileSync(pkcs12File('rsa')));
+  expect(leafOf(await next())).toBe('CN=warren test rsa');
 });
 
 test('notices a changed token file, and follows files that are named later', async () => {
@@ -270,7 +322,7 @@ describe('step by step', () => {
     };
     const { told, watch } = start({ watchDirectory, ...options });
     const look = () => vi.advanceTimersByTime(DEBOUNCE);
-    const write = (content: string) => {
+    const write = (content: string | Uint8Array) => {
       writeFileSync(path, content);
       for (const event of events) event();
     };
@@ -311,18 +363,21 @@ describe('step by step', () => {
     expect(told.map(portOf)).toEqual([2]);
   });
 
-  test('an unusable file is told after that look, once', () => {
-    const { told, look, write } = startByHand();
-    write('[server');
-    look();
-    look();
-    expect(told).toEqual([]);
-    look();
-    expect(told).toHaveLength(1);
-    write('[server');
-    for (let count = 0; count < 5; count += 1) look();
-    expect(told).toHaveLength(1);
-  });
+  test.each(['[server', Buffer.from([0xff, 0xfe])])(
+    'an unusable file is told once: %j',
+    (broken) => {
+      const { told, look, write } = startByHand();
+      write(broken);
+      look();
+      look();
+      expect(told).toEqual([]);
+      look();
+      expect(told).toHaveLength(1);
+      write(broken);
+      for (let count = 0; count < 5; count += 1) look();
+      expect(told).toHaveLength(1);
+    },
+  );
 
   describe.each(['EMFILE', 'ENFILE', 'EIO', 'EAGAIN'])('while a read fails with %s', (code) => {
     let failing: string | undefined;
