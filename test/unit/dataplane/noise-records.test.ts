@@ -101,6 +101,15 @@ describe.each(['ChaChaPoly', 'AESGCM'])('%s records', (name) => {
     expect(receiver.fin()).toBeUndefined();
   });
 
+  it('W37: memory grows with what came, not with the length that is promised', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const receivers = Array.from({ length: 1_000 }, () => pair().receiver);
+    for (const receiver of receivers) receiver.open(Buffer.of(255, 255, 0));
+    const each = (process.memoryUsage().arrayBuffers - before) / receivers.length;
+    expect(each).toBeLessThan(4_096);
+    expect(receivers[0]?.fin()?.reason).toBe('truncated');
+  });
+
   it('never makes an empty record, and ends by FIN', () => {
     const { sender } = pair();
     expect(sender.finish()).toHaveLength(0);
