@@ -179,7 +179,22 @@ const keys: ConfigCase[] = [
   same('unknown key in tcp', transport('type = "tcp"\ntcp.no_delay = true')),
   same('unknown key in tls', transport('type = "tcp"\ntls.ca = ""')),
   same('unknown key in noise', transport('type = "tcp"\nnoise.key = ""')),
-  same('unknown key in websocket', transport('type = "tcp"\nwebsocket = {tls = true, path = "/"}')),
+  same(
+    'unknown key in websocket',
+    transport('type = "tcp"\nwebsocket = {tls = true, paths = "/"}'),
+  ),
+  milder(
+    'websocket path and headers',
+    clientTransport(
+      'type = "websocket"\nwebsocket = {tls = false, path = "/t", headers = {A = "b"}}',
+    ),
+    'for use behind a gateway',
+  ),
+  milder(
+    'tls by PEM, mutual',
+    transport('type = "tcp"\ntls = {cert = "c", key = "k", client_root = "r"}'),
+    'PEM files and client certificates',
+  ),
   same('client key in server', bare('remote_addr = "127.0.0.1:1"')),
   same('retry_interval in a server service', service('retry_interval = 1')),
   same('retry_interval in a client service', clientService('retry_interval = 5')),
@@ -210,7 +225,7 @@ const transports: ConfigCase[] = [
   same('tls without its table', transport('type = "tls"')),
   same('tls server without pkcs12', transport('type = "tls"\ntls = {}')),
   same('tls server without password', transport('type = "tls"\ntls.pkcs12 = "x"')),
-  same(
+  stricter(
     'tls server with a missing file',
     transport('type = "tls"\ntls = {pkcs12 = "/nonexistent", pkcs12_password = ""}'),
   ),
