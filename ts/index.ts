@@ -16,6 +16,7 @@ export type {
   ClientServiceOptions,
   ServerOptions,
   ServerServiceOptions,
+  TransportOptions,
 } from './config/options.ts';
 export { Secret } from './config/secret.ts';
 export type { RoleOptions } from './control/role.ts';
