@@ -2,13 +2,14 @@
  * BER as node-forge reads it: trees of values whose bytes are strings of one byte per character. What
  * is not there, or not what it should be, is a TypeError.
  */
-import forge from 'node-forge';
+import type Forge from 'node-forge';
+import { forge } from './forge.ts';
 
-export type Asn1 = forge.asn1.Asn1;
+export type Asn1 = Forge.asn1.Asn1;
 
 /** The whole text must be one value. */
 export function parse(der: string): Asn1 {
-  return forge.asn1.fromDer(der, false);
+  return forge().asn1.fromDer(der, false);
 }
 
 export function sequence(value: Asn1 | undefined): readonly Asn1[] {
@@ -24,7 +25,7 @@ export function child(value: Asn1 | undefined, index: number): Asn1 {
 
 export function oid(value: Asn1 | undefined): string {
   if (typeof value?.value !== 'string') throw new TypeError('no object identifier');
-  return forge.asn1.derToOid(value.value);
+  return forge().asn1.derToOid(value.value);
 }
 
 /** An OCTET STRING in one piece; BER may write it in several. */

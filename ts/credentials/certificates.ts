@@ -58,6 +58,22 @@ export function chainOf(
   }
 }
 
+/**
+ * Whether a certificate is of X.509 version 3, which alone has extensions and so names (RFC 5280
+ * 4.1.2.1). Of its DER: SEQUENCE { SEQUENCE { [0] version, … } … }.
+ */
+export function isVersion3({ raw }: X509Certificate): boolean {
+  const inner = contentAt(raw, 0);
+  const first = contentAt(raw, inner);
+  return raw[first] === 0xa0 && raw[first + 4] === 2;
+}
+
+/** Where the content of the value at `offset` begins. */
+function contentAt(der: Uint8Array, offset: number): number {
+  const length = der[offset + 1] ?? 0;
+  return offset + 2 + (length < 0x80 ? 0 : length & 0x7f);
+}
+
 function isSelfIssued(certificate: X509Certificate): boolean {
   return certificate.checkIssued(certificate);
 }

@@ -6,9 +6,10 @@
  * JavaScript.
  */
 import { createDecipheriv, pbkdf2Sync } from 'node:crypto';
-import forge from 'node-forge';
+import type Forge from 'node-forge';
 import { type Asn1, bytesOf, child, count, octets, oid, sequence } from './asn1.ts';
 import { CredentialError } from './credential-error.ts';
+import { forge } from './forge.ts';
 
 /** What to do about an archive that cannot be read. */
 export const EXPORT_AGAIN = 'make it with `openssl pkcs12 -export -inkey KEY -in CERT -out FILE`';
@@ -41,24 +42,29 @@ export function decrypt(algorithm: Asn1 | undefined, ciphertext: string, passwor
   const name = oid(id);
   if (name === PBES2) return decryptPbes2(sequence(parameters), ciphertext, password);
   const cipher = pbeCipher(name, parameters, password);
-  cipher.update(forge.util.createBuffer(ciphertext));
+  cipher.update(forge().util.createBuffer(ciphertext));
   if (!cipher.finish()) throw new TypeError('bad padding');
   return cipher.output.getBytes();
 }
 
-/** Exported by forge, unknown to its types. */
-const { pbe } = forge.pki as unknown as {
+/** What forge exports and its types do not know. */
+interface WithPbe {
   readonly pbe: {
     getCipher(
       oid: string,
       parameters: Asn1 | undefined,
       password: string,
-    ): forge.cipher.BlockCipher;
+    ): Forge.cipher.BlockCipher;
   };
-};
+}
 
-function pbeCipher(name: string, parameters: Asn1 | undefined, password: string) {
+function pbeCipher(
+  name: string,
+  parameters: Asn1 | undefined,
+  password: string,
+): Forge.cipher.BlockCipher {
   iterationsOf(sequence(parameters)[1]);
+  const { pbe } = forge().pki as unknown as WithPbe;
   try {
     return pbe.getCipher(name, parameters, password);
   } catch (cause) {
@@ -74,7 +80,7 @@ function decryptPbes2(parameters: readonly Asn1[], ciphertext: string, password:
   const [kdf, kdfParameters] = sequence(derivation);
   const [cipherId, iv] = sequence(scheme);
   const [salt, iterations, ...rest] = sequence(kdfParameters);
-  const prf = rest.find(({ type }) => type === forge.asn1.Type.SEQUENCE);
+  const prf = rest.find(({ type }) => type === forge().asn1.Type.SEQUENCE);
   const digest = PRFS[prf === undefined ? '1.2.840.113549.2.7' : oid(child(prf, 0))];
   const [cipher, keyLength] = CIPHERS[oid(cipherId)] ?? [];
   if (oid(kdf) !== PBKDF2 || digest === undefined || keyLength === undefined) {

@@ -5,9 +5,9 @@
  * EC keys; here keys stay the PKCS#8 that they are.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import forge from 'node-forge';
 import { type Asn1, binary, bytesOf, child, octets, oid, parse, sequence } from './asn1.ts';
 import { CredentialError } from './credential-error.ts';
+import { forge } from './forge.ts';
 import { decrypt, EXPORT_AGAIN, iterationsOf } from './pkcs12-encryption.ts';
 
 export interface Pkcs12Content {
@@ -98,11 +98,11 @@ function macFits(macData: Asn1, safe: string, { forMac }: PasswordForm): boolean
   if (name === undefined) {
     throw new CredentialError('the archive’s MAC algorithm is not known here', EXPORT_AGAIN);
   }
-  const md = forge.md[name].create();
-  const key = forge.pkcs12.generateKey(
+  const md = forge().md[name].create();
+  const key = forge().pkcs12.generateKey(
     // Null is allowed and means no password; the types do not say so.
     forMac as string,
-    forge.util.createBuffer(octets(salt)),
+    forge().util.createBuffer(octets(salt)),
     FOR_MAC,
     iterations === undefined ? 1 : iterationsOf(iterations),
     md.digestLength,
@@ -141,7 +141,7 @@ function readBags(
     const value = child(wrapped, 0);
     switch (oid(type)) {
       case OID.keyBag:
-        found.keys.push(bytesOf(forge.asn1.toDer(value).getBytes()));
+        found.keys.push(bytesOf(forge().asn1.toDer(value).getBytes()));
         break;
       case OID.shroudedKeyBag: {
         const [algorithm, ciphertext] = sequence(value);

@@ -3,7 +3,7 @@
  * there are and where each leads to is told; what is wrong is told back by key.
  */
 import { createHash } from 'node:crypto';
-import { certificatesOf, datesFault, parseCertificate } from './certificates.ts';
+import { certificatesOf, datesFault, isVersion3, parseCertificate } from './certificates.ts';
 import { CredentialError } from './credential-error.ts';
 import { type CheckedIdentity, type Identity, identityOf } from './identity.ts';
 import { readPkcs12 } from './pkcs12.ts';
@@ -85,7 +85,7 @@ class Reader {
       );
       return identityOf(certificates, privateKeyOfPkcs8(key), { certificate: 'it', key: 'it' });
     });
-    return this.#dated('pkcs12', found);
+    return this.#judged('pkcs12', found);
   }
 
   pem(): Identity | undefined {
@@ -97,7 +97,7 @@ class Reader {
     if (certificates === undefined || privateKey === undefined) return undefined;
     const { cert: certPath = '' } = this.#options.paths;
     const where = { certificate: certPath, key: 'it' };
-    return this.#dated(
+    return this.#judged(
       'cert',
       this.#try('key', () => identityOf(certificates, privateKey, where)),
     );
@@ -114,13 +114,20 @@ class Reader {
   }
 
   /** An expired certificate is shown all the same: who checks it may have another clock or rule. */
-  #dated(key: TlsFileKey, found: CheckedIdentity | undefined): Identity | undefined {
-    const message = found && datesFault(found.leaf, new Date());
+  #judged(key: TlsFileKey, found: CheckedIdentity | undefined): Identity | undefined {
+    if (found === undefined) return undefined;
+    if (!isVersion3(found.leaf)) {
+      const message = 'the certificate is of X.509 version 1: it has no names to be checked';
+      const remedy =
+        'make one with a subjectAltName, with `openssl x509 -extfile FILE` for example';
+      this.findings.push({ severity: 'error', key, message, remedy });
+    }
+    const message = datesFault(found.leaf, new Date());
     if (message !== undefined) {
       const remedy = 'replace it with a current one; the file is re-read by itself';
       this.findings.push({ severity: 'warning', key, message, remedy });
     }
-    return found?.identity;
+    return found.identity;
   }
 
   #read(key: TlsFileKey, remedy: string): Uint8Array | undefined {

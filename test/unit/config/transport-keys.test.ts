@@ -221,6 +221,16 @@ describe('files that cannot be used are named with their key, and why', () => {
     expect(error.message).toContain('cannot be used for TLS here');
   });
 
+  test('a certificate of X.509 version 1, which no client would take', () => {
+    const file = (name: string) => join(dirname(path), name);
+    const openssl = (...args: string[]) => expect(spawnSync('openssl', args).status).toBe(0);
+    openssl('req', '-new', '-key', file('c.key'), '-subj', '/CN=h', '-out', file('v1.csr'));
+    openssl('x509', '-req', '-in', file('v1.csr'), '-key', file('c.key'), '-out', file('v1.pem'));
+    const error = theError(() => server(pem('v1.pem', 'c.key')));
+    expect(error.key).toBe('server.transport.tls.cert');
+    expect(error.message).toContain('X.509 version 1');
+  });
+
   test('all of them at once', () => {
     const tls = `${pem('x.pem', 'x.key')}\n${pkcs12('x.p12')}\nclient_root = "y.pem"`;
     expect(errorsOf(() => server(tls))).toHaveLength(4);
