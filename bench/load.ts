@@ -65,7 +65,7 @@ export interface Background {
 type Flags = Readonly<Record<string, string | number>>;
 
 /** Below all others: it stands for work that other machines do. */
-const BACKGROUND_PRIORITY = 19;
+const BACKGROUND_PRIORITY = 10;
 
 /**
  * Runs one load to its end. `onLine` gets every report line as it comes (`hold` prints one while

@@ -15,7 +15,8 @@ export interface Options {
   readonly rounds: number;
   /** Length of every timed run; `--quick` takes the shorter one. */
   readonly seconds: number;
-  /** The same over other transports than plain TCP: they are many. */
+  /** The same over other transports than plain TCP: they are many, so `--quick` takes less. */
+  readonly transportRounds: number;
   readonly transportSeconds: number;
   readonly quick: boolean;
   /** How often a run may be made until one is undisturbed by other programs. */
@@ -32,6 +33,7 @@ export interface Options {
 const DEFAULT_ROUNDS = 5;
 const QUICK_SECONDS = 0.6;
 const QUICK_TRANSPORT_SECONDS = 0.4;
+const QUICK_TRANSPORT_ROUNDS = 3;
 const FULL_SECONDS = 2;
 /** A busy machine may at most double a quick run. */
 const QUICK_TRIES = 2;
@@ -42,7 +44,7 @@ export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N
           [--peer NAME=CLI[,VARIABLE=VALUE]...]...
   --quick      short runs (${QUICK_SECONDS} s, over other transports than tcp ${QUICK_TRANSPORT_SECONDS} s,
                instead of ${FULL_SECONDS} s each)
-  --rounds N   interleaved rounds, default ${DEFAULT_ROUNDS}
+  --rounds N   interleaved rounds, default ${DEFAULT_ROUNDS}; in a quick run ${QUICK_TRANSPORT_ROUNDS} over other transports than tcp
   --only       rows by name or prefix: bulk, bulk-up-1, pingpong, requests, visitors, visitors-32,
                paced-visitors, burst, slow, udp, idle, held; over another transport than tcp
                noise-bulk, tls-visitors-32, websocket-pingpong, noise-storm and so on
@@ -67,7 +69,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     args: [...args],
     options: {
       quick: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
+      rounds: { type: 'string' },
       seconds: { type: 'string' },
       only: { type: 'string', default: '' },
       transports: { type: 'string', default: '' },
@@ -77,8 +79,10 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     },
   });
   if (values.help) return 'help';
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds must be at least 1');
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1)) {
+    throw new Error('--rounds must be at least 1');
+  }
   const [seconds, transportSeconds] = values.quick
     ? [QUICK_SECONDS, QUICK_TRANSPORT_SECONDS]
     : [FULL_SECONDS, FULL_SECONDS];
@@ -87,7 +91,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     throw new Error('--seconds must be 0.1 to 60');
   }
   return {
-    rounds,
+    rounds: rounds ?? DEFAULT_ROUNDS,
+    transportRounds: rounds ?? (values.quick ? QUICK_TRANSPORT_ROUNDS : DEFAULT_ROUNDS),
     seconds: given ?? seconds,
     transportSeconds: given ?? transportSeconds,
     quick: values.quick,

@@ -76,7 +76,7 @@ function header({ machine, peers, missing, options, seconds }: Document): string
     `congestion  ${machine.congestion} (${machine.congestionSource})`,
     `versions    ${[...versions, `Node ${machine.node}`].join('; ')}`,
     ...missing.map(({ name, reason }) => `left out    ${name}: ${reason.replaceAll('\n', ' | ')}`),
-    `method      ${options.rounds} rounds interleaved in random order, runs of ${options.seconds} s (${options.transportSeconds} s over other transports than tcp); median (min-max); took ${seconds} s`,
+    `method      ${options.rounds} rounds interleaved in random order, runs of ${options.seconds} s (over other transports than tcp ${options.transportRounds} rounds, ${options.transportSeconds} s); median (min-max); took ${seconds} s`,
   ];
 }
 

@@ -8,7 +8,7 @@ import type { Options } from './options.ts';
 import type { Missing, Peer } from './peer.ts';
 import { Progress } from './progress.ts';
 import type { Row } from './row.ts';
-import { ROWS, type Stage } from './rows.ts';
+import { keepRows, ROWS, type Stage } from './rows.ts';
 import { shuffled } from './stats.ts';
 import type { Transport, TransportName } from './transport.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
@@ -68,13 +68,15 @@ class Rounds {
     this.#plan = plan;
     const rows = plan.stages.flatMap(({ first, shuffled: rest }) => [...first, ...rest]);
     const cells = plan.peers.flatMap((peer) => rows.filter((row) => takesPart(peer, row)));
-    this.#progress = new Progress(cells.length * plan.options.rounds);
+    const times = cells.map((row) => this.#roundsOf(row));
+    this.#progress = new Progress(times.reduce((sum, rounds) => sum + rounds, 0));
   }
 
   async run(): Promise<Results> {
     const started = Date.now();
     for (let round = 1; round <= this.#plan.options.rounds; round += 1) {
-      for (const stage of this.#plan.stages) await this.#stage(stage, round);
+      const stages = keepRows(this.#plan.stages, (row) => round <= this.#roundsOf(row));
+      for (const stage of stages) await this.#stage(stage, round);
     }
     this.#progress.end();
     return {
@@ -88,6 +90,11 @@ class Rounds {
       disturbed: { cells: this.#disturbed, of: this.#cells },
       seconds: Math.round((Date.now() - started) / 1000),
     };
+  }
+
+  #roundsOf({ transport }: Row): number {
+    const { rounds, transportRounds } = this.#plan.options;
+    return transport === 'tcp' ? rounds : transportRounds;
   }
 
   async #stage(stage: Stage, round: number): Promise<void> {

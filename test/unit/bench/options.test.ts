@@ -25,6 +25,26 @@ describe('benchmark options', () => {
     },
   );
 
+  it('takes less over other transports in a quick run, unless it is told how much', () => {
+    expect(readOptions(['--quick'])).toMatchObject({
+      rounds: 5,
+      seconds: 0.6,
+      transportRounds: 3,
+      transportSeconds: 0.4,
+    });
+    expect(readOptions(['--quick', '--rounds', '4', '--seconds', '1'])).toMatchObject({
+      rounds: 4,
+      seconds: 1,
+      transportRounds: 4,
+      transportSeconds: 1,
+    });
+    expect(readOptions([])).toMatchObject({ rounds: 5, transportRounds: 5 });
+  });
+
+  it.each(['0', '1.5', 'x'])('refuses %s rounds', (rounds) => {
+    expect(() => readOptions(['--rounds', rounds])).toThrow('--rounds');
+  });
+
   it('refuses two peers of one name', () => {
     expect(() => readOptions(['--peer', 'a=x', '--peer', 'a=y'])).toThrow('two are named a');
     const [variant] = [{ name: 'rathole', cli: '', env: {} }];
