@@ -168,3 +168,7 @@ impl Handshake for NoiseHandshake {
 #[cfg(test)]
 #[path = "handshake_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "handshake_wire_tests.rs"]
+mod wire_tests;

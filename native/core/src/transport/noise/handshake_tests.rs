@@ -1,20 +1,15 @@
-use std::sync::LazyLock;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::Value;
-use snow::Builder;
 
 use super::*;
 use crate::spec::{Key, NoiseSpec, Secret};
 use crate::transport::codec::{Codec, Place};
 use crate::transport::noise::Noise;
-use crate::transport::noise::primitives::Primitives;
 use crate::transport::noise::x25519::public_key;
 
 const SERVER_KEY: Key = [1; 32];
-const CLIENT_KEY: Key = [2; 32];
+pub(super) const CLIENT_KEY: Key = [2; 32];
 const OTHER_KEY: Key = [3; 32];
 
 /// wire-v1 4.3: fundamental, then deferred.
@@ -24,7 +19,7 @@ const PATTERNS: [&str; 35] = [
     "I1N", "I1K", "IK1", "I1K1", "I1X", "IX1", "I1X1",
 ];
 
-fn noise(pattern: &str, local: Key, remote: Option<Key>) -> Noise {
+pub(super) fn noise(pattern: &str, local: Key, remote: Option<Key>) -> Noise {
     let pattern = if pattern.starts_with("Noise_") {
         pattern.to_owned()
     } else {
@@ -35,7 +30,7 @@ fn noise(pattern: &str, local: Key, remote: Option<Key>) -> Noise {
         local_private_key: Secret(local),
         remote_public_key: remote,
     })
-    .unwrap()
+    .expect("a pattern")
 }
 
 fn client(pattern: &str) -> Noise {
@@ -72,7 +67,10 @@ fn shake(client: &Noise, server: &Noise, wire: &mut Vec<Vec<u8>>) -> Result<Code
         wire.push(to_client.clone());
     }
     wire.retain(|it| !it.is_empty());
-    Ok((of_client.unwrap(), of_server.unwrap()))
+    Ok((
+        of_client.expect("is through"),
+        of_server.expect("is through"),
+    ))
 }
 
 fn by_bytes(
@@ -107,7 +105,7 @@ fn carry(from: &mut dyn Codec, to: &mut dyn Codec, text: &[u8]) {
     let mut wire = buffer[range].to_vec();
     let opened = to
         .open(&mut wire, &mut Vec::new(), &mut Vec::new())
-        .unwrap();
+        .expect("opened");
     let Place::Buffer(plain) = opened.plain else {
         panic!("not in place");
     };
@@ -139,7 +137,7 @@ fn every_cipher_and_hash_works() {
         for hash in ["SHA256", "SHA512", "BLAKE2s", "BLAKE2b"] {
             let pattern = format!("Noise_XX_25519_{cipher}_{hash}");
             let (mut ours, mut theirs) =
-                shake(&client(&pattern), &server(&pattern), &mut Vec::new()).unwrap();
+                shake(&client(&pattern), &server(&pattern), &mut Vec::new()).expect("is through");
             carry(&mut *ours, &mut *theirs, b"in");
             carry(&mut *theirs, &mut *ours, b"out");
         }
@@ -177,7 +175,7 @@ fn what_cannot_carry_a_tunnel_is_no_pattern() {
             local_private_key: Secret(SERVER_KEY),
             remote_public_key: None,
         };
-        let text = Noise::new(&spec).err().unwrap();
+        let text = Noise::new(&spec).err().expect("refused");
         assert!(text.contains(why) && text.contains(pattern), "{text}");
     }
 }
@@ -288,7 +286,10 @@ fn a_key_of_small_order_is_refused() {
     let mut came = vec![32, 0];
     came.resize(34, 0);
     let mut server = server("NN").responder();
-    let refused = server.advance(&mut came, &mut Vec::new()).err().unwrap();
+    let refused = server
+        .advance(&mut came, &mut Vec::new())
+        .err()
+        .expect("refused");
     assert_eq!(refused.reason, EndReason::NoiseFailed);
     assert!(refused.text.contains("nobody can have"), "{}", refused.text);
 }
@@ -324,97 +325,6 @@ fn what_follows_the_last_message_is_the_codecs() {
         panic!("the handshake is through");
     };
     assert_eq!(to_client, b"record");
-}
-
-static VECTORS: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../../../../test/vectors/wire-v1.json")).unwrap()
-});
-
-fn bytes(hex: &Value) -> Vec<u8> {
-    let byte = |two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap();
-    let digits = hex.as_str().unwrap().as_bytes();
-    digits.chunks_exact(2).map(byte).collect()
-}
-
-fn nk(name: &str) -> Vec<u8> {
-    bytes(&VECTORS["noise_nk"][name])
-}
-
-/// A side of the NK vector, with its ephemeral key.
-fn vector_side(is_initiator: bool) -> NoiseHandshake {
-    let server_key: Key = nk("s_priv").try_into().unwrap();
-    let pattern = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
-    let (noise, ephemeral) = if is_initiator {
-        let remote = Some(public_key(&server_key));
-        (noise(pattern, CLIENT_KEY, remote), nk("ei_priv"))
-    } else {
-        (noise(pattern, server_key, None), nk("er_priv"))
-    };
-    let primitives = Primitives {
-        local: Arc::clone(&noise.setup.local),
-    };
-    let builder = Builder::with_resolver(pattern.parse().unwrap(), Box::new(primitives))
-        .fixed_ephemeral_key_for_testing_only(&ephemeral);
-    let state = if is_initiator {
-        let remote = noise.setup.remote.unwrap();
-        let builder = builder.remote_public_key(&remote).unwrap();
-        builder.build_initiator().unwrap()
-    } else {
-        let builder = builder.local_private_key(&server_key).unwrap();
-        builder.build_responder().unwrap()
-    };
-    NoiseHandshake {
-        state: Some(state),
-        ..NoiseHandshake::new(Arc::clone(&noise.setup), is_initiator)
-    }
-}
-
-fn sealed(codec: &mut dyn Codec, wire: &[u8], text: &[u8]) {
-    let mut buffer = vec![0; wire.len()];
-    codec.layout().put(&mut buffer, text);
-    let place = codec.seal(&mut buffer, text.len(), &mut Vec::new());
-    assert_eq!(place, Ok(Place::Buffer(0..wire.len())));
-    assert_eq!(buffer, wire);
-}
-
-fn opened(codec: &mut dyn Codec, mut wire: Vec<u8>, text: &[u8]) {
-    let opened = codec.open(&mut wire, &mut Vec::new(), &mut Vec::new());
-    assert_eq!(opened.unwrap().plain, Place::Buffer(0..text.len()));
-    assert_eq!(&wire[..text.len()], text);
-}
-
-#[test]
-fn the_bytes_are_those_of_the_wire_format() {
-    let to_server = [
-        (nk("c2s_0_hello_foo"), bytes(&VECTORS["hello_control_foo"])),
-        (nk("c2s_1_auth_t"), bytes(&VECTORS["auth_token_t"])),
-    ];
-    let to_client = [
-        (nk("s2c_0_hello"), bytes(&VECTORS["hello_server"])),
-        (nk("s2c_1_ack_ok"), bytes(&VECTORS["ack"]["ok"])),
-    ];
-    let (mut client, mut server) = (vector_side(true), vector_side(false));
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    assert!(matches!(
-        client.advance(&mut vec![], &mut first),
-        Ok(Step::Wait)
-    ));
-    assert_eq!(first, nk("wire_m1"));
-    let Ok(Step::Done(Some(mut server))) = server.advance(&mut first, &mut second) else {
-        panic!("the server is not through");
-    };
-    assert_eq!(second, nk("wire_m2"));
-    let Ok(Step::Done(Some(mut client))) = client.advance(&mut second, &mut first) else {
-        panic!("the client is not through");
-    };
-    for (wire, text) in to_server {
-        sealed(&mut *client, &wire, &text);
-        opened(&mut *server, wire, &text);
-    }
-    for (wire, text) in to_client {
-        sealed(&mut *server, &wire, &text);
-        opened(&mut *client, wire, &text);
-    }
 }
 
 proptest! {

@@ -50,19 +50,23 @@ type Side = (TransportState, Records);
 
 /// snow's own records of both sides of a handshake, and ours with the same keys.
 fn both(cipher: &str) -> [Side; 2] {
-    let pattern = Pattern::new(&format!("Noise_NN_25519_{cipher}_BLAKE2s")).unwrap();
+    let pattern = Pattern::new(&format!("Noise_NN_25519_{cipher}_BLAKE2s")).expect("a pattern");
     let key = Arc::new(KeyPair::new([9; 32]));
-    let mut initiator = pattern.begin(true, &key, None).unwrap();
-    let mut responder = pattern.begin(false, &key, None).unwrap();
+    let mut initiator = pattern.begin(true, &key, None).expect("begins");
+    let mut responder = pattern.begin(false, &key, None).expect("begins");
     let mut message = [0; LONGEST_MESSAGE];
-    let length = initiator.write_message(&[], &mut message).unwrap();
-    responder.read_message(&message[..length], &mut []).unwrap();
-    let length = responder.write_message(&[], &mut message).unwrap();
-    initiator.read_message(&message[..length], &mut []).unwrap();
+    let length = initiator.write_message(&[], &mut message).expect("written");
+    responder
+        .read_message(&message[..length], &mut [])
+        .expect("read");
+    let length = responder.write_message(&[], &mut message).expect("written");
+    initiator
+        .read_message(&message[..length], &mut [])
+        .expect("read");
     let (one, other) = initiator.dangerously_get_raw_split();
     [(initiator, one, other), (responder, other, one)].map(|(state, ours, theirs)| {
         let records = Records::new(pattern.cipher(), &ours, &theirs);
-        (state.into_transport_mode().unwrap(), records)
+        (state.into_transport_mode().expect("is through"), records)
     })
 }
 
@@ -75,7 +79,7 @@ fn both_ways(cipher: &str) -> [(Side, Side); 2] {
 
 fn snow_seals(state: &mut TransportState, text: &[u8]) -> Vec<u8> {
     let mut record = vec![0; text.len() + TAG_LENGTH];
-    let length = state.write_message(text, &mut record).unwrap();
+    let length = state.write_message(text, &mut record).expect("written");
     assert_eq!(length, record.len());
     let head = (length as u16).to_le_bytes();
     [&head, &record[..]].concat()
@@ -86,7 +90,7 @@ fn snow_opens(state: &mut TransportState, mut wire: &[u8]) -> Vec<u8> {
     while let Some((head, rest)) = wire.split_first_chunk() {
         let (record, rest) = rest.split_at(usize::from(u16::from_le_bytes(*head)));
         let mut plain = vec![0; record.len()];
-        let length = state.read_message(record, &mut plain).unwrap();
+        let length = state.read_message(record, &mut plain).expect("read");
         text.extend_from_slice(&plain[..length]);
         wire = rest;
     }
@@ -278,9 +282,9 @@ proptest! {
         let (mut held, mut received) = (Vec::new(), Vec::new());
         let (mut at, mut sizes) = (0, chunks.iter().cycle());
         while at < wire.len() {
-            let end = wire.len().min(at + sizes.next().unwrap());
+            let end = wire.len().min(at + sizes.next().expect("without end"));
             held.extend_from_slice(&wire[at..end]);
-            received.append(&mut open(&mut theirs, &mut held).unwrap());
+            received.append(&mut open(&mut theirs, &mut held).expect("opened"));
             prop_assert!(held.len() < 2 + FULL + 16, "never a whole record is kept");
             at = end;
         }
@@ -322,7 +326,7 @@ proptest! {
         }
         let bit = bit.index(wire.len() * 8);
         wire[bit / 8] ^= 1 << (bit % 8);
-        let hit = starts.iter().rposition(|start| *start <= bit / 8).unwrap();
+        let hit = starts.iter().rposition(|start| *start <= bit / 8).expect("in one");
         let before: Vec<_> = lengths[..hit].iter().flat_map(|length| text(*length)).collect();
         // A longer length can also make the end look like the beginning of a record.
         match open(&mut theirs, &mut wire) {

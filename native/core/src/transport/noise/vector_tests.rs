@@ -17,7 +17,7 @@ use crate::transport::codec::{Codec, Place};
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks_exact(2);
     digits
-        .map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap())
+        .map(|two| u8::from_str_radix(str::from_utf8(two).expect("ASCII"), 16).expect("digits"))
         .collect()
 }
 
@@ -38,24 +38,28 @@ fn is_ours(name: &str) -> bool {
 fn begin(vector: &Value, side: &str) -> HandshakeState {
     let [prologue, ephemeral, local, remote] = ["prologue", "ephemeral", "static", "remote_static"]
         .map(|name| field(vector, &format!("{side}_{name}")));
-    let params = vector["protocol_name"].as_str().unwrap().parse().unwrap();
+    let params = vector["protocol_name"]
+        .as_str()
+        .expect("a string")
+        .parse()
+        .expect("a pattern");
     let primitives = Primitives {
         local: Arc::new(KeyPair::new([7; 32])),
     };
     let mut builder = Builder::with_resolver(params, Box::new(primitives))
         .prologue(&prologue)
-        .unwrap()
+        .expect("a prologue")
         .fixed_ephemeral_key_for_testing_only(&ephemeral);
     if !local.is_empty() {
-        builder = builder.local_private_key(&local).unwrap();
+        builder = builder.local_private_key(&local).expect("a key");
     }
     if !remote.is_empty() {
-        builder = builder.remote_public_key(&remote).unwrap();
+        builder = builder.remote_public_key(&remote).expect("a key");
     }
     if side == "init" {
-        builder.build_initiator().unwrap()
+        builder.build_initiator().expect("begins")
     } else {
-        builder.build_responder().unwrap()
+        builder.build_responder().expect("begins")
     }
 }
 
@@ -76,17 +80,17 @@ fn check_record(from: &mut Records, to: &mut Records, payload: &[u8], ciphertext
     assert_eq!(buffer, wire);
     let opened = to
         .open(&mut buffer, &mut Vec::new(), &mut Vec::new())
-        .unwrap();
+        .expect("opened");
     assert_eq!(opened.plain, Place::Buffer(0..payload.len()));
     assert_eq!(&buffer[..payload.len()], payload);
 }
 
 fn check(vector: &Value) {
     let (mut writer, mut reader) = (begin(vector, "init"), begin(vector, "resp"));
-    let name = vector["protocol_name"].as_str().unwrap();
-    let kind = CipherKind::of(name.parse::<NoiseParams>().unwrap().cipher);
+    let name = vector["protocol_name"].as_str().expect("a string");
+    let kind = CipherKind::of(name.parse::<NoiseParams>().expect("a pattern").cipher);
     let mut records: Option<[Records; 2]> = None;
-    for message in vector["messages"].as_array().unwrap() {
+    for message in vector["messages"].as_array().expect("a list") {
         let (payload, ciphertext) = (field(message, "payload"), field(message, "ciphertext"));
         if let Some([from, to]) = &mut records {
             check_record(from, to, &payload, &ciphertext);
@@ -94,10 +98,10 @@ fn check(vector: &Value) {
             continue;
         }
         let mut wire = vec![0; ciphertext.len() + 16];
-        let length = writer.write_message(&payload, &mut wire).unwrap();
+        let length = writer.write_message(&payload, &mut wire).expect("written");
         assert_eq!(wire[..length], ciphertext, "{name}");
         let mut read = vec![0; length];
-        let length = reader.read_message(&ciphertext, &mut read).unwrap();
+        let length = reader.read_message(&ciphertext, &mut read).expect("read");
         assert_eq!(read[..length], payload, "{name}");
         std::mem::swap(&mut writer, &mut reader);
         if writer.is_handshake_finished() {
@@ -124,11 +128,11 @@ fn check(vector: &Value) {
 #[test]
 fn handshakes_and_records_are_those_of_the_official_vectors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/vectors/noise");
-    let text = std::fs::read(folder.join("cacophony.txt")).unwrap();
-    let file: Value = serde_json::from_slice(&text).unwrap();
+    let text = std::fs::read(folder.join("cacophony.txt")).expect("test/vectors");
+    let file: Value = serde_json::from_slice(&text).expect("JSON");
     let mut parts = BTreeSet::new();
-    for vector in file["vectors"].as_array().unwrap() {
-        let name = vector["protocol_name"].as_str().unwrap();
+    for vector in file["vectors"].as_array().expect("a list") {
+        let name = vector["protocol_name"].as_str().expect("a string");
         if is_ours(name) {
             check(vector);
             parts.extend(name.split('_').map(str::to_owned));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn key(hex: &str) -> Key {
-    let digits = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+    let digits = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("digits");
     std::array::from_fn(digits)
 }
 
