@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { parse } from 'smol-toml';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { CERTIFICATE_NAME, makeCertificates, PKCS12_PASSWORD } from '../../../bench/certificate.ts';
 import { ratholeConfigs } from '../../../bench/peer-configs.ts';
 import { prepareTransports, TCP, type TransportName } from '../../../bench/transport.ts';
@@ -84,13 +84,13 @@ describe.skipIf(spawnSync('openssl', ['version']).error !== undefined)('certific
     'has an %s identity that its root vouches for',
     async (kind) => {
       const folder = mkdtempSync(join(tmpdir(), 'warren-bench-test-'));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
       const made = makeCertificates(folder);
       const { pkcs12, cert, key } = made[kind];
       const identity = { pfx: readFileSync(pkcs12), passphrase: PKCS12_PASSWORD };
       const ca = readFileSync(made.root);
       const leaf = new X509Certificate(readFileSync(cert));
       expect(leaf.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true);
-      rmSync(folder, { recursive: true });
       const server = createServer(identity).listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
