@@ -408,3 +408,7 @@ fn error_of(fault: Fault) -> io::Error {
         Fault::Truncated => io::ErrorKind::UnexpectedEof.into(),
     }
 }
+
+#[cfg(test)]
+#[path = "coded_link_tests.rs"]
+mod tests;

@@ -171,11 +171,6 @@ impl Link {
     pub(crate) fn into_parcel(mut self) -> io::Result<LinkParcel> {
         self.detach()
     }
-
-    #[cfg(test)]
-    pub(crate) fn peer(&self) -> io::Result<std::net::SocketAddr> {
-        self.tcp().peer()
-    }
 }
 
 impl From<TcpLink> for Link {

@@ -10,7 +10,6 @@ use super::Pool;
 use crate::context::ServiceFacts;
 use crate::front::Line;
 use crate::limits::Limits;
-use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::ServiceType;

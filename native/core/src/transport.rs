@@ -7,6 +7,8 @@ mod http_head;
 pub(crate) mod layered;
 pub(crate) mod noise;
 pub(crate) mod proxy;
+#[cfg(test)]
+pub(crate) mod scene;
 pub(crate) mod shake;
 pub(crate) mod target;
 pub(crate) mod tls;

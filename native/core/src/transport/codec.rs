@@ -172,8 +172,7 @@ mod tests {
     fn payloads_leave_room_for_their_frames() {
         let ranges: Vec<_> = SMALL.payloads(24).collect();
         assert_eq!(ranges, [2..12, 17..27, 32..36]);
-        let whole: Vec<_> = Layout::WHOLE.payloads(1_000).collect();
-        assert_eq!(whole, [0..1_000]);
+        assert!(Layout::WHOLE.payloads(1_000).eq(std::iter::once(0..1_000)));
         assert_eq!(SMALL.payloads(0).count(), 0);
     }
 

@@ -232,7 +232,7 @@ async fn elsewhere(
                 Err(error) => Err(broken(&*handshake, &error)),
             };
             drop(counted);
-            report.give(result.and_then(|link| link.into_parcel().map_err(lost)));
+            report.give(result.and_then(|link| link.into_parcel().map_err(|error| lost(&error))));
         });
         lock(&theirs).task = Some(task);
     });
@@ -245,7 +245,7 @@ async fn elsewhere(
         let result = lock(&errand).result.take();
         if let Some(result) = result {
             drop(guard);
-            return result.and_then(|parcel| parcel.unpack(shard).map_err(lost));
+            return result.and_then(|parcel| parcel.unpack(shard).map_err(|error| lost(&error)));
         }
         if deadline.is_some_and(|at| at <= shard.now()) {
             return Err(ShakeError::Refused(late(name)));
@@ -255,7 +255,7 @@ async fn elsewhere(
 }
 
 /// The system did not let the connection move.
-fn lost(error: io::Error) -> ShakeError {
+fn lost(error: &io::Error) -> ShakeError {
     let text = format!("the connection was lost: {error}");
     ShakeError::Refused(Refused::new(EndReason::InternalError, text))
 }
@@ -308,3 +308,7 @@ impl Drop for Abandon {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "shake_tests.rs"]
+mod tests;

@@ -4,8 +4,11 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
 };
-use rustls::CommonState;
+use rustls::client::UnbufferedClientConnection;
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{CipherSuite, CommonState, HandshakeKind, SupportedProtocolVersion};
 
 use crate::spec::{Secret, TlsIdentity, TlsSpec};
 use crate::transport::codec::{Codec, Fault, Opened, Place, Refused};
@@ -72,6 +75,22 @@ impl Authority {
     }
 }
 
+/// A server's and a client's spec that fit.
+pub(crate) fn specs() -> (TlsSpec, TlsSpec) {
+    let authority = Authority::new("tests");
+    let server = TlsSpec {
+        identities: vec![authority.issue(&["localhost"], KeyKind::P256)],
+        roots: Vec::new(),
+        hostname: "localhost".to_owned(),
+    };
+    let client = TlsSpec {
+        identities: Vec::new(),
+        roots: vec![authority.der],
+        hostname: "localhost".to_owned(),
+    };
+    (server, client)
+}
+
 fn params(names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
@@ -110,6 +129,26 @@ pub(super) fn client(roots: &[&[u8]], hostname: &str) -> TlsClient {
     TlsClient::new(&spec(Vec::new(), roots, hostname)).unwrap()
 }
 
+/// A client that offers this version only, and if one is given this cipher suite only.
+pub(super) fn narrow_client(
+    spec: &TlsSpec,
+    version: &'static SupportedProtocolVersion,
+    suite: Option<CipherSuite>,
+) -> TlsClient {
+    let mut provider = default_provider();
+    if let Some(only) = suite {
+        provider.cipher_suites.retain(|it| it.suite() == only);
+    }
+    TlsClient::with(spec, provider, &[version]).unwrap()
+}
+
+pub(super) fn narrow_server(
+    spec: &TlsSpec,
+    version: &'static SupportedProtocolVersion,
+) -> TlsServer {
+    TlsServer::with(spec, default_provider(), &[version]).unwrap()
+}
+
 pub(super) fn spec(identities: Vec<TlsIdentity>, roots: &[&[u8]], hostname: &str) -> TlsSpec {
     TlsSpec {
         identities,
@@ -126,20 +165,22 @@ pub(super) enum End<S> {
 }
 
 impl<S: Side> End<S> {
-    pub(super) fn new(handshake: TlsHandshake<S>) -> Self {
-        Self::Shaking(handshake)
-    }
-
-    pub(super) fn advance(&mut self, came: &mut Vec<u8>, out: &mut Vec<u8>) {
+    fn advance(&mut self, greeting: &[u8], came: &mut Vec<u8>, out: &mut Vec<u8>) {
         if let Self::Shaking(handshake) = self {
             match handshake.go(came, out) {
-                Ok(Some(codec)) => *self = Self::Up(Box::new(codec)),
+                Ok(Some(mut codec)) => {
+                    if !greeting.is_empty() {
+                        out.extend(seal(&mut codec, greeting));
+                    }
+                    *self = Self::Up(Box::new(codec));
+                }
                 Ok(None) => {}
                 Err(refused) => *self = Self::Refused(refused),
             }
         }
     }
 
+    #[track_caller]
     pub(super) fn codec(&mut self) -> &mut TlsCodec<S> {
         match self {
             Self::Up(codec) => codec,
@@ -148,6 +189,7 @@ impl<S: Side> End<S> {
         }
     }
 
+    #[track_caller]
     pub(super) fn refused(&self) -> &Refused {
         match self {
             Self::Refused(refused) => refused,
@@ -169,30 +211,53 @@ pub(super) struct Pair<A, B> {
     pub(super) to_client: Vec<u8>,
 }
 
-/// Shakes hands until both ends have had enough. Wires come so many bytes at a time.
-pub(super) fn shake_by<A: Side, B: Side>(
+impl<A: Side, B: Side> Pair<A, B> {
+    /// Opens what came behind the handshake: tickets.
+    pub(super) fn settle(mut self) -> Self {
+        let came = std::mem::take(&mut self.to_client);
+        let found = open(self.client.codec(), &came).unwrap();
+        assert!(found.plain.is_empty() && found.rest.is_empty());
+        assert!(open(self.server.codec(), &[]).unwrap().rest.is_empty());
+        self
+    }
+
+    pub(super) fn kind(&mut self) -> HandshakeKind {
+        let kind = self.client.common().handshake_kind().unwrap();
+        assert_eq!(self.server.common().handshake_kind(), Some(kind));
+        kind
+    }
+}
+
+/// How a wire behaves.
+#[derive(Clone, Copy)]
+pub(super) struct Wire {
+    /// So many bytes arrive at a time.
+    pub(super) piece: usize,
+    /// Each end says this as soon as it may.
+    pub(super) greeting: &'static [u8],
+}
+
+/// Shakes hands until neither end can go on.
+pub(super) fn shake_over<A: Side, B: Side>(
+    wire: Wire,
     server: TlsHandshake<A>,
     client: TlsHandshake<B>,
-    piece: usize,
 ) -> Pair<A, B> {
-    let (mut server, mut client) = (End::new(server), End::new(client));
+    let (mut server, mut client) = (End::Shaking(server), End::Shaking(client));
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
     let (mut server_came, mut client_came) = (Vec::new(), Vec::new());
-    server.advance(&mut server_came, &mut to_client);
-    client.advance(&mut client_came, &mut to_server);
+    server.advance(wire.greeting, &mut server_came, &mut to_client);
+    client.advance(wire.greeting, &mut client_came, &mut to_server);
     loop {
-        let more = |from: &mut Vec<u8>, to: &mut Vec<u8>| {
-            to.extend(from.drain(..piece.min(from.len())));
-        };
         let is_server = matches!(server, End::Shaking(_)) && !to_server.is_empty();
         let is_client = matches!(client, End::Shaking(_)) && !to_client.is_empty();
         if is_server {
-            more(&mut to_server, &mut server_came);
-            server.advance(&mut server_came, &mut to_client);
+            server_came.extend(to_server.drain(..wire.piece.min(to_server.len())));
+            server.advance(wire.greeting, &mut server_came, &mut to_client);
         }
         if is_client {
-            more(&mut to_client, &mut client_came);
-            client.advance(&mut client_came, &mut to_server);
+            client_came.extend(to_client.drain(..wire.piece.min(to_client.len())));
+            client.advance(wire.greeting, &mut client_came, &mut to_server);
         }
         if !is_server && !is_client {
             break;
@@ -208,11 +273,39 @@ pub(super) fn shake_by<A: Side, B: Side>(
     }
 }
 
-pub(super) fn shake(
-    server: &TlsServer,
-    client: &TlsClient,
-) -> Pair<impl Side + use<>, impl Side + use<>> {
-    shake_by(server.begin(), client.begin(), usize::MAX)
+const SILENT: Wire = Wire {
+    piece: usize::MAX,
+    greeting: b"",
+};
+
+pub(super) type TestPair = Pair<UnbufferedServerConnection, UnbufferedClientConnection>;
+
+pub(super) fn shake(server: &TlsServer, client: &TlsClient) -> TestPair {
+    shake_over(SILENT, server.begin(), client.begin())
+}
+
+/// A server of both versions, and a client of its own of this one.
+pub(super) fn ends(version: &'static SupportedProtocolVersion) -> (TlsServer, TlsClient) {
+    let authority = Authority::new("root");
+    let server = server(vec![authority.issue(&["a.test"], KeyKind::P256)], &[]);
+    let spec = spec(Vec::new(), &[&authority.der], "a.test");
+    (server, narrow_client(&spec, version, None))
+}
+
+/// Connections that have all begun before the first of them goes on.
+pub(super) fn burst(server: &TlsServer, client: &TlsClient, count: usize) -> Vec<TestPair> {
+    let begun: Vec<_> = (0..count).map(|_| client.begin()).collect();
+    begun
+        .into_iter()
+        .map(|client| shake_over(SILENT, server.begin(), client).settle())
+        .collect()
+}
+
+pub(super) fn resumed(pairs: &mut [TestPair]) -> usize {
+    pairs
+        .iter_mut()
+        .map(|pair| usize::from(pair.kind() == HandshakeKind::Resumed))
+        .sum()
 }
 
 pub(super) fn seal(codec: &mut dyn Codec, plain: &[u8]) -> Vec<u8> {

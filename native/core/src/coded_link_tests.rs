@@ -1,0 +1,226 @@
+//! Links behind real transports: content under back-pressure, ends, faults, memory.
+
+use std::io;
+use std::rc::Rc;
+
+use super::{CodedLink, Finish};
+use crate::limits::Limits;
+use crate::link::Link;
+use crate::reason::EndReason;
+use crate::shard::Shard;
+use crate::testing::{TestShards, run};
+use crate::transport::scene::{Carrier, carriers, connect};
+
+fn coded(link: &Link) -> &CodedLink {
+    match link {
+        Link::Coded(link) => link,
+        Link::Tcp(_) => panic!("every transport codes"),
+    }
+}
+
+/// Runs the test over every transport.
+fn over_each<F: Future<Output = ()> + 'static>(
+    test: impl Fn(Rc<Shard>, Carrier, Link, Link) -> F + Copy + Send + 'static,
+) {
+    for carrier in carriers() {
+        run(move |shard| async move {
+            let (client, server) = connect(&shard, &carrier).await;
+            test(Rc::clone(&shard), carrier, client, server).await;
+        });
+    }
+}
+
+async fn read_exactly(shard: &Shard, link: &Link, length: usize) -> Vec<u8> {
+    let mut got = Vec::new();
+    let mut buffer = vec![0; 10_000];
+    while got.len() < length {
+        let room = buffer.len().min(length - got.len());
+        match link.try_read(&mut buffer[..room]) {
+            Ok(0) => panic!("ended after {} of {length} bytes", got.len()),
+            Ok(count) => got.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                shard.park(None).await.expect("not cancelled");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    got
+}
+
+async fn read_end(shard: &Shard, link: &Link) -> io::Result<usize> {
+    loop {
+        link.flush()?;
+        match link.try_read(&mut [0; 100]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                shard.park(None).await.expect("not cancelled");
+            }
+            result => return result,
+        }
+    }
+}
+
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
+}
+
+#[test]
+fn an_idle_link_keeps_no_buffers() {
+    over_each(|shard, carrier, client, server| async move {
+        for length in [1, 40_000] {
+            let sent = content(length);
+            assert_eq!(client.try_write(&sent).expect("writes"), length);
+            let got = read_exactly(&shard, &server, length).await;
+            assert!(got == sent, "{}", carrier.name);
+            assert_eq!(server.try_write(&sent).expect("writes"), length);
+            assert!(read_exactly(&shard, &client, length).await == sent);
+        }
+        for link in [&client, &server] {
+            let waits = link.try_read(&mut [0]).map_err(|error| error.kind());
+            assert_eq!(waits, Err(io::ErrorKind::WouldBlock));
+            let state = coded(link).state.borrow();
+            let kept = [&state.rest, &state.plain, &state.outgoing].map(Vec::capacity);
+            assert_eq!(kept, [0; 3], "{}", carrier.name);
+        }
+    });
+}
+
+#[test]
+fn what_the_peer_does_not_take_waits_and_arrives() {
+    over_each(|shard, carrier, client, server| async move {
+        let sent = content(20_000_000);
+        let mut written = 0;
+        let mut got = Vec::new();
+        let mut buffer = vec![0; 100_000];
+        let mut was_full = false;
+        while got.len() < sent.len() {
+            while written < sent.len() {
+                match client.try_write(&sent[written..]) {
+                    Ok(count) => written += count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            let waiting = coded(&client).state.borrow().outgoing.len();
+            was_full |= waiting > 0;
+            assert!(waiting < 600_000, "{}: {waiting} bytes wait", carrier.name);
+            client.flush().expect("flushes");
+            match server.try_read(&mut buffer) {
+                Ok(count) => got.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    shard.park(None).await.expect("not cancelled");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(was_full, "the peer was never full: {}", carrier.name);
+        assert!(got == sent, "{}", carrier.name);
+    });
+}
+
+#[test]
+fn each_direction_ends_by_itself() {
+    over_each(|shard, carrier, client, server| async move {
+        client.try_write(b"last").expect("writes");
+        client.finish().expect("ends");
+        assert_eq!(read_exactly(&shard, &server, 4).await, b"last");
+        assert_eq!(read_end(&shard, &server).await.expect("an end"), 0);
+        // The other direction goes on.
+        server.try_write(&content(30_000)).expect("writes");
+        let got = read_exactly(&shard, &client, 30_000).await;
+        assert!(got == content(30_000), "{}", carrier.name);
+        server.finish().expect("ends");
+        assert!(server.is_flushed());
+        assert_eq!(read_end(&shard, &client).await.expect("an end"), 0);
+        assert_eq!(client.fault(), None);
+        assert_eq!(coded(&client).state.borrow().finish, Finish::Sent);
+    });
+}
+
+#[test]
+fn a_connection_that_is_cut_off_is_no_end() {
+    over_each(|shard, carrier, client, server| async move {
+        client.try_write(b"whole").expect("writes");
+        // Half of a record, then FIN.
+        let half: &[u8] = match carrier.name {
+            "tls" | "websocket over tls" => &[0x17, 3, 3, 0, 40, 1, 2],
+            "websocket" => &[0x82, 0xa8, 1, 2, 3, 4, 5],
+            _ => &[40, 0, 1, 2, 3],
+        };
+        let tcp = coded(&client).tcp();
+        tcp.try_write(half).expect("writes");
+        tcp.finish().expect("FIN");
+        assert_eq!(read_exactly(&shard, &server, 5).await, b"whole");
+        let got = read_end(&shard, &server).await;
+        if carrier.name == "websocket" {
+            // Frames are no records: what has come of one is delivered.
+            assert_eq!(got.expect("the frame's first byte"), 1);
+        }
+        let end = read_end(&shard, &server).await;
+        let kind = end.expect_err("no end").kind();
+        assert_eq!(kind, io::ErrorKind::UnexpectedEof, "{}", carrier.name);
+        assert_eq!(server.fault(), Some(EndReason::Truncated));
+        assert!(server.is_readable(), "it is told to whoever asks");
+    });
+}
+
+#[test]
+fn forged_records_end_it_after_what_is_good() {
+    over_each(|shard, carrier, client, server| async move {
+        let forged: &[u8] = match carrier.name {
+            "tls" | "websocket over tls" => &[
+                0x17, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
+                19, 20,
+            ],
+            // An unmasked text frame.
+            "websocket" => &[0x81, 2, b'h', b'i'],
+            _ => &[
+                17, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17,
+            ],
+        };
+        client.try_write(b"good").expect("writes");
+        coded(&client).tcp().try_write(forged).expect("writes");
+        assert_eq!(read_exactly(&shard, &server, 4).await, b"good");
+        let end = read_end(&shard, &server).await;
+        let kind = end.expect_err("forged").kind();
+        assert_eq!(kind, io::ErrorKind::InvalidData, "{}", carrier.name);
+        assert_eq!(server.fault(), Some(EndReason::BadRecord));
+    });
+}
+
+#[test]
+fn a_link_goes_on_at_another_shard_with_all_that_it_has() {
+    for carrier in carriers() {
+        let shards = TestShards::several(2, Limits::default());
+        shards.run(move |shard| async move {
+            let (client, server) = connect(&shard, &carrier).await;
+            client.try_write(&content(50_000)).expect("writes");
+            // A part of it is taken here, a part is opened, the rest is on its way.
+            let first = read_exactly(&shard, &server, 10).await;
+            let parcel = server.into_parcel().expect("leaves");
+            let (send, receive) = std::sync::mpsc::channel();
+            let (home, waiting) = (shard.index, shard.tasks.current());
+            shard.remote(1).post(move |there| {
+                let shard = Rc::clone(there);
+                there.spawn("reader", async move {
+                    let link = parcel.unpack(&shard).expect("arrives");
+                    let rest = read_exactly(&shard, &link, 49_990).await;
+                    link.try_write(b"answer").expect("writes");
+                    link.flush().expect("flushes");
+                    send.send((rest, link.into_parcel()))
+                        .expect("the test waits");
+                    shard
+                        .remote(home)
+                        .post(move |home| home.tasks.wake(waiting));
+                });
+            });
+            assert_eq!(read_exactly(&shard, &client, 6).await, b"answer");
+            let (rest, parcel) = receive.recv().expect("it was sent");
+            drop(parcel);
+            assert!(
+                [first, rest].concat() == content(50_000),
+                "{}",
+                carrier.name
+            );
+        });
+    }
+}
