@@ -30,8 +30,10 @@ export class TlsLink implements Link {
   /** Of the write under way: what the system has, although node:tls has not said so yet. */
   #taken = 0;
   #waitsForDrain = false;
-  /** `resume` was called, while the sink had its last chunk or since. */
-  #resumed = false;
+  /** The sink takes data, and the end. */
+  #reading = false;
+  /** node:tls has told of the end, which it does not keep back when it is paused. */
+  #endIsDue = false;
   onDrained: (() => void) | undefined;
 
   /** After the handshake; paused. */
@@ -46,8 +48,10 @@ export class TlsLink implements Link {
       gone: (error) => this.#onGone(error),
     });
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('end', () => this.#guard(() => this.#onEnd()));
+    socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => this.#onError(error));
+    // What node:tls has for sockets of servers that are not its own.
+    socket.on('_tlsError', (error: Error) => this.#onError(error));
   }
 
   get peer(): SocketAddress {
@@ -76,13 +80,16 @@ export class TlsLink implements Link {
   }
 
   resume(): void {
-    this.#resumed = true;
+    this.#reading = true;
     if (this.#closed || this.#ended) return;
+    // A sink is never called inside a call of its own.
+    if (this.#endIsDue) process.nextTick(() => this.#tellEnd());
     this.#socket.resume();
     this.#stream.release();
   }
 
   pause(): void {
+    this.#reading = false;
     if (this.#closed || this.#ended) return;
     this.#socket.pause();
     // Or node:tls would go on filling its own buffer.
@@ -147,9 +154,11 @@ export class TlsLink implements Link {
   }
 
   #onData(chunk: Buffer): void {
-    this.#resumed = false;
     this.#guard(() => {
-      if (!this.#sink.data(chunk) && !this.#resumed) this.pause();
+      this.#reading = false;
+      // A `resume` inside the call wins.
+      if (this.#sink.data(chunk)) this.#reading = true;
+      if (!this.#reading) this.pause();
     });
   }
 
@@ -161,6 +170,13 @@ export class TlsLink implements Link {
   }
 
   #onEnd(): void {
+    this.#endIsDue = true;
+    if (this.#reading) this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (!this.#endIsDue || !this.#reading || this.#closed) return;
+    this.#endIsDue = false;
     if (this.#cut) {
       const text = 'the peer closed without the end that TLS has';
       this.#fail(new TransportFault('truncated', text, this.#stream.betweenRecords));
@@ -168,7 +184,7 @@ export class TlsLink implements Link {
     }
     this.#ended = true;
     this.#stream.discard();
-    this.#sink.end();
+    this.#guard(() => this.#sink.end());
   }
 
   #onError(error: Error): void {

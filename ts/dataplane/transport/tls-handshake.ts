@@ -48,7 +48,7 @@ class TlsShake {
   readonly #spec: TlsSpec;
   readonly #signal: AbortSignal | undefined;
   #settle: Settle | undefined;
-  /** The certificate that the peer showed. */
+  /** The certificate that the peer showed and that was not accepted. */
   #peer: X509Certificate | undefined;
 
   constructor(
@@ -107,10 +107,11 @@ class TlsShake {
       ...(session !== undefined && { session }),
     });
     this.#watch(socket);
-    // Before node:tls checks it, and forgets it when it refuses it.
-    socket.prependListener('secure', () => this.#look(socket));
+    // Before node:tls looks at the same error, and forgets the certificate.
+    socket.prependListener('secure', () => this.#verifyError(socket));
     socket.on('secureConnect', () => {
       trusted = true;
+      if (session !== undefined && !socket.isSessionReused()) sessions.clear();
       this.#done(socket);
     });
     // Those of TLS 1.3 come at any time from now on.
@@ -130,10 +131,7 @@ class TlsShake {
     this.#watch(socket);
     socket.on('secure', () => {
       try {
-        this.#look(socket);
-        const error = wantsCertificate
-          ? (socket as unknown as Verifier)._handle.verifyError()
-          : undefined;
+        const error = wantsCertificate ? this.#verifyError(socket) : undefined;
         if (error) this.#refuse(error);
         else this.#done(socket);
       } catch (error) {
@@ -149,12 +147,15 @@ class TlsShake {
     socket.on('error', (error) => this.#refuse(error));
   }
 
-  #look(socket: tls.TLSSocket): void {
-    if (!socket.isSessionReused()) this.#peer = socket.getPeerX509Certificate();
+  /** What OpenSSL has against the peer's certificate, which is kept for the text. */
+  #verifyError(socket: tls.TLSSocket): Error | null | undefined {
+    const error = (socket as unknown as Verifier)._handle.verifyError();
+    // Only now: it leaves nothing for node:tls to look at.
+    if (error) this.#peer = socket.getPeerX509Certificate();
+    return error;
   }
 
   #done(socket: tls.TLSSocket): void {
-    this.#peer = undefined;
     this.#end()?.resolve(new TlsLink(this.#links, this.#stream, socket, this.#role));
   }
 

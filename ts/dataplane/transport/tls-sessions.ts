@@ -1,29 +1,35 @@
 /**
- * Sessions that a client may resume, so that a data channel does not pay for a full handshake. A
- * ticket of TLS 1.3 is used once (RFC 8446 C.4), so several are kept for dials at the same time; one
- * session of TLS 1.2 serves all of them.
+ * Sessions that a client may resume, so that a data channel does not pay for a full handshake.
+ *
+ * A session of TLS 1.2 serves any number of connections. A ticket of TLS 1.3 is meant for one (RFC
+ * 8446 C.4, so that nobody sees whose connections they are), so all that come are kept and each is
+ * used once, but for the last: there are servers that issue none with a resumed session (node:tls),
+ * and whose connections ours are is plain from their address.
  */
 
-/** As many dials at once resume; about 2 KB each. */
-const TICKETS_MAX = 64;
+/** Of as many dials at the same time each has its own; about 2 KB each. */
+const SESSIONS_MAX = 64;
 
 export class TlsSessions {
-  #reusable: Buffer | undefined;
   /** Oldest first. */
-  #tickets: Buffer[] = [];
+  #sessions: Buffer[] = [];
 
   add(session: Buffer, protocol: string | null): void {
-    if (protocol !== 'TLSv1.3') {
-      this.#reusable = session;
-      return;
+    if (protocol === 'TLSv1.3') {
+      this.#sessions.push(session);
+      if (this.#sessions.length > SESSIONS_MAX) this.#sessions.shift();
+    } else {
+      this.#sessions = [session];
     }
-    this.#reusable = undefined;
-    this.#tickets.push(session);
-    if (this.#tickets.length > TICKETS_MAX) this.#tickets.shift();
   }
 
-  /** For the next dial; the newest lives longest. */
+  /** For the next dial. */
   take(): Buffer | undefined {
-    return this.#tickets.pop() ?? this.#reusable;
+    return this.#sessions.length > 1 ? this.#sessions.shift() : this.#sessions[0];
+  }
+
+  /** The server did not know one: it has a new key, or they are too old. */
+  clear(): void {
+    this.#sessions = [];
   }
 }
