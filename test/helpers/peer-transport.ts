@@ -112,6 +112,8 @@ const TLS = {
     const cert = readFileSync(certificateFile('ecdsa'));
     const secureContext = tls.createSecureContext({ cert, key: readFileSync(keyFile('ecdsa')) });
     const socket = new tls.TLSSocket(raw, { isServer: true, secureContext });
+    // Without a tls.Server, node:tls tells of a broken record by this event alone.
+    socket.on('_tlsError', (error: Error) => socket.destroy(error));
     await once(socket, 'secure');
     return socket;
   },

@@ -36,6 +36,8 @@ export function temporaryFolder(resources: Resources): string {
 export interface RunningProgram {
   readonly port: number;
   readonly daemon: Daemon;
+  /** Where its files are. */
+  readonly folder: string;
 }
 
 export interface ProgramOptions {
@@ -58,11 +60,9 @@ export async function startProgram(
   const command = options.command(port, folder);
   const env = { ...process.env, ...hostsOf(folder, options.hosts) };
   const daemon = Daemon.start(resources, options.name, command, { env });
-  await until(`${options.name} to listen\n${daemon.tail()}`, () => {
-    if (!daemon.running) throw new Error(`it ended\n${daemon.tail()}`);
-    return accepts(port);
-  });
-  return { port, daemon };
+  await until(`${options.name} to listen`, async () => !daemon.running || (await accepts(port)));
+  if (!daemon.running) throw new Error(`${options.name} ended\n${daemon.tail()}`);
+  return { port, daemon, folder };
 }
 
 function accepts(port: number): Promise<boolean> {

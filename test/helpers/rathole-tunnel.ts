@@ -34,8 +34,9 @@ export interface TunnelOptions {
   readonly clientKeys?: string;
   /** The client dials through a recorder. */
   readonly recorded?: boolean;
-  /** Where the server listens for the client; default: 127.0.0.1. */
+  /** Where the server listens for the client; default: a free port of 127.0.0.1. */
   readonly bindHost?: string;
+  readonly controlPort?: number;
   /** What the client is told of that; default: 127.0.0.1 and the port. */
   readonly remote?: (port: number) => string;
   /** More environment of the client. */
@@ -95,7 +96,7 @@ export class Tunnel {
       }
       const folder = mkdtempSync(join(tmpdir(), 'warren-interop-'));
       resources.defer(() => rmSync(folder, { recursive: true, force: true }));
-      const port = await freePort();
+      const port = options.controlPort ?? (await freePort());
       const recorder = options.recorded ? await Recorder.open(resources, port) : undefined;
       const tunnel = new Tunnel(resources, options, port, recorder, ports, folder);
       try {
