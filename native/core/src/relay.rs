@@ -284,3 +284,6 @@ impl Drop for Relay {
 #[cfg(test)]
 #[path = "relay_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "relay_transport_tests.rs"]
+mod transport_tests;

@@ -25,7 +25,7 @@ struct Outer {
     local: TcpStream,
 }
 
-fn pair() -> (TcpStream, TcpStream) {
+pub(super) fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address: SocketAddr = listener.local_addr().expect("an address");
     let outer = TcpStream::connect(address).expect("loopback connects");
@@ -34,13 +34,13 @@ fn pair() -> (TcpStream, TcpStream) {
     (outer, inner)
 }
 
-fn facts() -> SharedFacts {
+pub(super) fn facts() -> SharedFacts {
     let facts = ServiceFacts::new(1, "test", ServiceType::Tcp, 0);
     facts.counters.visitors_open.store(1, Relaxed);
     Arc::new(facts)
 }
 
-fn end_of(facts: &ServiceFacts) -> Vec<(EndReason, u64)> {
+pub(super) fn end_of(facts: &ServiceFacts) -> Vec<(EndReason, u64)> {
     facts.counters.ends.snapshot()
 }
 
@@ -103,7 +103,7 @@ fn relayed_between<T: Send + 'static>(
 }
 
 /// Bytes that repeat only after a long while, so that a shift or a swap shows.
-fn content(seed: u64, length: usize) -> Vec<u8> {
+pub(super) fn content(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -117,7 +117,7 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Writes in chunks of these sizes, over and over, then FIN.
-fn write_all(mut stream: TcpStream, bytes: &[u8], chunks: &[usize]) {
+pub(super) fn write_all(mut stream: TcpStream, bytes: &[u8], chunks: &[usize]) {
     let mut rest = bytes;
     let mut sizes = chunks.iter().cycle();
     while !rest.is_empty() {
@@ -132,7 +132,7 @@ fn write_all(mut stream: TcpStream, bytes: &[u8], chunks: &[usize]) {
 }
 
 /// Reads to the end, in reads of that size, resting now and then so that queues fill up.
-fn read_all(mut stream: TcpStream, size: usize, rest_every: usize) -> Vec<u8> {
+pub(super) fn read_all(mut stream: TcpStream, size: usize, rest_every: usize) -> Vec<u8> {
     let mut got = Vec::new();
     let mut buffer = vec![0; size.max(1)];
     let mut reads = 0;
@@ -150,14 +150,14 @@ fn read_all(mut stream: TcpStream, size: usize, rest_every: usize) -> Vec<u8> {
 }
 
 #[derive(Clone, Debug)]
-struct Flow {
-    length: usize,
-    chunks: Vec<usize>,
-    read_size: usize,
-    rest_every: usize,
+pub(super) struct Flow {
+    pub(super) length: usize,
+    pub(super) chunks: Vec<usize>,
+    pub(super) read_size: usize,
+    pub(super) rest_every: usize,
 }
 
-fn flow() -> impl Strategy<Value = Flow> {
+pub(super) fn flow() -> impl Strategy<Value = Flow> {
     let length = prop_oneof![
         0..2_000_usize,
         60_000..70_000_usize,
@@ -278,7 +278,7 @@ fn a_relay_that_moved_is_aborted_with_its_service() {
     shards.until("nothing is left on the other shard", |_| true);
 }
 
-fn reset(stream: TcpStream) {
+pub(super) fn reset(stream: TcpStream) {
     socket2::SockRef::from(&stream)
         .set_linger(Some(Duration::ZERO))
         .expect("linger");
