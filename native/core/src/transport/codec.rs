@@ -36,6 +36,17 @@ pub(crate) trait Handshake: Send {
 
     /// What a text calls it: `TLS`, `Noise`.
     fn name(&self) -> &'static str;
+
+    /// Whether its steps are worth another thread: public key cryptography is.
+    fn is_costly(&self) -> bool {
+        true
+    }
+
+    /// What it most likely means when the peer closes the connection meanwhile, as the end of a
+    /// sentence.
+    fn when_closed(&self) -> &'static str {
+        ""
+    }
 }
 
 /// Why a connection cannot go on.

@@ -1,56 +1,93 @@
-//! One step of a handshake in each turn of a shard: many handshakes at once delay an established flow
-//! by the time of one step.
+//! How much of a shard's turn goes into handshakes: many at once delay an established flow by a
+//! fraction of a millisecond, whatever a step of theirs costs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use crate::shard::Shard;
 use crate::task::{Cancelled, TaskId};
 
+/// Spent on steps in one turn, before the next one waits for the next turn. A step of public key
+/// cryptography takes 50 to 700 µs, of anything else a few.
+const BUDGET: Duration = Duration::from_micros(200);
+
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// Tasks that wait for their step, in turn.
+    /// Tasks that wait for their step, in the order they came.
     waiting: RefCell<VecDeque<TaskId>>,
-    /// The step of this turn has been taken.
-    taken: Cell<bool>,
-    /// Whose turn it is.
+    /// In this turn.
+    spent: Cell<Duration>,
+    /// Whose step is next.
     called: Cell<TaskId>,
 }
 
 impl Gate {
-    /// A new turn has begun: the task that may take the step, if one waits.
+    /// A new turn has begun: the task that takes the first step, if one waits.
     pub(crate) fn open(&self) -> Option<TaskId> {
-        let next = self.waiting.borrow_mut().pop_front();
-        self.taken.set(next.is_some());
-        self.called.set(next.unwrap_or(TaskId::NONE));
-        next
+        self.spent.set(Duration::ZERO);
+        self.call()
     }
 
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.borrow().is_empty()
     }
 
-    /// Until the running task may take a step.
+    /// Who comes now has to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.spent.get() >= BUDGET || self.has_waiting()
+    }
+
+    /// Until the running task may take a step; what is returned is dropped behind it.
     ///
     /// # Errors
     /// When the task is cancelled.
-    pub(crate) async fn enter(&self, shard: &Shard) -> Result<(), Cancelled> {
-        if !self.taken.get() && !self.has_waiting() {
-            self.taken.set(true);
-            return Ok(());
+    pub(crate) async fn enter<'a>(&'a self, shard: &'a Shard) -> Result<Passage<'a>, Cancelled> {
+        if self.is_full() {
+            let task = shard.tasks.current();
+            self.waiting.borrow_mut().push_back(task);
+            let _place = Place { gate: self, task };
+            while self.called.get() != task {
+                shard.park(None).await?;
+            }
         }
-        let task = shard.tasks.current();
-        self.waiting.borrow_mut().push_back(task);
-        let _place = Place { gate: self, task };
-        while self.called.get() != task {
-            shard.park(None).await?;
+        Ok(Passage {
+            shard,
+            since: Instant::now(),
+        })
+    }
+
+    fn call(&self) -> Option<TaskId> {
+        let next = self.waiting.borrow_mut().pop_front();
+        self.called.set(next.unwrap_or(TaskId::NONE));
+        next
+    }
+
+    /// The next one, while there is time left in this turn.
+    fn call_next(&self, shard: &Shard) {
+        if self.spent.get() < BUDGET
+            && let Some(next) = self.call()
+        {
+            shard.tasks.wake(next);
         }
-        self.called.set(TaskId::NONE);
-        Ok(())
     }
 }
 
-/// A task's place in the queue: given back also when it is cancelled.
+/// One step.
+pub(crate) struct Passage<'a> {
+    shard: &'a Shard,
+    since: Instant,
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        let gate = &self.shard.gate;
+        gate.spent.set(gate.spent.get() + self.since.elapsed());
+        gate.call_next(self.shard);
+    }
+}
+
+/// A task's place among those that wait: given back also when it is cancelled.
 struct Place<'a> {
     gate: &'a Gate,
     task: TaskId,
@@ -58,6 +95,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        // One that was called and does not come delays the others until the next turn.
         self.gate.waiting.borrow_mut().retain(|it| *it != self.task);
     }
 }

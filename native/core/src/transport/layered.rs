@@ -5,6 +5,9 @@ use std::ops::Range;
 use crate::reason::EndReason;
 use crate::transport::codec::{Codec, Fault, Handshake, Layout, Opened, Place, Refused, Step};
 
+/// More of answers is not kept for a peer that does not take them.
+const REPLY_MAX_BYTES: usize = 1_024;
+
 /// The one, then the other, on the same connection. The first must end in plain bytes.
 pub(crate) fn then(first: Box<dyn Handshake>, second: Box<dyn Handshake>) -> Box<dyn Handshake> {
     Box::new(Sequence {
@@ -19,6 +22,12 @@ struct Sequence {
     second: Box<dyn Handshake>,
 }
 
+impl Sequence {
+    fn now(&self) -> &dyn Handshake {
+        self.first.as_deref().unwrap_or(&*self.second)
+    }
+}
+
 impl Handshake for Sequence {
     fn advance(&mut self, came: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<Step, Refused> {
         if let Some(first) = &mut self.first {
@@ -31,10 +40,15 @@ impl Handshake for Sequence {
     }
 
     fn name(&self) -> &'static str {
-        match &self.first {
-            Some(first) => first.name(),
-            None => self.second.name(),
-        }
+        self.now().name()
+    }
+
+    fn is_costly(&self) -> bool {
+        self.second.is_costly()
+    }
+
+    fn when_closed(&self) -> &'static str {
+        self.now().when_closed()
     }
 }
 
@@ -213,7 +227,10 @@ impl Codec for Layers {
         let inner = self
             .upper
             .open(&mut side[framed], &mut Vec::new(), &mut said)?;
-        seal_into(&mut *self.lower, said, reply)?;
+        // A peer that asks and does not read is not answered for ever.
+        if reply.len() < REPLY_MAX_BYTES {
+            seal_into(&mut *self.lower, said, reply)?;
+        }
         let plain = match inner.plain {
             Place::Buffer(range) => shifted(&range, start),
             Place::Side(_) => 0..0,
@@ -242,10 +259,9 @@ impl Codec for Layers {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
         let mut said = Vec::new();
         let finished = self.upper.finish(&mut said)?;
+        // Without a goodbye of the lower one behind it: what is in front of a server (nginx) would end
+        // the other direction with it. The upper one's is authenticated by the lower one.
         seal_into(&mut *self.lower, said, out)?;
-        if finished {
-            self.lower.finish(out)?;
-        }
         Ok(finished)
     }
 

@@ -1,5 +1,5 @@
-//! Makes a handshake on a connection: beside everything else, one step in each turn of a shard, on
-//! the shard that has the fewest under way.
+//! Makes a handshake on a connection: beside everything else, within the shard's budget for it; where
+//! that is used up, on the shard that has the fewest under way.
 
 use std::io;
 use std::rc::Rc;
@@ -39,7 +39,11 @@ pub(crate) async fn shake(
     handshake: Box<dyn Handshake>,
     deadline: Option<Instant>,
 ) -> Result<Link, ShakeError> {
-    let place = least_busy(shard);
+    let place = if handshake.is_costly() && shard.gate.is_full() {
+        least_busy(shard)
+    } else {
+        shard.index
+    };
     if place == shard.index {
         let _counted = Counted::enter(shard);
         return here(shard, link, handshake, deadline).await;
@@ -89,8 +93,10 @@ async fn here(
     let mut came = Vec::new();
     let mut out = Vec::new();
     loop {
-        shard.gate.enter(shard).await?;
-        let step = handshake.advance(&mut came, &mut out);
+        let step = {
+            let _passage = shard.gate.enter(shard).await?;
+            handshake.advance(&mut came, &mut out)
+        };
         if let Ok(Step::Done(Some(codec))) = step {
             let link = CodedLink::new(link, codec, &came, out);
             return Ok(Link::Coded(Box::new(link)));
@@ -156,8 +162,9 @@ async fn receive(
         match read {
             Ok(0) => {
                 let text = format!(
-                    "the other end closed the connection during the {} handshake",
-                    handshake.name()
+                    "the other end closed the connection during the {} handshake{}",
+                    handshake.name(),
+                    handshake.when_closed()
                 );
                 let refused = Refused::new(EndReason::HandshakeEof, text);
                 return Err(ShakeError::Refused(refused));

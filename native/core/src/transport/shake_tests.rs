@@ -4,13 +4,16 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::{ShakeError, shake};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::reason::EndReason;
+use crate::shard::Shard;
 use crate::testing::{TestShards, run};
 use crate::transport::codec::{Handshake, Refused, Step};
+use crate::transport::gate::Passage;
 use crate::transport::scene::{carriers, connect, pair, tcp_link};
 
 /// Says nothing; done by a byte `!`, refuses any other.
@@ -39,6 +42,17 @@ fn refusal(result: Result<Link, ShakeError>) -> Refused {
         Err(error) => panic!("{error:?}"),
         Ok(_) => panic!("not refused"),
     }
+}
+
+/// A step as costly as public key cryptography.
+fn spend(passage: Passage<'_>) {
+    std::thread::sleep(Duration::from_millis(1));
+    drop(passage);
+}
+
+/// The shard's budget for this turn is used up.
+async fn fill(shard: &Shard) {
+    spend(shard.gate.enter(shard).await.expect("not cancelled"));
 }
 
 #[test]
@@ -95,8 +109,9 @@ fn one_step_is_taken_in_a_turn() {
         for _ in 0..20 {
             let (shard, done) = (Rc::clone(&shard), Rc::clone(&done));
             shard.clone().spawn("step", async move {
-                shard.gate.enter(&shard).await.expect("not cancelled");
+                let passage = shard.gate.enter(&shard).await.expect("not cancelled");
                 done.set(done.get() + 1);
+                spend(passage);
             });
         }
         let (mut at, mut turns, mut before) = (shard.now(), 0, 0);
@@ -116,7 +131,8 @@ fn one_step_is_taken_in_a_turn() {
 #[test]
 fn a_cancelled_task_leaves_its_place() {
     run(|shard| async move {
-        shard.gate.enter(&shard).await.expect("the first step");
+        let passage = shard.gate.enter(&shard).await.expect("the first step");
+        spend(passage);
         let (there, waits) = (Rc::clone(&shard), Rc::new(Cell::new(false)));
         let waiting = Rc::clone(&waits);
         let task = shard.spawn("waits", async move {
@@ -127,7 +143,7 @@ fn a_cancelled_task_leaves_its_place() {
         while !waits.get() || shard.gate.has_waiting() {
             shard.tasks.yield_now().await.expect("not cancelled");
         }
-        shard.gate.enter(&shard).await.expect("the next step");
+        drop(shard.gate.enter(&shard).await.expect("the next step"));
     });
 }
 
@@ -137,6 +153,7 @@ fn a_busy_shard_sends_handshakes_to_others_and_gets_the_connections_back() {
         let shards = TestShards::several(2, Limits::default());
         shards.run(move |shard| async move {
             shard.remote(0).shaking.fetch_add(100, Relaxed);
+            fill(&shard).await;
             let (client, server) = connect(&shard, &carrier).await;
             assert_eq!(client.shard().index, 0);
             assert_eq!(server.shard().index, 0);
@@ -160,6 +177,7 @@ fn a_handshake_elsewhere_is_given_up_with_its_task() {
         let there = Rc::clone(&shard);
         let link = tcp_link(&shard, accepted);
         let task = shard.spawn("waits", async move {
+            fill(&there).await;
             let shaken = shake(&there, link, Box::new(Silent), None).await;
             assert!(matches!(shaken, Err(ShakeError::Cancelled(_))));
         });

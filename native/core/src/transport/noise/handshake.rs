@@ -163,6 +163,10 @@ impl Handshake for NoiseHandshake {
     fn name(&self) -> &'static str {
         "Noise"
     }
+
+    fn when_closed(&self) -> &'static str {
+        ": it may have another key or pattern"
+    }
 }
 
 #[cfg(test)]

@@ -101,4 +101,8 @@ impl Handshake for HttpProxy {
     fn name(&self) -> &'static str {
         "HTTP proxy"
     }
+
+    fn is_costly(&self) -> bool {
+        false
+    }
 }

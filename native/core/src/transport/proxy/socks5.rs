@@ -182,6 +182,10 @@ impl Handshake for Socks5Proxy {
     fn name(&self) -> &'static str {
         "SOCKS proxy"
     }
+
+    fn is_costly(&self) -> bool {
+        false
+    }
 }
 
 fn put(bytes: &[u8], out: &mut Vec<u8>) {

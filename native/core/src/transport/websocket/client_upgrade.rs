@@ -88,6 +88,10 @@ impl Handshake for ClientUpgrade {
     fn name(&self) -> &'static str {
         NAME
     }
+
+    fn is_costly(&self) -> bool {
+        false
+    }
 }
 
 /// Whether the server is ours.

@@ -93,6 +93,10 @@ impl Handshake for ServerUpgrade {
     fn name(&self) -> &'static str {
         NAME
     }
+
+    fn is_costly(&self) -> bool {
+        false
+    }
 }
 
 /// The answer to the client's key, and whether the client is ours. Host, Origin and offers of
