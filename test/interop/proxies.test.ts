@@ -111,19 +111,6 @@ describe.each(SCHEMES)('%s', (scheme: ProxyScheme) => {
     expect(client.running).toBe(true);
   });
 
-  test.runIf(scheme === 'http')('a target that the proxy forbids is proxy_refused', async () => {
-    const proxy = await startProxy(resources, scheme, { onlyPort: 1 });
-    const tunnel = await open({
-      proxy: `${scheme}://127.0.0.1:${proxy.port}`,
-      comesUp: false,
-    });
-    const told = await tunnel.client.waitFor(
-      'the refusal',
-      logLine(REFUSED, { reason: 'proxy_refused' }),
-    );
-    expect(told['error']).toContain('403');
-  });
-
   test('a server that the proxy cannot reach is told, and reached when it is there', async () => {
     const proxy = await startProxy(resources, scheme);
     const tunnel = await open({ proxy: `${scheme}://127.0.0.1:${proxy.port}` });
@@ -147,11 +134,11 @@ describe.each(SCHEMES)('%s', (scheme: ProxyScheme) => {
     await until('a visitor to be served', () => serves(tunnel));
   });
 
-  test.each(['tcp', 'tls'] as const)(
+  test.for(['tcp', 'tls'] as const)(
     'W27: a name that only the proxy knows is never asked for here, %s',
-    async (transport) => {
+    async (transport, { skip }) => {
       const witness = resolverWitness(resources);
-      if (!canNameHosts() || witness === undefined) return;
+      if (!canNameHosts() || witness === undefined) return skip('no libnss_wrapper, or no cc');
       const proxy = await startProxy(resources, scheme, { hosts: { 'tunnel.test': '127.0.0.1' } });
       const tunnel = await open({
         transport,
@@ -174,6 +161,31 @@ describe.each(SCHEMES)('%s', (scheme: ProxyScheme) => {
     await EchoVisitor.open(resources, tunnel.port('web'));
     expect(targetsOf(proxy).every((target) => /^\[?::1\]?:/.test(target))).toBe(true);
   });
+});
+
+test.skipIf(!SCHEMES.includes('http'))(
+  'a target that the proxy forbids: proxy_refused',
+  async () => {
+    const proxy = await startProxy(resources, 'http', { onlyPort: 1 });
+    const tunnel = await open({ proxy: `http://127.0.0.1:${proxy.port}`, comesUp: false });
+    const refused = logLine(REFUSED, { reason: 'proxy_refused' });
+    expect((await tunnel.client.waitFor('the refusal', refused))['error']).toContain('403');
+  },
+);
+
+test('W27: without a proxy, the watch over the resolver sees the name', async ({ skip }) => {
+  const witness = resolverWitness(resources);
+  if (witness === undefined) return skip('no cc');
+  const local = await startLocalTcp(resources);
+  const tunnel = await Tunnel.open(resources, {
+    server: 'warren',
+    client: 'warren',
+    services: { web: { local: local.port } },
+    remote: (port) => `localhost:${port}`,
+    clientEnv: witness.env,
+  });
+  await EchoVisitor.open(resources, tunnel.port('web'));
+  expect(witness.names()).toContain('localhost');
 });
 
 async function serves(tunnel: Tunnel): Promise<boolean> {
