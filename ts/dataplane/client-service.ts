@@ -24,6 +24,14 @@ import { TcpLocals } from './tcp-locals.ts';
 import { UdpCarrier } from './udp-carrier.ts';
 import { WaitingChannel } from './waiting-channel.ts';
 
+/** That a server drops idle channels is its business (wire-v1 W44); these are ours to tell of. */
+const TELLING: ReadonlySet<EndReason> = new Set([
+  'type_mismatch',
+  'bad_start',
+  'bad_record',
+  'certificate_refused',
+]);
+
 interface Attached {
   readonly running: RunningClientSession;
   readonly dialer: ChannelDialer;
@@ -183,8 +191,7 @@ export class TypescriptClientService implements ClientService {
 
   #onWaitingEnd(channel: WaitingChannel, reason: EndReason): void {
     this.#waiting.delete(channel);
-    // That a server drops idle channels is its business (wire-v1 W44); what it got wrong is ours.
-    if (reason === 'type_mismatch' || reason === 'bad_start') {
+    if (TELLING.has(reason)) {
       this.#channelFailed(reason, undefined);
     } else {
       this.#counters.end(reason);

@@ -1,12 +1,14 @@
 /** What the end of a link is called, from the error that its sink was told. */
 import type { EndReason } from '../engine/reason.ts';
 import { LinkFault } from './open-links.ts';
-import { TransportFault } from './transport/codec.ts';
+import { RefusedError, TransportFault } from './transport/codec.ts';
 
 /** `broken`: what it is called here when the connection itself broke. */
 export function brokenReason(error: Error | undefined, broken: EndReason): EndReason {
   if (error instanceof LinkFault) return 'internal_error';
-  return error instanceof TransportFault ? error.reason : broken;
+  // With TLS 1.3 a client hears of a refusal behind its own handshake.
+  const isOurs = error instanceof TransportFault || error instanceof RefusedError;
+  return isOurs ? error.reason : broken;
 }
 
 /**
