@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CIPHERS, CipherState } from '../../../ts/dataplane/transport/noise-primitives.ts';
-import { NoiseRecords, RECORD_MAX_BYTES } from '../../../ts/dataplane/transport/noise-records.ts';
+import { RECORD_MAX_BYTES } from '../../../ts/dataplane/transport/noise-record.ts';
+import { NoiseRecords } from '../../../ts/dataplane/transport/noise-records.ts';
 import { hardCases, pieces } from '../../helpers/corpus.ts';
 import { type Outcome, take } from './codecs.ts';
 

@@ -2,17 +2,17 @@
  * The beginning of a Noise record whose end has not come. Its memory grows with what came, never with
  * what its length promises: two bytes must not cost 64 KiB.
  */
-import { recordBytes } from './noise-records.ts';
+import { LENGTH_BYTES, recordBytes } from './noise-record.ts';
 
+const EMPTY: Buffer = Buffer.alloc(0);
 const FIRST_BYTES = 512;
 
 export class PartialRecord {
-  #memory: Buffer;
+  #memory: Buffer = EMPTY;
   #have = 0;
 
   /** Copies `bytes`, which are less than a record. */
   constructor(bytes: Buffer) {
-    this.#memory = Buffer.allocUnsafe(0);
     this.add(bytes);
   }
 
@@ -20,7 +20,7 @@ export class PartialRecord {
   add(bytes: Buffer): number {
     let used = 0;
     for (;;) {
-      const need = recordBytes(this.#memory.subarray(0, this.#have)) ?? 2;
+      const need = recordBytes(this.#memory.subarray(0, this.#have)) ?? LENGTH_BYTES;
       const count = Math.min(need - this.#have, bytes.length - used);
       if (count === 0) return used;
       this.#reserve(this.#have + count, need);

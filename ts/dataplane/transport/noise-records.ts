@@ -1,15 +1,13 @@
 /**
- * Noise records on an established connection: a length, u16 little-endian, and that many bytes of
- * ciphertext with its tag (wire-v1 4.3). node:crypto costs per record, so records are large.
+ * Noise records of an established connection, both ways (wire-v1 4.3). node:crypto costs per record, so
+ * records are large.
  */
 import { type Codec, type Opened, TransportFault } from './codec.ts';
 import { PartialRecord } from './noise-partial.ts';
 import { type CipherState, TAG_BYTES } from './noise-primitives.ts';
+import { LENGTH_BYTES, PLAIN_MAX_BYTES, recordBytes } from './noise-record.ts';
 
 const EMPTY = Buffer.alloc(0);
-const LENGTH_BYTES = 2;
-export const RECORD_MAX_BYTES = 65_535;
-export const PLAIN_MAX_BYTES: number = RECORD_MAX_BYTES - TAG_BYTES;
 
 export class NoiseRecords implements Codec {
   readonly sendsFin = true;
@@ -83,15 +81,4 @@ export class NoiseRecords implements Codec {
     // An empty one carries nothing, and is no end.
     if (plain.length > 0) plains.push(plain);
   }
-}
-
-/**
- * Of the record that begins there, its length included; undefined while that is not known.
- * @throws for one without room for its tag.
- */
-export function recordBytes(bytes: Buffer): number | undefined {
-  if (bytes.length < LENGTH_BYTES) return undefined;
-  const length = bytes.readUInt16LE(0);
-  if (length < TAG_BYTES) throw new RangeError('a record without a tag');
-  return LENGTH_BYTES + length;
 }
