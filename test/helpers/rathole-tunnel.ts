@@ -39,7 +39,8 @@ export interface TunnelOptions {
   readonly controlPort?: number;
   /** What the client is told of that; default: 127.0.0.1 and the port. */
   readonly remote?: (port: number) => string;
-  /** More environment of the client. */
+  /** More environment of warren. */
+  readonly serverEnv?: Readonly<Record<string, string>>;
   readonly clientEnv?: Readonly<Record<string, string>>;
   /** More of warren's command line. */
   readonly flags?: readonly string[];
@@ -174,7 +175,7 @@ export class Tunnel {
       return startWarren(this.#resources, name, file, {
         level: 'debug',
         ...(this.#options.flags === undefined ? {} : { flags: this.#options.flags }),
-        ...(role === 'client' ? { env: this.#options.clientEnv ?? {} } : {}),
+        env: this.#options[`${role}Env`] ?? {},
       });
     }
     return startRathole(this.#resources, name, file);

@@ -13,8 +13,8 @@ import {
   targetsOf,
 } from '../helpers/proxy-programs.ts';
 import { Tunnel, type TunnelOptions } from '../helpers/rathole-tunnel.ts';
-import { resolverWitness } from '../helpers/resolver-witness.ts';
 import { TRANSPORTS, type TransportName, transportLines } from '../helpers/transport-cases.ts';
+import { makeWitness } from '../helpers/witness.ts';
 
 const SIZE = 1_048_576;
 const REFUSED = 'cannot connect to the server, will retry';
@@ -137,7 +137,7 @@ describe.each(SCHEMES)('%s', (scheme: ProxyScheme) => {
   test.for(['tcp', 'tls'] as const)(
     'W27: a name that only the proxy knows is never asked for here, %s',
     async (transport, { skip }) => {
-      const witness = resolverWitness(resources);
+      const witness = makeWitness(resources);
       if (!canNameHosts() || witness === undefined) return skip('no libnss_wrapper, or no cc');
       const proxy = await startProxy(resources, scheme, { hosts: { 'tunnel.test': '127.0.0.1' } });
       const tunnel = await open({
@@ -174,7 +174,7 @@ test.skipIf(!SCHEMES.includes('http'))(
 );
 
 test('W27: without a proxy, the watch over the resolver sees the name', async ({ skip }) => {
-  const witness = resolverWitness(resources);
+  const witness = makeWitness(resources);
   if (witness === undefined) return skip('no cc');
   const local = await startLocalTcp(resources);
   const tunnel = await Tunnel.open(resources, {
