@@ -42,21 +42,19 @@ export class Witness {
       .map(([, name = '']) => name);
   }
 
-  /** Options may be set before and after a connection is made: those of one descriptor belong together. */
+  /** Linux: what was accepted has its listener's options to begin with. */
   sockets(): WitnessedSocket[] {
     const all: WitnessedSocket[] = [];
-    const before = new Map<string, Partial<Record<OptionName, number>>>();
-    for (const [what, fd = '', first, second, value] of this.#lines()) {
-      const options = before.get(fd) ?? {};
+    const byDescriptor = new Map<string, Partial<Record<OptionName, number>>>();
+    for (const [what, fd = '', first, second = '', value] of this.#lines()) {
+      if (what === 'socket') byDescriptor.set(fd, {});
+      else if (what === 'accept') byDescriptor.set(fd, { ...byDescriptor.get(second) });
+      const options = byDescriptor.get(fd) ?? {};
       if (what === 'option') {
         const name = OPTIONS[`${first} ${second}`];
         if (name !== undefined) options[name] = Number(value);
-        before.set(fd, options);
       } else if (what === 'accept' || what === 'connect') {
-        // What was accepted is new; what connects was there, and may have been another's before.
-        const own = what === 'accept' ? {} : { ...options };
-        before.set(fd, own);
-        all.push({ how: what, port: Number(first), options: own });
+        all.push({ how: what, port: Number(first), options });
       }
     }
     return all;
