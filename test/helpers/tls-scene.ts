@@ -22,15 +22,23 @@ export function clientSpec(hostname = 'localhost', root: 'ca' | 'other-ca' = 'ca
 
 /** What a link told its sink. */
 export class Told implements LinkSink {
-  bytes: Buffer = Buffer.alloc(0);
+  readonly #chunks: Uint8Array[] = [];
+  /** How many bytes came. */
+  length = 0;
   ended = false;
   closedWith: [Error | undefined] | undefined;
   /** What `data` answers. */
   takes = true;
 
   data(chunk: Uint8Array): boolean {
-    this.bytes = Buffer.concat([this.bytes, chunk]);
+    // A link may use the memory again.
+    this.#chunks.push(Uint8Array.from(chunk));
+    this.length += chunk.length;
     return this.takes;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
   }
 
   end(): void {

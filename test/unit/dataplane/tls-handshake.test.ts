@@ -302,7 +302,7 @@ describe('tls handshake', () => {
       for (let dials = 0; dials < count; dials++) {
         const link = await scene.ourClient(address, spec);
         const sink = told(link);
-        await until(() => sink.bytes.length > 0, 'that the session came before it');
+        await until(() => sink.length > 0, 'that the session came before it');
         resumed.push(link.resumed);
         link.destroy();
       }
