@@ -5,16 +5,16 @@ mod client;
 mod codec;
 mod date;
 mod handshake;
-#[cfg(test)]
-mod handshake_tests;
 mod identity;
 mod record;
 mod refusal;
 mod roots;
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 mod server;
 mod side;
+#[cfg(test)]
+mod tests;
 mod tickets;
 
 pub(crate) use client::TlsClient;

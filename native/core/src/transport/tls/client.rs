@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use crate::spec::TlsSpec;
 use crate::transport::codec::Handshake;
@@ -25,14 +26,22 @@ impl TlsClient {
     /// # Errors
     /// What of the certificates or the name cannot be used.
     pub(crate) fn new(spec: &TlsSpec) -> Result<Self, String> {
+        Self::with(spec, default_provider(), VERSIONS)
+    }
+
+    pub(super) fn with(
+        spec: &TlsSpec,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Self, String> {
         let name = ServerName::try_from(spec.hostname.clone()).map_err(|_| {
             format!(
                 "{:?} is neither a host name nor an IP address, so no certificate can have it",
                 spec.hostname
             )
         })?;
-        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(VERSIONS)
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(KnownServers::new(&spec.roots)?);

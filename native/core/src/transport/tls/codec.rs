@@ -37,6 +37,17 @@ impl<S: Side> TlsCodec<S> {
         self.side.common()
     }
 
+    /// TLS 1.3: what is sealed next is behind a KeyUpdate that asks for the peer's.
+    #[cfg(test)]
+    pub(super) fn refresh_keys(&mut self) {
+        use rustls::unbuffered::ConnectionState::WriteTraffic;
+
+        match self.side.process(&mut self.kept).state {
+            Ok(WriteTraffic(traffic)) => traffic.refresh_traffic_keys().expect("TLS 1.3"),
+            state => panic!("{state:?}"),
+        }
+    }
+
     /// Opens whole records; how much of the buffer is done with. A fault goes to `self.end`.
     fn read(&mut self, buffer: &mut [u8], plain: &mut Vec<u8>, reply: &mut Vec<u8>) -> usize {
         let mut at = 0;

@@ -1,4 +1,5 @@
 //! A server and a client of TLS with memory between them, and certificates for both.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,

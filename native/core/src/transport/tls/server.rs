@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use crate::spec::TlsSpec;
 use crate::transport::codec::Handshake;
@@ -28,6 +29,14 @@ impl TlsServer {
     /// # Errors
     /// What of the certificates cannot be used.
     pub(crate) fn new(spec: &TlsSpec) -> Result<Self, String> {
+        Self::with(spec, default_provider(), VERSIONS)
+    }
+
+    pub(super) fn with(
+        spec: &TlsSpec,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Self, String> {
         let identities: Vec<_> = spec
             .identities
             .iter()
@@ -36,8 +45,8 @@ impl TlsServer {
         if identities.is_empty() {
             return Err("a TLS server needs a certificate and its key".to_owned());
         }
-        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_protocol_versions(VERSIONS)
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?;
         let builder = if spec.roots.is_empty() {
             builder.with_no_client_auth()
@@ -52,6 +61,12 @@ impl TlsServer {
         Ok(Self {
             config: Arc::new(config),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn changed(mut self, change: impl FnOnce(&mut ServerConfig)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
     }
 
     pub(crate) fn handshake(&self) -> Box<dyn Handshake> {
