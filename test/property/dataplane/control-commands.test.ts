@@ -38,6 +38,7 @@ it('every create command opens one channel, wherever the stream of commands is c
               type: 'tcp',
               tcp: { nodelay: true, keepaliveMs: 0, keepaliveIntervalMs: 0 },
             },
+            proxy: undefined,
           },
           routine: clientRoutine('tcp', new Uint8Array(32), 0),
           handler: {
