@@ -7,6 +7,7 @@ const rejected = (port: number): EngineEvent => ({
   type: 'tunnel_rejected',
   reason: 'bad_hello',
   peer: peer(port),
+  error: undefined,
   count: 1,
 });
 const end = (bytesIn: number): EngineEvent => ({
