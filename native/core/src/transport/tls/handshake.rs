@@ -86,4 +86,12 @@ impl<S: Side> Handshake for TlsHandshake<S> {
     fn name(&self) -> &'static str {
         "TLS"
     }
+
+    fn when_closed(&self) -> &'static str {
+        if self.heard {
+            ""
+        } else {
+            ": it may not speak TLS"
+        }
+    }
 }

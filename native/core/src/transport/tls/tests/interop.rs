@@ -155,6 +155,41 @@ fn our_server_serves_openssl_and_resumes_its_sessions() {
     }
 }
 
+/// `R` makes s_client begin a second handshake inside the first connection.
+#[test]
+fn renegotiation_is_declined() {
+    if !has_openssl() {
+        eprintln!("skipped: no OpenSSL 3 here");
+        return;
+    }
+    let files = Files::new("renegotiation");
+    let authority = Authority::new("root");
+    let identity = authority.issue(&["a.test"], KeyKind::P256);
+    files.put(&identity, &authority.der);
+    let server = server(vec![identity], &[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut child = files.openssl(&format!("s_client -connect {address} -tls1_2"));
+    let (mut stream, _) = listener.accept().unwrap();
+    let (mut codec, mut came) = establish(&mut stream, server.begin());
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"R\n").unwrap();
+    let reply = loop {
+        let found = open(&mut codec, &came).unwrap();
+        assert!(found.plain.is_empty() && !found.ended);
+        if !found.reply.is_empty() {
+            break found.reply;
+        }
+        came = found.rest;
+        assert!(read(&mut stream, &mut came), "closed without asking");
+    };
+    // An alert, and no fault of ours: what we say still goes out.
+    assert_eq!(reply[0], 21);
+    assert!(!seal(&mut codec, b"as before").is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn our_client_resumes_at_openssl() {
     if !has_openssl() {
