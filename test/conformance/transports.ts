@@ -18,6 +18,14 @@ const GARBAGE: Readonly<Record<string, readonly [bytes: Buffer, reason: EndReaso
   'websocket+tls': [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'tls_failed'],
 };
 
+/** How an honest handshake begins. */
+const BEGINNING: Readonly<Record<string, Buffer>> = {
+  tls: Buffer.of(22, 3, 1),
+  noise: Buffer.of(48, 0, 1),
+  websocket: Buffer.from('GET'),
+  'websocket+tls': Buffer.of(22, 3, 1),
+};
+
 export function transports(world: World): void {
   const name = world.transportName;
   const [garbage, garbageReason] = GARBAGE[name] ?? [Buffer.alloc(0), 'internal_error'];
@@ -36,7 +44,7 @@ export function transports(world: World): void {
 
     it.each<[string, (peer: Peer) => Promise<void>]>([
       ['before it', (peer) => peer.end()],
-      ['within it', (peer) => peer.write(garbage.subarray(0, 3)).then(() => peer.end())],
+      ['within it', (peer) => peer.write(BEGINNING[name] ?? '').then(() => peer.end())],
     ])('FIN %s is handshake_eof', async (_when, act) => {
       const server = await world.server();
       const peer = await world.connect(server.address);
@@ -198,6 +206,7 @@ export function transports(world: World): void {
       await untilReady(server.rig, 1);
       await forge(name, channel);
       await channel.over();
+      await event(server.rig, 'channel_failed', ({ reason }) => reason === 'bad_record');
       expect(endsOf(server.engine, 'bad_record')).toBe(1);
       await client.untilCreates(9);
     });
