@@ -15,6 +15,7 @@ import { halfClose } from './half-close.ts';
 import { lifecycle } from './lifecycle.ts';
 import { limits } from './limits.ts';
 import { listening } from './listening.ts';
+import { noisePatterns } from './noise-patterns.ts';
 import { pairing } from './pairing.ts';
 import { pool } from './pool.ts';
 import { reload } from './reload.ts';
@@ -81,4 +82,5 @@ export function togetherConformance(name: string, environment: Environment): voi
     pairing(world);
     halfClose(world);
   });
+  describe(name, () => noisePatterns(new World(environment)));
 }
