@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CodedLink } from '../../../ts/dataplane/coded-link.ts';
 import { LinkFault, OpenLinks } from '../../../ts/dataplane/open-links.ts';
 import type { Handshake, Step } from '../../../ts/dataplane/transport/codec.ts';
@@ -125,15 +125,40 @@ describe('shake', () => {
   });
 });
 
-it('one step is taken in each turn, in order', async () => {
-  await turn();
-  const log: string[] = [];
-  enterGate(() => log.push('a'));
-  enterGate(() => log.push('b'));
-  enterGate(() => log.push('c'));
-  expect(log).toEqual(['a']);
-  // An established flow comes between.
-  setImmediate(() => log.push('flow'));
-  await until(() => log.length === 4, 'all of them');
-  expect(log).toEqual(['a', 'b', 'flow', 'c']);
+describe('gate', () => {
+  let nowMs = 0;
+  beforeEach(async () => {
+    // Whatever was spent before belongs to another turn.
+    await turn();
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+  });
+  afterEach(() => vi.restoreAllMocks());
+
+  /** What ran, in order, each step taking so long by the clock. */
+  async function run(costMs: number): Promise<string[]> {
+    const log: string[] = [];
+    for (const name of ['a', 'b', 'c']) {
+      enterGate(() => {
+        log.push(name);
+        nowMs += costMs;
+      });
+    }
+    log.push('flow');
+    // It comes between: what waits is behind it in every turn.
+    setImmediate(() => log.push('flow'));
+    for (let turns = 0; turns < 5; turns++) await turn();
+    return log;
+  }
+
+  it('costly steps are taken one in each turn, in order', async () => {
+    expect(await run(0.25)).toEqual(['a', 'flow', 'b', 'flow', 'c']);
+  });
+
+  it('cheap steps do not wait', async () => {
+    expect(await run(0.01)).toEqual(['a', 'b', 'c', 'flow', 'flow']);
+  });
+
+  it('a turn takes as many as fit', async () => {
+    expect(await run(0.15)).toEqual(['a', 'b', 'flow', 'c', 'flow']);
+  });
 });

@@ -1,4 +1,4 @@
-/** Makes a handshake on a link: beside everything else, one step in each turn of the event loop. */
+/** Makes a handshake on a link: beside everything else, a little in each turn of the event loop. */
 import { CodedLink } from '../coded-link.ts';
 import type { Link } from '../link.ts';
 import { LinkFault, type OpenLinks } from '../open-links.ts';
