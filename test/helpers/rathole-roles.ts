@@ -1,5 +1,11 @@
 /** A Server or a Client of the library with short limits, against a peer that is played by hand. */
-import { Client, type Limits, Server, type ServiceStats } from '../../ts/index.ts';
+import {
+  Client,
+  type Limits,
+  Server,
+  type ServiceStats,
+  type TransportOptions,
+} from '../../ts/index.ts';
 import { RecordingLog } from './process-log.ts';
 import { type Resources, until } from './process-resources.ts';
 import { WireClient, WireServer } from './rathole-wire.ts';
@@ -12,6 +18,7 @@ export interface OpenServerOptions {
   readonly services?: Readonly<Record<string, 'tcp' | 'udp'>>;
   readonly heartbeatIntervalSecs?: number;
   readonly accessLog?: boolean;
+  readonly transport?: TransportOptions;
 }
 
 export class TestServer {
@@ -37,6 +44,7 @@ export class TestServer {
         heartbeatIntervalSecs,
         defaultToken: TOKEN,
         services: Object.fromEntries(tables),
+        ...(options.transport === undefined ? {} : { transport: options.transport }),
       },
       {
         log,
@@ -99,6 +107,52 @@ export interface OpenClientOptions {
   readonly heartbeatTimeoutSecs?: number;
 }
 
+export interface LoneClient {
+  readonly client: Client;
+  readonly log: RecordingLog;
+  stats(): ServiceStats;
+}
+
+/** A started client of whatever a test has at that port. */
+export async function openClientOf(
+  resources: Resources,
+  remoteAddr: string,
+  transport: TransportOptions,
+  local = 9,
+): Promise<LoneClient> {
+  const log = new RecordingLog();
+  const client = new Client(
+    {
+      remoteAddr,
+      transport,
+      heartbeatTimeoutSecs: 0,
+      defaultToken: TOKEN,
+      services: { web: { localAddr: `127.0.0.1:${local}` } },
+    },
+    { log, accessLog: true },
+  );
+  resources.use(client);
+  await client.start();
+  return { client, log, stats: () => onlyService(client) };
+}
+
+/**
+ * It was refused for this reason, told why, and waits by the schedule of those that only an operator
+ * can mend. Resolves with what was told.
+ */
+export async function refusedForGood(log: RecordingLog, reason: string): Promise<string> {
+  const told = await log.waitFor('cannot connect to the server, will retry', { reason });
+  const { fields } = await log.waitFor('waiting before the next attempt');
+  if (!(Number(fields['delayMs']) >= 4_000)) throw new Error(`a pause of ${fields['delayMs']} ms`);
+  return String(told.fields['error']);
+}
+
+function onlyService(client: Client): ServiceStats {
+  const [first] = client.stats().services;
+  if (first === undefined) throw new Error('no service');
+  return first;
+}
+
 export interface TestClient {
   readonly client: Client;
   readonly log: RecordingLog;
@@ -126,10 +180,5 @@ export async function openClient(
   );
   resources.use(client);
   await client.start();
-  const stats = () => {
-    const [first] = client.stats().services;
-    if (first === undefined) throw new Error('no service');
-    return first;
-  };
-  return { client, log, peer, stats };
+  return { client, log, peer, stats: () => onlyService(client) };
 }
