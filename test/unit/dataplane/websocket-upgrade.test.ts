@@ -194,6 +194,10 @@ describe('server', () => {
     expect(side.refused?.reason).toBe('upgrade_refused');
   });
 
+  it('takes an empty line before the request (RFC 9112 2.2)', () => {
+    expect(ask(ANY, '', ...REQUEST).state).toBe('done');
+  });
+
   it('takes 64 headers', () => {
     const more = Array.from({ length: 59 }, (_, i) => `x${i}: y`);
     expect(ask(ANY, ...REQUEST, ...more).state).toBe('done');

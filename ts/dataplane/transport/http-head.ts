@@ -41,7 +41,7 @@ export class HeadEnd {
 
 /** Undefined where a line is not one of HTTP/1.1. */
 export function parseHead(head: Buffer): HttpHead | undefined {
-  const [start = '', ...lines] = head.toString('latin1').trimEnd().split(/\r?\n/);
+  const [start = '', ...lines] = head.toString('latin1').trim().split(/\r?\n/);
   const headers: [string, string][] = [];
   for (const line of lines) {
     // Nothing before the colon but the name; no line that continues the one before.
