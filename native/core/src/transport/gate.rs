@@ -14,19 +14,17 @@ const BUDGET: Duration = Duration::from_micros(200);
 
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// Tasks that wait for their step, in the order they came.
+    /// Tasks that wait for their step, in the order they came. One leaves when it takes it.
     waiting: RefCell<VecDeque<TaskId>>,
     /// In this turn.
     spent: Cell<Duration>,
-    /// Whose step is next.
-    called: Cell<TaskId>,
 }
 
 impl Gate {
-    /// A new turn has begun: the task that takes the first step, if one waits.
+    /// A new turn has begun: the task that is to be woken for the first step, if one waits.
     pub(crate) fn open(&self) -> Option<TaskId> {
         self.spent.set(Duration::ZERO);
-        self.call()
+        self.first()
     }
 
     pub(crate) fn has_waiting(&self) -> bool {
@@ -47,7 +45,7 @@ impl Gate {
             let task = shard.tasks.current();
             self.waiting.borrow_mut().push_back(task);
             let _place = Place { gate: self, task };
-            while self.called.get() != task {
+            while self.first() != Some(task) || self.spent.get() >= BUDGET {
                 shard.park(None).await?;
             }
         }
@@ -57,19 +55,8 @@ impl Gate {
         })
     }
 
-    fn call(&self) -> Option<TaskId> {
-        let next = self.waiting.borrow_mut().pop_front();
-        self.called.set(next.unwrap_or(TaskId::NONE));
-        next
-    }
-
-    /// The next one, while there is time left in this turn.
-    fn call_next(&self, shard: &Shard) {
-        if self.spent.get() < BUDGET
-            && let Some(next) = self.call()
-        {
-            shard.tasks.wake(next);
-        }
+    fn first(&self) -> Option<TaskId> {
+        self.waiting.borrow().front().copied()
     }
 }
 
@@ -83,7 +70,11 @@ impl Drop for Passage<'_> {
     fn drop(&mut self) {
         let gate = &self.shard.gate;
         gate.spent.set(gate.spent.get() + self.since.elapsed());
-        gate.call_next(self.shard);
+        if gate.spent.get() < BUDGET
+            && let Some(next) = gate.first()
+        {
+            self.shard.tasks.wake(next);
+        }
     }
 }
 
@@ -95,7 +86,6 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        // One that was called and does not come delays the others until the next turn.
         self.gate.waiting.borrow_mut().retain(|it| *it != self.task);
     }
 }

@@ -128,6 +128,31 @@ fn one_step_is_taken_in_a_turn() {
     });
 }
 
+/// A newcomer took the turn of one that had been called, which then waited for ever.
+#[test]
+fn nobody_is_passed_over() {
+    run(|shard| async move {
+        fill(&shard).await;
+        let (there, served) = (Rc::clone(&shard), Rc::new(Cell::new(false)));
+        let done = Rc::clone(&served);
+        shard.spawn("waits", async move {
+            drop(there.gate.enter(&there).await.expect("not cancelled"));
+            done.set(true);
+        });
+        // Ready before the one that waits is called, in the turn after this one.
+        let before = shard.now();
+        while shard.now() == before {
+            shard.tasks.yield_now().await.expect("not cancelled");
+        }
+        drop(shard.gate.enter(&shard).await.expect("not cancelled"));
+        let deadline = shard.after(20_000);
+        while !served.get() {
+            assert!(deadline > Some(shard.now()), "it waits for ever");
+            shard.tasks.yield_now().await.expect("not cancelled");
+        }
+    });
+}
+
 #[test]
 fn a_cancelled_task_leaves_its_place() {
     run(|shard| async move {
