@@ -103,9 +103,10 @@ export class ScriptedServer {
     this.listener = listener;
   }
 
-  static async open(carry?: Carry): Promise<ScriptedServer> {
+  static async open(carry?: Carry, port = 0): Promise<ScriptedServer> {
     let server: ScriptedServer | undefined;
     const listener = await PeerListener.open({
+      port,
       ...(carry === undefined ? {} : { carry }),
       serve: (peer) => void server?.accept(peer).catch(() => undefined),
     });

@@ -19,6 +19,10 @@ export interface Head {
 export async function readHead(below: Duplex): Promise<Head> {
   let text = '';
   while (!text.endsWith('\r\n\r\n')) text += (await readExactly(below, 1)).toString('latin1');
+  return parseHead(text);
+}
+
+export function parseHead(text: string): Head {
   const [line = '', ...rest] = text.trimEnd().split('\r\n');
   const headers = rest.map((header): [string, string] => {
     const at = header.indexOf(':');
