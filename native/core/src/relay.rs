@@ -134,8 +134,8 @@ impl Relay {
             };
             self.count(shard);
             self.note_half_close(shard);
-            let flushed = self.near.is_flushed() && self.far.is_flushed();
-            if flushed && (inward, outward) == (Turn::Ended, Turn::Ended) {
+            // The one that ended first may have held its goodbye back until the other did.
+            if (inward, outward) == (Turn::Ended, Turn::Ended) && self.flush() {
                 let reason = self.half_closed.unwrap_or(EndReason::VisitorFin);
                 return Ok(End::Clean(reason));
             }
@@ -177,6 +177,11 @@ impl Relay {
             return Some(self.on_broken(false));
         }
         None
+    }
+
+    /// Whether the system has all. A link that breaks now has nothing to lose any more.
+    fn flush(&self) -> bool {
+        self.near.flush().unwrap_or(true) && self.far.flush().unwrap_or(true)
     }
 
     fn on_broken(&self, near_broke: bool) -> End {
