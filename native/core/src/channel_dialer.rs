@@ -162,7 +162,7 @@ impl Dialing {
         } = self;
         let left = give_up_at.map_or(Duration::MAX, |at| at - service.shard.now());
         let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let tcp = &target.spec.transport.tcp;
+        let tcp = &target.tcp;
         DialOptions {
             timeout_ms: service
                 .shard
@@ -171,7 +171,7 @@ impl Dialing {
                 .dial_timeout_ms
                 .min(left_ms)
                 .max(1),
-            prefer_ipv6: target.spec.prefer_ipv6,
+            prefer_ipv6: target.prefer_ipv6,
             stream: StreamOptions::tunnel(tcp, service.nodelay().unwrap_or(tcp.nodelay)),
             first: session.first(),
         }

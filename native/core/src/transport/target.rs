@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use crate::dial::{DialError, DialOptions, dial};
 use crate::link::Link;
 use crate::shard::Shard;
-use crate::spec::{DialSpec, HostPort, TransportSpec};
+use crate::spec::{DialSpec, HostPort, ProxySpec, TcpSpec, TransportSpec};
 use crate::task::Cancelled;
 use crate::transport::codec::{Handshake, Refused};
 use crate::transport::layered::then;
@@ -45,33 +45,45 @@ impl ClientTransports {
     }
 }
 
+/// Without the certificates of its spec, which many sessions would keep a copy of.
 pub(crate) struct Target {
-    pub(crate) spec: DialSpec,
-    transport: Result<ClientTransport, String>,
+    pub(crate) remote: HostPort,
+    pub(crate) prefer_ipv6: bool,
+    pub(crate) tcp: TcpSpec,
+    proxy: Option<ProxySpec>,
+    /// Or why there is none.
+    transport: Result<ClientTransport, Refused>,
 }
 
 impl Target {
     pub(crate) fn new(shard: &Shard, spec: DialSpec) -> Self {
-        let transport = shard.context.transports.get(&spec.transport);
-        Self { spec, transport }
+        let DialSpec {
+            remote,
+            prefer_ipv6,
+            transport,
+            proxy,
+        } = spec;
+        let made = shard.context.transports.get(&transport);
+        Self {
+            remote,
+            prefer_ipv6,
+            tcp: transport.tcp,
+            proxy,
+            transport: made.map_err(|text| Refused::new(transport.carrier.refusal(), text)),
+        }
     }
 
     /// What is dialled: the proxy, where there is one.
     pub(crate) fn hop(&self) -> &HostPort {
-        let proxy = self.spec.proxy.as_ref();
-        proxy.map_or(&self.spec.remote, |proxy| &proxy.address)
+        let proxy = self.proxy.as_ref();
+        proxy.map_or(&self.remote, |proxy| &proxy.address)
     }
 
     fn handshake(&self) -> Result<Option<Box<dyn Handshake>>, Refused> {
-        let DialSpec { remote, proxy, .. } = &self.spec;
-        let transport = match &self.transport {
-            Ok(transport) => transport.handshake(remote),
-            Err(text) => {
-                let reason = self.spec.transport.carrier.refusal();
-                return Err(Refused::new(reason, text.clone()));
-            }
-        };
-        let proxy = proxy.as_ref().map(|it| proxy::handshake(it, remote));
+        let transport = self.transport.as_ref().map_err(Clone::clone)?;
+        let transport = transport.handshake(&self.remote);
+        let proxy = self.proxy.as_ref();
+        let proxy = proxy.map(|it| proxy::handshake(it, &self.remote));
         Ok(match (proxy, transport) {
             (Some(proxy), Some(transport)) => Some(then(proxy, transport)),
             (proxy, transport) => proxy.or(transport),
