@@ -24,12 +24,7 @@ import { RustServerService } from './rust-server-service.ts';
 import { engineStats } from './rust-stats.ts';
 import { RustTunnelListener } from './rust-tunnel-listener.ts';
 import { RustWaker, takeUpcalls } from './rust-upcalls.ts';
-import type {
-  ClientServiceSpec,
-  DialSpec,
-  ServerServiceSpec,
-  TunnelListenSpec,
-} from './spec.ts';
+import type { ClientServiceSpec, DialSpec, ServerServiceSpec, TunnelListenSpec } from './spec.ts';
 import type { EngineStats } from './stats.ts';
 
 export class RustEngine implements Engine {
