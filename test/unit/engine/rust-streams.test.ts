@@ -21,7 +21,8 @@ describe.skipIf(RUST === undefined)('control streams of the Rust engine', () => 
   async function streamPair(): Promise<{ stream: ControlStream; peer: Peer }> {
     const listener = await world.listener({ paused: true });
     const { engine } = await world.engine();
-    const dial = { remote: listener.address, preferIpv6: false, transport: TRANSPORT };
+    const { address: remote } = listener;
+    const dial = { remote, preferIpv6: false, transport: TRANSPORT, proxy: undefined };
     const stream = await engine.dial(dial, new AbortController().signal);
     return { stream, peer: await listener.next() };
   }
