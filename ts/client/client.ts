@@ -34,7 +34,7 @@ export class Client implements AsyncDisposable {
 
   /**
    * Resolves when every service has begun to connect; a server that is not there yet is no error.
-   * @throws WARREN_E_UNSUPPORTED, WARREN_E_ENGINE, WARREN_E_STATE
+   * @throws WARREN_E_ENGINE, WARREN_E_STATE
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new WarrenError('WARREN_E_STATE', 'start once');

@@ -7,7 +7,7 @@ import { WarrenError } from '../errors.ts';
 import { Server } from '../server/server.ts';
 
 export interface Daemon {
-  /** @throws WARREN_E_BIND, WARREN_E_UNSUPPORTED, WARREN_E_ENGINE */
+  /** @throws WARREN_E_BIND, WARREN_E_ENGINE */
   start(): Promise<void>;
   /** What the log says once it has started. */
   facts(): object;

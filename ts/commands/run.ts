@@ -21,7 +21,7 @@ const FLUSH_MS = 1_000;
 
 /**
  * Runs the daemon until a signal ends it.
- * @throws WARREN_E_CONFIG, WARREN_E_USAGE, WARREN_E_BIND, WARREN_E_UNSUPPORTED, WARREN_E_ENGINE
+ * @throws WARREN_E_CONFIG, WARREN_E_USAGE, WARREN_E_BIND, WARREN_E_ENGINE
  */
 export async function run(command: RunArguments, faults: Faults): Promise<number> {
   const { file, drainMs } = command;

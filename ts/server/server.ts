@@ -41,7 +41,7 @@ export class Server implements AsyncDisposable {
 
   /**
    * Resolves when clients can connect.
-   * @throws WARREN_E_BIND, WARREN_E_UNSUPPORTED, WARREN_E_ENGINE, WARREN_E_STATE
+   * @throws WARREN_E_BIND, WARREN_E_ENGINE, WARREN_E_STATE
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new WarrenError('WARREN_E_STATE', 'start once');
