@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import base from '../../vitest.config.ts';
 import { MatrixReporter } from './matrix-reporter.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -10,15 +11,19 @@ const given = process.env['WARREN_ENGINE'];
 const engines = given === undefined ? [...(isBuilt ? ['rust'] : []), 'typescript'] : [given];
 if (!isBuilt) process.stderr.write('skipped: the Rust engine (npm run build:native)\n');
 
+// A project has no workers of its own.
+const { maxWorkers, ...projectOptions } = base.test ?? {};
+
 const config: ViteUserConfig = defineConfig({
   root,
   test: {
-    maxWorkers: 2,
+    ...(maxWorkers === undefined ? {} : { maxWorkers }),
     reporters: ['default', new MatrixReporter()],
     projects: engines.map((engine) => ({
-      extends: `${root}vitest.config.ts`,
       root,
       test: {
+        // Not by `extends`: that would add our files to all others.
+        ...projectOptions,
         name: engine,
         include: ['test/interop/**/*.test.ts'],
         env: { WARREN_ENGINE: engine },
