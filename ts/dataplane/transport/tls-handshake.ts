@@ -103,6 +103,8 @@ class TlsShake {
       secureContext: context,
       // An address is no server name (RFC 6066 3).
       servername: net.isIP(hostname) > 0 ? '' : hostname,
+      // Else NODE_TLS_REJECT_UNAUTHORIZED decides.
+      rejectUnauthorized: true,
       checkServerIdentity: (_name, certificate) => checkName(hostname, certificate),
       ...(session !== undefined && { session }),
     });
