@@ -28,7 +28,7 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export class WarrenError extends Error {
   override readonly name = 'WarrenError';
   readonly code: ErrorCode;
-  /** Of WARREN_E_TRANSPORT: why, as an end reason (docs/reasons.md). */
+  /** Of WARREN_E_TRANSPORT and WARREN_E_CONTROL_CLOSED: why, as an end reason (docs/reasons.md). */
   readonly reason: string | undefined;
 
   constructor(

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { ControlStream } from '../engine/engine.ts';
+import type { EndReason } from '../engine/reason.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import {
   ACK_BAD_TOKEN,
@@ -55,7 +56,8 @@ export async function serverHandshake(
 /**
  * Client: hello, auth, ack; gives the session key.
  * @throws WARREN_E_REFUSED for a non-zero ack; WARREN_E_PROTOCOL for anything that is not wire v1;
- * WARREN_E_CONTROL_CLOSED, also when `timeoutMs` passes.
+ * WARREN_E_TRANSPORT when the transport ends it; WARREN_E_CONTROL_CLOSED for any other end, also when
+ * `timeoutMs` passes.
  */
 export async function clientHandshake(
   stream: ControlStream,
@@ -78,6 +80,8 @@ export async function clientHandshake(
     const ack = decodeAck(await stream.read(ACK_LENGTH));
     if (ack !== 'ok') throw new WarrenError(ackCode(ack), ACK_TEXT[ack]);
     return key;
+  } catch (error) {
+    throw ofTransport(error) ?? error;
   } finally {
     clearTimeout(timer);
   }
@@ -88,9 +92,24 @@ const HINT =
 
 /** The commonest mistake of all: another kind of server, or another transport, at that address. */
 function explainNoHello(error: unknown): never {
-  throw new WarrenError('WARREN_E_CONTROL_CLOSED', `${errorText(error)}, before a hello${HINT}`, {
-    cause: error,
-  });
+  const { code, reason } = error as WarrenError;
+  if (code !== 'WARREN_E_CONTROL_CLOSED' || ofTransport(error) !== undefined) throw error;
+  const message = `${errorText(error)}, before a hello${HINT}`;
+  throw new WarrenError(code, message, { cause: error, reason });
+}
+
+/** With TLS 1.3 a client hears only here that its certificate was refused. */
+const TRANSPORT_ENDS: ReadonlySet<string> = new Set<EndReason>([
+  'certificate_refused',
+  'tls_failed',
+  'bad_record',
+]);
+
+/** What a dial that fails for the same reason throws. */
+function ofTransport(error: unknown): WarrenError | undefined {
+  const { message, reason } = error as WarrenError;
+  if (reason === undefined || !TRANSPORT_ENDS.has(reason)) return undefined;
+  return new WarrenError('WARREN_E_TRANSPORT', message, { cause: error, reason });
 }
 
 const ACK_TEXT = {

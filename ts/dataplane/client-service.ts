@@ -30,6 +30,7 @@ const TELLING: ReadonlySet<EndReason> = new Set([
   'bad_start',
   'bad_record',
   'certificate_refused',
+  'tls_failed',
 ]);
 
 interface Attached {
@@ -154,7 +155,7 @@ export class TypescriptClientService implements ClientService {
         this.#carry(which.link, rest);
         this.#checkEmpty();
       },
-      ended: (which, reason) => this.#onWaitingEnd(which, reason),
+      ended: (which, reason, error) => this.#onWaitingEnd(which, reason, error),
     });
     this.#waiting.add(channel);
   }
@@ -189,10 +190,10 @@ export class TypescriptClientService implements ClientService {
     link.abort();
   }
 
-  #onWaitingEnd(channel: WaitingChannel, reason: EndReason): void {
+  #onWaitingEnd(channel: WaitingChannel, reason: EndReason, error?: string): void {
     this.#waiting.delete(channel);
     if (TELLING.has(reason)) {
-      this.#channelFailed(reason, undefined);
+      this.#channelFailed(reason, error);
     } else {
       this.#counters.end(reason);
     }

@@ -8,6 +8,7 @@ import type { SocketAddress } from '../engine/spec.ts';
 import { WarrenError } from '../errors.ts';
 import type { Link } from './link.ts';
 import { channelReason } from './link-end.ts';
+import { RefusedError } from './transport/codec.ts';
 
 /** Unread bytes that are kept; a command is 4 bytes, a hello 37. */
 const UNREAD_MAX_BYTES = 4_096;
@@ -48,6 +49,8 @@ export class TypescriptControlStream implements ControlStream {
   /** It has been attached once: the handshake is behind it. */
   #wasAttached = false;
   #end: EndReason | undefined;
+  /** More than the reason says. */
+  #error: string | undefined;
 
   constructor(link: Link, options: ControlStreamOptions) {
     this.#link = link;
@@ -56,7 +59,10 @@ export class TypescriptControlStream implements ControlStream {
     link.setSink({
       data: (chunk) => this.#onData(chunk),
       end: () => this.#finishWith(this.#eofReason()),
-      closed: (error) => this.#finishWith(this.#brokenReason(error)),
+      closed: (error) => {
+        if (error instanceof RefusedError) this.#error = error.message;
+        this.#finishWith(this.#brokenReason(error));
+      },
     });
     link.onDrained = () => this.#settleWrites(undefined);
     link.resume();
@@ -214,6 +220,7 @@ export class TypescriptControlStream implements ControlStream {
   }
 
   #closedError(): WarrenError {
-    return new WarrenError('WARREN_E_CONTROL_CLOSED', `control channel ended: ${this.#end}`);
+    const message = `control channel ended: ${this.#error ?? this.#end}`;
+    return new WarrenError('WARREN_E_CONTROL_CLOSED', message, { reason: this.#end });
   }
 }

@@ -22,6 +22,8 @@ export class TlsLink implements Link {
   readonly #socket: TLSSocket;
   readonly #role: TlsRole;
   #sink: LinkSink = NO_SINK;
+  /** The peer has sent something: its handshake is over, too. */
+  #heard = false;
   #ended = false;
   #closed = false;
   #error: Error | undefined;
@@ -154,6 +156,7 @@ export class TlsLink implements Link {
   }
 
   #onData(chunk: Buffer): void {
+    this.#heard = true;
     this.#guard(() => {
       this.#reading = false;
       // A `resume` inside the call wins.
@@ -188,7 +191,7 @@ export class TlsLink implements Link {
   }
 
   #onError(error: Error): void {
-    const refusal = refusalByAlert(error, this.#role);
+    const refusal = refusalByAlert(error, this.#role, this.#heard);
     this.#fail(refusal ?? new TransportFault('bad_record', `TLS failed: ${errorText(error)}`));
   }
 

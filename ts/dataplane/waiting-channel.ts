@@ -6,12 +6,14 @@ import type { EndReason } from '../engine/reason.ts';
 import type { ClientRoutine } from '../engine/spec.ts';
 import type { Link } from './link.ts';
 import { channelReason } from './link-end.ts';
+import { RefusedError } from './transport/codec.ts';
 
 export interface WaitingChannelOptions {
   readonly routine: ClientRoutine;
   /** Put to use; `rest` is what came behind the command. Reading is stopped. */
   readonly started: (channel: WaitingChannel, rest: Uint8Array) => void;
-  readonly ended: (channel: WaitingChannel, reason: EndReason) => void;
+  /** `error`: more than the reason says. */
+  readonly ended: (channel: WaitingChannel, reason: EndReason, error?: string) => void;
 }
 
 export class WaitingChannel {
@@ -31,17 +33,18 @@ export class WaitingChannel {
           error === undefined
             ? 'channel_eof'
             : channelReason(error, 'channel_eof', 'stale_channel'),
+          error instanceof RefusedError ? error.message : undefined,
         ),
     });
     link.write(options.routine.hello);
     link.resume();
   }
 
-  end(reason: EndReason): void {
+  end(reason: EndReason, error?: string): void {
     if (this.#done) return;
     this.#done = true;
     this.link.destroy();
-    this.#options.ended(this, reason);
+    this.#options.ended(this, reason, error);
   }
 
   #onData(chunk: Uint8Array): boolean {

@@ -288,7 +288,7 @@ export type BindingUpcall =
   | { type: 'dial_failed'; stream: number; tried: string; refusal?: EndReason; error?: BindingSystemError; aborted: boolean }
   | { type: 'stream_read'; stream: number; bytes: Buffer }
   | { type: 'stream_flushed'; stream: number }
-  | { type: 'stream_ended'; stream: number; reason: EndReason; unread: Buffer }
+  | { type: 'stream_ended'; stream: number; reason: EndReason; error?: string; unread: Buffer }
   | { type: 'address'; service: number; address?: BindingAddress }
   | { type: 'surplus'; service: number; session: number }
   | { type: 'session_ended'; service: number; session: number; reason: EndReason }

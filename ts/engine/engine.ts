@@ -163,7 +163,8 @@ export interface ControlStream {
   readonly peer: SocketAddress;
   /**
    * Exactly `length` bytes (1..4096), in order. One read at a time.
-   * @throws WARREN_E_CONTROL_CLOSED when the stream ends first; WARREN_E_STATE when it is attached.
+   * @throws WARREN_E_CONTROL_CLOSED, with the end's reason, when the stream ends first;
+   * WARREN_E_STATE when it is attached.
    */
   read(length: number): Promise<Uint8Array>;
   /**

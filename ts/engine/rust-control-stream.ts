@@ -36,6 +36,8 @@ export class RustControlStream implements ControlStream {
   /** Stays through a suspension, and beyond the end. */
   #session: RustSession | undefined;
   #end: EndReason | undefined;
+  /** More than the reason says. */
+  #error: string | undefined;
 
   constructor(context: RustContext, id: number, peer: SocketAddress) {
     this.context = context;
@@ -131,9 +133,10 @@ export class RustControlStream implements ControlStream {
   }
 
   /** Upcall, the last one of this stream. */
-  onEnded(reason: EndReason, unread: Buffer): void {
+  onEnded(reason: EndReason, unread: Buffer, error?: string): void {
     this.context.streams.delete(this.id);
     this.#end ??= reason;
+    this.#error = error;
     this.#unread = unread;
     this.#settle();
     this.context.release();
@@ -165,7 +168,8 @@ export class RustControlStream implements ControlStream {
   }
 
   #closedError(): WarrenError {
-    return new WarrenError('WARREN_E_CONTROL_CLOSED', `control channel ended: ${this.#end}`);
+    const message = `control channel ended: ${this.#error ?? this.#end}`;
+    return new WarrenError('WARREN_E_CONTROL_CLOSED', message, { reason: this.#end });
   }
 }
 

@@ -61,7 +61,7 @@ function give(context: RustContext, upcall: BindingUpcall): void {
       streams.get(upcall.stream)?.onFlushed();
       break;
     case 'stream_ended':
-      streams.get(upcall.stream)?.onEnded(upcall.reason, upcall.unread);
+      streams.get(upcall.stream)?.onEnded(upcall.reason, upcall.unread, upcall.error);
       break;
     case 'address':
       services.get(upcall.service)?.onAddress(upcall.address);

@@ -299,10 +299,17 @@ impl ClientService {
     }
 
     /// A channel that waited has ended.
-    pub(crate) fn waiting_ended(&self, reason: EndReason) {
-        // That a server drops idle channels is its business (wire-v1 W44); what it got wrong is ours.
-        if matches!(reason, EndReason::TypeMismatch | EndReason::BadStart) {
-            self.channel_failed(reason, None);
+    pub(crate) fn waiting_ended(&self, reason: EndReason, error: Option<String>) {
+        // That a server drops idle channels is its business (wire-v1 W44); these are ours to tell of.
+        if matches!(
+            reason,
+            EndReason::TypeMismatch
+                | EndReason::BadStart
+                | EndReason::BadRecord
+                | EndReason::CertificateRefused
+                | EndReason::TlsFailed
+        ) {
+            self.channel_failed(reason, error);
         } else {
             self.facts.counters.end(reason);
         }

@@ -12,7 +12,7 @@ use crate::reason::EndReason;
 use crate::scratch::Scratch;
 use crate::shard::Shard;
 use crate::tcp_link::TcpLink;
-use crate::transport::codec::{Codec, Fault, Place};
+use crate::transport::codec::{Codec, Fault, Place, Refused};
 
 /// While less than this is on its way, more may be written behind it: the last words of a handshake
 /// leave with the first of what follows.
@@ -119,10 +119,18 @@ impl CodedLink {
     }
 
     pub(crate) fn fault(&self) -> Option<EndReason> {
-        self.state.borrow().fault.map(|fault| match fault {
-            Fault::BadRecord => EndReason::BadRecord,
-            Fault::Truncated => EndReason::Truncated,
+        let fault = self.state.borrow().fault?;
+        Some(match (fault, self.refusal()) {
+            (Fault::BadRecord, Some(refused)) => refused.reason,
+            (Fault::BadRecord, None) => EndReason::BadRecord,
+            (Fault::Truncated, _) => EndReason::Truncated,
         })
+    }
+
+    /// See [`Codec::refusal`].
+    pub(crate) fn refusal(&self) -> Option<Refused> {
+        let state = self.state.borrow();
+        state.codec.as_ref()?.refusal().cloned()
     }
 
     pub(crate) fn is_readable(&self) -> bool {

@@ -292,13 +292,14 @@ impl ControlStream {
 
     /// Tells the end, once, to whoever has the stream.
     fn tell_end(&self, reason: EndReason) {
-        let (holder, unread, was_attached) = {
+        let (holder, error, unread, was_attached) = {
             let mut state = self.state.borrow_mut();
             state.end = Some(reason);
             state.handshake_until = None;
             let holder = std::mem::replace(&mut state.holder, Holder::ControlPlane);
             (
                 holder,
+                state.refusal(),
                 std::mem::take(&mut state.unread),
                 state.was_attached,
             )
@@ -309,6 +310,7 @@ impl ControlStream {
         context.upcall(Upcall::StreamEnded {
             stream: self.id,
             reason,
+            error,
             unread,
         });
         match holder {

@@ -11,6 +11,7 @@ use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::TaskId;
 use crate::tcp_link::TcpLink;
+use crate::transport::codec::Refused;
 
 pub(crate) enum Link {
     Tcp(TcpLink),
@@ -79,6 +80,14 @@ impl Link {
         match self {
             Self::Tcp(_) => None,
             Self::Coded(link) => link.fault(),
+        }
+    }
+
+    /// What the peer has said against us, where the fault comes from that.
+    pub(crate) fn refusal(&self) -> Option<Refused> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Coded(link) => link.refusal(),
         }
     }
 

@@ -74,10 +74,12 @@ pub enum Upcall {
     StreamFlushed {
         stream: StreamId,
     },
-    /// It is over, whoever has it; `unread` is what nobody has taken. The end of a session follows.
+    /// It is over, whoever has it; `unread` is what nobody has taken. `error`: more than the reason
+    /// says. The end of a session follows.
     StreamEnded {
         stream: StreamId,
         reason: EndReason,
+        error: Option<String>,
         unread: Vec<u8>,
     },
     /// A server's service is bound there, or not bound any more.

@@ -17,7 +17,7 @@ pub(crate) async fn wait_for_start(link: Link, mut held: Held) {
         Ok(rest) => held.started(link, rest),
         Err(reason) => {
             // Counted when the peer can see it, and gone when the service may be told to be empty.
-            held.ended(reason);
+            held.ended(reason, link.refusal().map(|refused| refused.text));
             drop(link);
         }
     }
@@ -113,9 +113,9 @@ impl Held {
         self.told = true;
     }
 
-    fn ended(&mut self, reason: EndReason) {
+    fn ended(&mut self, reason: EndReason, error: Option<String>) {
         self.told = true;
-        self.service.waiting_ended(reason);
+        self.service.waiting_ended(reason, error);
     }
 }
 
@@ -123,7 +123,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         if !self.told {
             self.service
-                .waiting_ended(self.service.shard.unexpected_end());
+                .waiting_ended(self.service.shard.unexpected_end(), None);
         }
         self.service.leave_waiting(self.key);
     }

@@ -61,6 +61,7 @@ pub enum BindingUpcall {
         stream: u32,
         #[napi(ts_type = "EndReason")]
         reason: &'static str,
+        error: Option<String>,
         unread: Buffer,
     },
     Address {
@@ -133,10 +134,12 @@ impl From<Upcall> for BindingUpcall {
             Upcall::StreamEnded {
                 stream,
                 reason,
+                error,
                 unread,
             } => Self::StreamEnded {
                 stream,
                 reason: reason.code(),
+                error,
                 unread: unread.into(),
             },
             Upcall::Address { service, address } => Self::Address {

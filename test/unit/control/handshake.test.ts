@@ -73,7 +73,7 @@ describe('server handshake', () => {
   });
 
   it('does not send its ack before the auth has come', async () => {
-    const stream = new ScriptedStream(() => 'eof');
+    const stream = new ScriptedStream(() => 'handshake_eof');
     await expect(serverHandshake(stream, 'secret')).rejects.toMatchObject({
       code: 'WARREN_E_CONTROL_CLOSED',
     });
@@ -113,6 +113,35 @@ describe('client handshake', () => {
     });
     expect(stream.written).toHaveLength(1);
   });
+
+  it.each(['certificate_refused', 'tls_failed', 'bad_record'] as const)(
+    'tells that the transport refused it before a hello or an ack: %s',
+    async (reason) => {
+      const beforeHello = new ScriptedStream(() => reason);
+      const beforeAck = new ScriptedStream((_written, length) =>
+        length === 37 ? encodeControlHello(NONCE) : reason,
+      );
+      for (const stream of [beforeHello, beforeAck]) {
+        await expect(clientHandshake(stream, 'foo', 'secret', 1_000)).rejects.toMatchObject({
+          code: 'WARREN_E_TRANSPORT',
+          reason,
+          message: `scripted end: ${reason}`,
+        });
+      }
+    },
+  );
+
+  it.each(['handshake_eof', 'truncated'] as const)(
+    'a server that only ends before its hello may be another one: %s',
+    async (reason) => {
+      const stream = new ScriptedStream(() => reason);
+      await expect(clientHandshake(stream, 'foo', 'secret', 1_000)).rejects.toMatchObject({
+        code: 'WARREN_E_CONTROL_CLOSED',
+        reason,
+        message: expect.stringContaining('is remote_addr that of a warren or rathole server'),
+      });
+    },
+  );
 
   it('W10: gives up on a server that is mute', async () => {
     const stream = new ScriptedStream(() => 'hang');

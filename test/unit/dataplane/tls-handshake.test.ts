@@ -5,6 +5,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TlsLink } from '../../../ts/dataplane/tls-link.ts';
+import { shakeTlsClient } from '../../../ts/dataplane/transport/tls-handshake.ts';
 import type { TlsSpec } from '../../../ts/engine/spec.ts';
 import { certificateFile, identity, keyFile, rootFile, roots } from '../../helpers/certificates.ts';
 import type { Address } from '../../helpers/peer.ts';
@@ -283,6 +284,24 @@ describe('tls handshake', () => {
         message: 'the server wants a certificate of ours and there is none',
       });
       await server;
+    });
+
+    it.each([
+      ['the first that a server says is its handshake’s', false, 'tls_failed'],
+      ['later it is about a record', true, 'bad_record'],
+    ])('an alert of another kind: %s', async (_when, spoken, reason) => {
+      const { address, sockets } = await stockServer({});
+      const below = await scene.tcp(address);
+      const sink = told(await shakeTlsClient(scene.links, below, clientSpec()));
+      const [socket] = await until(() => sockets.length > 0 && sockets, 'the server’s side');
+      if (spoken) {
+        socket?.write('words');
+        await until(() => sink.length > 0, 'its words');
+      }
+      below.write(Buffer.concat([Buffer.from('1703030040', 'hex'), Buffer.alloc(64)]));
+      await until(() => sink.closedWith, 'its end');
+      expect(sink.closedWith?.[0]).toMatchObject({ reason });
+      expect(sink.closedWith?.[0]?.message).toMatch(/bad record mac/i);
     });
 
     it('a client without one hears of it in the handshake of TLS 1.2', async () => {

@@ -39,16 +39,28 @@ export function alertOf(error: unknown): string | undefined {
   return match?.[1]?.replaceAll('_', ' ').toLowerCase();
 }
 
-/** The peer's alert was about our certificate. In TLS 1.3 it comes behind the handshake. */
-export function refusalByAlert(error: unknown, role: TlsRole): RefusedError | undefined {
+/**
+ * What a peer's alert refuses, `late` behind both handshakes: then only our certificate. Before, with
+ * TLS 1.3, the peer's handshake may go on when ours is done.
+ */
+export function refusalByAlert(
+  error: unknown,
+  role: TlsRole,
+  late: boolean,
+): RefusedError | undefined {
   const alert = alertOf(error);
-  if (alert === undefined || !CERTIFICATE_ALERTS.has(alert)) return undefined;
+  if (alert === undefined) return undefined;
   const peer = role === 'client' ? 'server' : 'client';
-  const text =
-    alert === 'certificate required'
-      ? `the ${peer} wants a certificate of ours and there is none`
-      : `the ${peer} did not accept our certificate: ${alert}`;
-  return new RefusedError('certificate_refused', text);
+  if (CERTIFICATE_ALERTS.has(alert)) {
+    const text =
+      alert === 'certificate required'
+        ? `the ${peer} wants a certificate of ours and there is none`
+        : `the ${peer} did not accept our certificate: ${alert}`;
+    return new RefusedError('certificate_refused', text);
+  }
+  return late
+    ? undefined
+    : new RefusedError('tls_failed', `the ${peer} ended the TLS handshake: ${alert}`);
 }
 
 /** `wanted`: of a client, the name that it looked for; `peer`: what the other side showed. */
@@ -72,15 +84,11 @@ export function refusalOf(
       ? new RefusedError('handshake_eof', `the TLS handshake broke off: ${errorText(error)}`)
       : new RefusedError('certificate_refused', untrusted(code, errorText(error), other, peer));
   }
-  const byAlert = refusalByAlert(error, role);
-  if (byAlert !== undefined) return byAlert;
-  const alert = alertOf(error);
-  if (NO_VERSION.test(code) || alert === 'protocol version') {
+  if (NO_VERSION.test(code) || alertOf(error) === 'protocol version') {
     return new RefusedError('tls_failed', `the ${other} speaks neither TLS 1.2 nor TLS 1.3`);
   }
-  if (alert !== undefined) {
-    return new RefusedError('tls_failed', `the ${other} ended the TLS handshake: ${alert}`);
-  }
+  const byAlert = refusalByAlert(error, role, false);
+  if (byAlert !== undefined) return byAlert;
   if (NOT_TLS.test(code)) {
     return new RefusedError('tls_failed', `what the ${other} sent is not TLS`);
   }

@@ -71,6 +71,7 @@ fn lost(shard: &Shard, stream: StreamId) -> EndReason {
     shard.context.upcall(Upcall::StreamEnded {
         stream,
         reason,
+        error: None,
         unread,
     });
     reason

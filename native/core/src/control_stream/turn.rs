@@ -25,13 +25,19 @@ impl State {
     /// Of a connection that broke rather than ended.
     fn broken_reason(&self) -> EndReason {
         let fault = self.link.as_ref().and_then(Link::fault);
-        if let Some(fault) = fault.filter(|it| *it == EndReason::BadRecord) {
+        if let Some(fault) = fault.filter(|it| *it != EndReason::Truncated) {
             fault
         } else if self.was_attached {
             EndReason::ControlReset
         } else {
             EndReason::HandshakeEof
         }
+    }
+
+    /// Of a connection that broke because the peer refused something: what.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let refused = self.link.as_ref()?.refusal()?;
+        Some(refused.text)
     }
 }
 

@@ -110,6 +110,12 @@ pub(crate) trait Codec: Send {
 
     /// Whether FIN follows our goodbye at once.
     fn sends_fin(&self) -> bool;
+
+    /// What the peer has said against us, where a fault comes from that: with TLS 1.3 a client is done
+    /// before its server has looked at its certificate.
+    fn refusal(&self) -> Option<&Refused> {
+        None
+    }
 }
 
 /// Records in a buffer: each has `head` bytes in front of its payload and `tail` bytes behind it;

@@ -87,11 +87,11 @@ impl Handshake for Inside {
         let Lower::Up(lower) = &mut self.lower else {
             return Ok(Step::Wait);
         };
-        let broken = |_| Refused::new(EndReason::BadRecord, "a TLS record is not authentic");
-        let ended = open_all(&mut **lower, came, &mut self.plain, out).map_err(broken)?;
+        let ended = open_all(&mut **lower, came, &mut self.plain, out);
+        let ended = ended.map_err(|_| broken(&**lower))?;
         let mut said = Vec::new();
         let step = self.upper.advance(&mut self.plain, &mut said);
-        seal_into(&mut **lower, said, out).map_err(broken)?;
+        seal_into(&mut **lower, said, out).map_err(|_| broken(&**lower))?;
         match step? {
             Step::Done(Some(upper)) => {
                 if let Lower::Up(lower) = std::mem::replace(&mut self.lower, Lower::Gone) {
@@ -122,6 +122,11 @@ impl Handshake for Inside {
             _ => self.upper.name(),
         }
     }
+}
+
+fn broken(lower: &dyn Codec) -> Refused {
+    let bad = || Refused::new(EndReason::BadRecord, "a TLS record is not authentic");
+    lower.refusal().cloned().unwrap_or_else(bad)
 }
 
 /// Opens all whole records of `came`, which keeps the rest. True: the peer's direction has ended.
@@ -267,6 +272,10 @@ impl Codec for Layers {
 
     fn sends_fin(&self) -> bool {
         self.upper.sends_fin() && self.lower.sends_fin()
+    }
+
+    fn refusal(&self) -> Option<&Refused> {
+        self.lower.refusal()
     }
 }
 

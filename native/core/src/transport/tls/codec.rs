@@ -1,8 +1,12 @@
 //! An established connection: what rustls seals and opens. Between calls it holds keys and no
 //! records.
 
-use crate::transport::codec::{Codec, Fault, Layout, Opened, Place};
+use rustls::Error;
+
+use crate::reason::EndReason;
+use crate::transport::codec::{Codec, Fault, Layout, Opened, Place, Refused};
 use crate::transport::tls::record::{OVERHEAD_MAX, PAYLOAD, RECORD_MAX, first_record};
+use crate::transport::tls::refusal::refusal;
 use crate::transport::tls::side::{Side, Turn, last_words, turn, write};
 
 pub(super) struct TlsCodec<S> {
@@ -11,6 +15,9 @@ pub(super) struct TlsCodec<S> {
     /// whenever it is asked for anything. Nobody splits what comes after a handshake; one may.
     kept: Vec<u8>,
     end: End,
+    /// The peer has sent something: its handshake is over, too.
+    heard: bool,
+    refusal: Option<Box<Refused>>,
 }
 
 /// How the peer's direction stands.
@@ -29,6 +36,8 @@ impl<S: Side> TlsCodec<S> {
             side,
             kept: Vec::new(),
             end: End::Open,
+            heard: false,
+            refusal: None,
         }
     }
 
@@ -58,15 +67,28 @@ impl<S: Side> TlsCodec<S> {
                 Ok(Turn::Went) => {}
                 Ok(Turn::Stuck) => return at,
                 Ok(Turn::Ended) => self.end = End::Closed,
-                Err(_) => {
+                Err(error) => {
                     last_words(&mut self.side, &mut buffer[at..], reply);
                     self.end = End::Failed;
+                    self.refusal = self.refused_by(&error);
                 }
             }
+            self.heard |= !plain.is_empty();
             if self.end != End::Open {
                 return buffer.len();
             }
         }
+    }
+
+    /// What an alert is about: as the first that the peer says, its handshake; later, a certificate of
+    /// ours or else what we sent.
+    fn refused_by(&self, error: &Error) -> Option<Box<Refused>> {
+        let Error::AlertReceived(_) = error else {
+            return None;
+        };
+        let refused = refusal(error, S::PEER, true);
+        let is_late = self.heard && refused.reason != EndReason::CertificateRefused;
+        (!is_late).then(|| Box::new(refused))
     }
 }
 
@@ -154,5 +176,9 @@ impl<S: Side> Codec for TlsCodec<S> {
 
     fn sends_fin(&self) -> bool {
         true
+    }
+
+    fn refusal(&self) -> Option<&Refused> {
+        self.refusal.as_deref()
     }
 }

@@ -182,6 +182,13 @@ fn a_client_without_a_good_certificate_is_refused() {
         let opened = open(pair.client.codec(), &pair.to_client);
         assert_eq!(opened.unwrap_err(), Fault::BadRecord);
         assert_eq!(pair.client.codec().fin(0), Err(Fault::BadRecord));
+        let text = if is_none {
+            "wants a certificate of ours, and we showed none"
+        } else {
+            "our certificate"
+        };
+        let refused = pair.client.codec().refusal().unwrap();
+        says(refused, EndReason::CertificateRefused, &[text]);
     }
 }
 
@@ -230,4 +237,36 @@ fn nothing_in_common_is_told_to_both() {
         EndReason::TlsFailed,
         &["handshake_failure"],
     );
+}
+
+/// The first that a server says may be an alert about the handshake; later it is about a record.
+#[test]
+fn an_alert_behind_the_handshake_is_called_what_it_is() {
+    for version in [&TLS12, &TLS13] {
+        let (server, client) = ends(version);
+        for has_spoken in [false, true] {
+            let mut pair = shake(&server, &client).settle();
+            let mut forged = seal(pair.client.codec(), b"changed on the way");
+            *forged.last_mut().unwrap() ^= 1;
+            let mut side = Vec::new();
+            let mut wire = Vec::new();
+            if has_spoken {
+                wire = seal(pair.server.codec(), b"some words");
+            }
+            let failed = pair.server.codec().open(&mut forged, &mut side, &mut wire);
+            assert!(failed.is_err());
+            assert!(
+                pair.server.codec().refusal().is_none(),
+                "it was ours to say"
+            );
+            let opened = open(pair.client.codec(), &wire);
+            assert_eq!(opened.is_ok(), has_spoken);
+            assert!(open(pair.client.codec(), b"").is_err());
+            let refused = pair.client.codec().refusal();
+            assert_eq!(refused.is_none(), has_spoken, "{refused:?}");
+            if let Some(refused) = refused {
+                says(refused, EndReason::TlsFailed, &["bad_record_mac"]);
+            }
+        }
+    }
 }
