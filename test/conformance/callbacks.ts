@@ -91,7 +91,8 @@ export function callbacks(world: World): void {
       exposed.service.detach('drain');
       exposed.service.destroy();
       await exposed.service.close({ deadlineMs: 0 });
-      await world.scriptedClient(server);
+      // Its end may overtake the ack, which a server does not wait for.
+      await world.scriptedClient(server).catch(() => undefined);
       await until(() => exposed.sessions.length === 2, 'the handshake');
       expect(await sessionEnd(only(exposed.sessions.slice(1)))).toBe('service_closed');
       expect(exposed.service.address).toBeUndefined();
