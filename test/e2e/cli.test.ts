@@ -126,7 +126,7 @@ describe('usage errors end with 2 and a hint', () => {
     [['a.toml', '--drain-timeout=-1'], '--drain-timeout takes a number'],
     [['check'], 'no configuration file'],
     [['check', 'a.toml', 'b.toml'], 'unexpected argument: b.toml'],
-    [['check', '--server', 'a.toml'], '--server'],
+    [['check', '-s', '-c', 'a.toml'], 'exclude each other'],
     [['demo', 'now'], 'unexpected argument: now'],
     [['demo', '--size', '0'], '--size takes a number'],
     [['--genkey', 'a.toml'], '--genkey takes x25519'],
@@ -227,6 +227,17 @@ describe('check', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('[server]');
     expect(stdout).toContain('[client]');
+  });
+
+  it('asks for the certificates of one role only, where it is told which', async () => {
+    const tls = '[server.transport]\ntype = "tls"\n[server.transport.tls]\ncert = "a"\nkey = "b"\n';
+    const file = world.file('both-tls.toml', SERVER + tls + CLIENT);
+    expect((await runCli(['check', file])).code).toBe(1);
+    expect((await runCli(['check', '--server', file])).code).toBe(1);
+    expect((await runCli(['check', '--client', file])).code).toBe(0);
+    const { code, stderr } = await runCli(['check', '--client', world.file('s.toml', SERVER)]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('no [client] section');
   });
 });
 

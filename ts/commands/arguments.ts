@@ -19,6 +19,13 @@ export interface RunArguments {
   readonly drainMs: number;
 }
 
+export interface CheckArguments {
+  readonly verb: 'check';
+  readonly file: string;
+  /** The section whose certificates are on this host; undefined: those of each are. */
+  readonly role: Role | undefined;
+}
+
 export interface DemoArguments {
   readonly verb: 'demo';
   readonly mebibytes: number;
@@ -34,9 +41,9 @@ export interface GenkeyArguments {
 
 export type Arguments =
   | RunArguments
+  | CheckArguments
   | DemoArguments
   | GenkeyArguments
-  | { readonly verb: 'check'; readonly file: string }
   | { readonly verb: 'version'; readonly verbose: boolean }
   | { readonly verb: 'help'; readonly print: () => void };
 
@@ -95,7 +102,9 @@ function commandLine(): CAC {
     .option('--genkey [CURVE]', 'As rathole has it: print a key pair for the noise transport');
   cli
     .command('check <CONFIG>', 'Check the file and print what it means, secrets masked')
-    .usage('check CONFIG');
+    .usage('check [OPTIONS] CONFIG')
+    .option('-s, --server', 'Only the certificates of the server have to be on this host')
+    .option('-c, --client', 'Only those of the client');
   cli
     .command('genkey', 'Make a key pair for the noise transport')
     .usage('genkey [OPTIONS]')
@@ -168,7 +177,7 @@ function toArguments(name: string | undefined, options: Options, words: string[]
   const file = words[0];
   if (file === undefined || file === '') throw usageError('no configuration file given');
   expectAtMost(1, words);
-  if (name === 'check') return { verb: 'check', file };
+  if (name === 'check') return { verb: 'check', file, role: roleOption(options) };
   return {
     verb: 'run',
     file,

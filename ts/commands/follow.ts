@@ -36,6 +36,7 @@ export function followConfig({ file, loaded, role, daemon, log }: FollowOptions)
   return watchConfig(file, {
     files: loaded.files,
     hash: loaded.hash,
+    role,
     onChange: ({ config, warnings }) => {
       logDiagnostics(log, warnings);
       reloads = reloads

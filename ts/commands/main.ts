@@ -29,7 +29,7 @@ async function dispatch(command: Arguments, faults: Faults): Promise<number> {
       return EXIT_OK;
     case 'check': {
       const { check } = await import('./check.ts');
-      return check(command.file);
+      return check(command);
     }
     case 'genkey': {
       const { genkey } = await import('./genkey.ts');

@@ -25,7 +25,7 @@ const FLUSH_MS = 1_000;
  */
 export async function run(command: RunArguments, faults: Faults): Promise<number> {
   const { file, drainMs } = command;
-  const loaded = loadConfig(file);
+  const loaded = loadConfig(file, { role: command.role });
   const role = chooseRole(loaded.config, command.role, file);
   const log = openLog({ env: process.env, fd: STDOUT, isTerminal: isatty(STDOUT) });
   faults.reportTo(log);

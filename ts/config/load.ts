@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import type { Config } from './config.ts';
+import type { Config, Role } from './config.ts';
 import { ConfigError, type Diagnostic, wholeFile } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
 import { decodeText, errorCode, type FileSources, readWholeFile } from './sources.ts';
@@ -26,6 +26,11 @@ export interface LoadOptions {
   readonly env?: Env;
   /** Reads the configuration file or one that it names. Default: the file system. */
   readonly readFile?: (path: string) => Uint8Array;
+  /**
+   * The section that is to run, where the file has both: the certificates and keys of the other one
+   * need not be there and are not read. Default: all are.
+   */
+  readonly role?: Role | undefined;
 }
 
 export interface ParseOptions extends LoadOptions {
@@ -67,7 +72,7 @@ export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfi
  * @throws WARREN_E_CONFIG with every problem.
  */
 export function parseConfig(text: string, options: ParseOptions): LoadedConfig {
-  const { file, env = process.env, readFile = readWholeFile } = options;
+  const { file, env = process.env, readFile = readWholeFile, role } = options;
   const main = resolve(file);
   const contents = new Map<string, Uint8Array | undefined>([[main, Buffer.from(text)]]);
   const rememberingRead = (path: string) => {
@@ -79,7 +84,7 @@ export function parseConfig(text: string, options: ParseOptions): LoadedConfig {
   const parsed = parseToml(text, file);
   if (!parsed.ok) throw failure([parsed.diagnostic], contents);
   const files: FileSources = { base: dirname(main), readFile: rememberingRead };
-  const result = interpret(parsed.raw, files, { ...files, env });
+  const result = interpret(parsed.raw, files, { ...files, env }, role);
   const diagnostics = placeProblems(result.problems, text, file);
   if (result.config === undefined) throw failure(diagnostics, contents);
   const { config } = result;

@@ -35,16 +35,24 @@ export interface ResolvedTls {
 /** By role; undefined where TLS is not used. */
 export type ResolvedTlsTables = Readonly<Record<Role, ResolvedTls | undefined>>;
 
-/** Reads the files of each section whose transport uses TLS; reports what cannot be used. */
+/** What is known of files that are another host's. */
+const NOT_READ: TlsFiles = { identities: [], roots: [], digests: {} };
+
+/**
+ * Reads the files of each section whose transport uses TLS; reports what cannot be used. `only`:
+ * those of this section; what the other one names need not be on this host.
+ */
 export function resolveTlsTables(
   raw: RawTable,
   sources: FileSources,
   report: Report,
+  only?: Role,
 ): ResolvedTlsTables {
-  return {
-    server: resolveTable('server', raw, sources, report),
-    client: resolveTable('client', raw, sources, report),
+  const resolved = (role: Role): ResolvedTls | undefined => {
+    const isRead = only === undefined || only === role;
+    return resolveTable(role, raw, isRead ? sources : { base: sources.base }, report);
   };
+  return { server: resolved('server'), client: resolved('client') };
 }
 
 /** Whether a raw `transport` table selects TLS, alone or below WebSocket. */
@@ -54,10 +62,13 @@ export function usesTls(transport: RawTable | undefined): boolean {
   return type === 'tls' || (type === 'websocket' && ownValue(websocket, 'tls') === true);
 }
 
+/** Without a `readFile` nothing is read. */
+type Sources = Pick<FileSources, 'base'> & Partial<FileSources>;
+
 function resolveTable(
   role: Role,
   raw: RawTable,
-  sources: FileSources,
+  sources: Sources,
   report: Report,
 ): ResolvedTls | undefined {
   const transport = tableOf(ownValue(tableOf(ownValue(raw, role)), 'transport'));
@@ -71,11 +82,13 @@ function resolveTable(
     if (isPasted(text)) reportPasted([...path, key], report);
     else paths[key] = locate(text, sources);
   }
+  const { readFile } = sources;
+  if (readFile === undefined) return { paths, files: NOT_READ };
   const { files, findings } = readTlsFiles({
     paths,
     pkcs12Password: textOf(tls, 'pkcs12_password') ?? '',
     wantsRoots: role === 'client',
-    readFile: sources.readFile,
+    readFile,
     explain: errorCode,
   });
   for (const { severity, key, message, remedy } of findings) {
@@ -101,9 +114,10 @@ function reportPasted(path: KeyPath, report: Report): void {
   });
 }
 
-function locate(text: string, { base, readFile }: FileSources): string {
+function locate(text: string, { base, readFile }: Sources): string {
   const beside = resolve(base, text);
   const here = resolve(text);
+  if (readFile === undefined) return beside;
   if (beside === here || isThere(beside, readFile) || !isThere(here, readFile)) return beside;
   return here;
 }

@@ -1,6 +1,6 @@
 /**
- * Follows a configuration file and the files that it names (tokens, certificates, keys), and tells when their content has become
- * another.
+ * Follows a configuration file and the files that it names (tokens, certificates, keys), and tells
+ * when their content has become another.
  *
  * The content's hash decides, so a save that changes nothing calls nothing. A file is believed when
  * two reads one debounce apart agree; one that then does not parse is given another wait, because a
@@ -8,6 +8,7 @@
  * nothing of the content: it is repeated until it says something.
  */
 import { resolve } from 'node:path';
+import type { Role } from './config.ts';
 import { ConfigError, wholeFile } from './diagnostics.ts';
 import { type Env, hashContents, type LoadedConfig, loadConfig } from './load.ts';
 import { readWholeFile } from './sources.ts';
@@ -21,6 +22,8 @@ export interface WatchOptions {
   /** How long the content must stay the same. Default 200. */
   readonly debounceMs?: number;
   readonly env?: Env;
+  /** As `LoadOptions.role` when the configuration in use was loaded. */
+  readonly role?: Role | undefined;
   readonly onChange: (loaded: LoadedConfig) => void;
   /** The content changed into something that cannot be used. */
   readonly onError?: (error: ConfigError) => void;
@@ -160,9 +163,10 @@ class SettlingWatch implements ConfigWatch {
     this.#sightings = 0;
     this.#watcher.refresh(this.#files);
   }
+
   /** Undefined: a file could not be read for a reason that passes. */
   #load(): LoadedConfig | ConfigError | undefined {
-    const { env = process.env } = this.#options;
+    const { env = process.env, role } = this.#options;
     let isPassing = false;
     const readFile = (file: string): Uint8Array => {
       try {
@@ -173,7 +177,7 @@ class SettlingWatch implements ConfigWatch {
       }
     };
     try {
-      const loaded = loadConfig(this.#path, { env, readFile });
+      const loaded = loadConfig(this.#path, { env, readFile, role });
       return isPassing ? undefined : loaded;
     } catch (error) {
       if (isPassing) return undefined;
