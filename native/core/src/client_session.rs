@@ -95,7 +95,11 @@ impl ClientSession {
 
     /// For data channels from now on.
     pub(crate) fn set_dial(&self, dial: DialSpec) {
-        *self.target.borrow_mut() = Rc::new(Target::new(&self.shard, dial));
+        let target = Target::new(&self.shard, dial);
+        let before = self.target.replace(Rc::new(target));
+        if before.hop() != self.target.borrow().hop() {
+            self.first.set(None);
+        }
     }
 
     /// The address to dial before those of the server's name.

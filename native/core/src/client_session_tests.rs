@@ -16,8 +16,8 @@ use crate::limits::Limits;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::{
-    CarrierSpec, ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ServiceType, TcpSpec,
-    TransportSpec,
+    CarrierSpec, ClientRoutine, ClientServiceSpec, DialSpec, HostPort, ProxySpec, ProxyType,
+    ServiceType, TcpSpec, TransportSpec,
 };
 use crate::testing::run_with;
 use crate::upcall::Upcall;
@@ -33,16 +33,32 @@ fn limits() -> Limits {
     }
 }
 
+/// Where nobody is ever dialled.
+fn dial_spec() -> DialSpec {
+    DialSpec {
+        remote: HostPort {
+            host: "127.0.0.1".to_owned(),
+            port: 1,
+        },
+        prefer_ipv6: false,
+        transport: TransportSpec {
+            tcp: TcpSpec {
+                nodelay: true,
+                keepalive_ms: 0,
+                keepalive_interval_ms: 0,
+            },
+            carrier: CarrierSpec::Tcp,
+        },
+        proxy: None,
+    }
+}
+
 /// A service that is open, and a session of it that runs without a stream.
 pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>) {
-    let nowhere = HostPort {
-        host: "127.0.0.1".to_owned(),
-        port: 1,
-    };
     let spec = ClientServiceSpec {
         name: "test".to_owned(),
         protocol: ServiceType::Tcp,
-        local: nowhere.clone(),
+        local: dial_spec().remote,
         nodelay: None,
         prefer_ipv6: false,
     };
@@ -50,19 +66,7 @@ pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>)
     let service = ClientService::open(shard, facts, spec);
     let start = ClientSessionStart {
         session: 7,
-        dial: DialSpec {
-            remote: nowhere,
-            prefer_ipv6: false,
-            transport: TransportSpec {
-                tcp: TcpSpec {
-                    nodelay: true,
-                    keepalive_ms: 0,
-                    keepalive_interval_ms: 0,
-                },
-                carrier: CarrierSpec::Tcp,
-            },
-            proxy: None,
-        },
+        dial: dial_spec(),
         routine: ClientRoutine {
             silence_timeout_ms: SILENCE_MS,
             ..routine()
@@ -248,4 +252,29 @@ fn hands_up_what_it_does_not_know_and_goes_on_after_resume() {
     client.engine.resume_client(SERVICE, routine());
     let _second = accept(&client.server);
     client.channel();
+}
+
+/// A new proxy has another address than the one that the control channel came through.
+#[test]
+fn the_address_that_was_reached_goes_with_what_was_dialled() {
+    run_with(limits(), |shard| async move {
+        let (_service, session) = scene(&shard);
+        let reached = session.first();
+        assert!(reached.is_some());
+        session.set_dial(dial_spec());
+        assert_eq!(session.first(), reached, "only who we are is new");
+        let proxy = ProxySpec {
+            protocol: ProxyType::Http,
+            address: HostPort {
+                host: "127.0.0.1".to_owned(),
+                port: 2,
+            },
+            credentials: None,
+        };
+        session.set_dial(DialSpec {
+            proxy: Some(proxy),
+            ..dial_spec()
+        });
+        assert_eq!(session.first(), None);
+    });
 }
