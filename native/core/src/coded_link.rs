@@ -175,6 +175,7 @@ impl CodedLink {
         }
         let mut take = Some(take);
         let shard = self.tcp.shard();
+        let mut read = 0;
         loop {
             if let Some(fault) = state.fault {
                 return Err(error_of(fault));
@@ -207,6 +208,12 @@ impl CodedLink {
             }
             if came > 0 {
                 return Ok(came);
+            }
+            read += length;
+            if read >= Scratch::WIRE_BYTES {
+                // Records with nothing in them, and no end of them: others have their turn.
+                self.tcp.wake();
+                return Err(io::ErrorKind::WouldBlock.into());
             }
         }
     }
@@ -267,11 +274,8 @@ impl CodedLink {
     /// # Errors
     /// `WouldBlock` while too much is on its way already.
     fn make_room(&self, state: &mut State) -> io::Result<()> {
-        if !state.outgoing.is_empty() && !self.flush_state(state)? {
-            // What is to follow waits with it.
-            if state.outgoing.len() >= ROOM_BYTES || !self.tcp.is_writable() {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
+        if state.outgoing.len() >= ROOM_BYTES {
+            self.flush_state(state)?;
         }
         if self.tcp.is_writable() {
             Ok(())
@@ -329,6 +333,15 @@ impl CodedLink {
             }
         }
         Ok(true)
+    }
+}
+
+/// FIN in the middle of a record is worse than RST: stock peers spin on it for ever (wire-v1 W5).
+impl Drop for CodedLink {
+    fn drop(&mut self) {
+        if !self.state.get_mut().outgoing.is_empty() {
+            self.tcp.reset_on_close();
+        }
     }
 }
 

@@ -188,6 +188,101 @@ fn forged_records_end_it_after_what_is_good() {
 }
 
 #[test]
+fn a_peer_that_sends_nothing_without_end_delays_nobody() {
+    run(|shard| async move {
+        let mut carriers = carriers().into_iter();
+        let websocket = carriers.find(|it| it.name == "websocket").expect("one");
+        let (client, server) = connect(&shard, &websocket).await;
+        // From now on a short read does not mean that nothing is left, as on a fast network.
+        let tcp = coded(&client).tcp();
+        tcp.write_with(|socket| socket2::SockRef::from(socket).send_out_of_band(b"!"))
+            .expect("writes");
+        // Frames without content, as many as the system holds.
+        let empty = [0x82, 0x80, 1, 2, 3, 4].repeat(10_000);
+        let mut sent = 0;
+        loop {
+            match tcp.try_write(&empty[sent % 6..]) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let (mut turns, mut ended) = (0, false);
+        loop {
+            let read = server.try_read(&mut [0; 100]);
+            turns += usize::from(coded(&server).tcp().is_readable());
+            match read {
+                Ok(length) => {
+                    assert_eq!(length, 9, "something");
+                    break;
+                }
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            shard.park(None).await.expect("woken");
+            if tcp.is_writable() && !ended {
+                ended = true;
+                tcp.try_write(&empty[sent % 6..6]).expect("writes");
+                client.try_write(b"something").expect("writes");
+            }
+        }
+        assert!(turns > 2, "{sent} bytes in {turns} turns");
+    });
+}
+
+/// Both ends of a connection that keeps writes apart.
+#[cfg(target_os = "linux")]
+fn packets() -> (mio::net::TcpStream, socket2::Socket) {
+    use socket2::{Domain, Socket, Type};
+
+    let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).expect("a pair");
+    ours.set_nonblocking(true).expect("a socket");
+    let ours = std::net::TcpStream::from(std::os::fd::OwnedFd::from(ours));
+    (mio::net::TcpStream::from_std(ours), theirs)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_last_words_of_a_handshake_leave_with_the_first_of_what_follows() {
+    over_each(|shard, carrier, client, _server| async move {
+        let (ours, theirs) = packets();
+        let tcp = crate::tcp_link::TcpLink::adopt(&shard, ours).expect("a link");
+        let Link::Coded(client) = client else {
+            panic!("every transport codes")
+        };
+        let codec = client.state.borrow_mut().codec.take().expect("there");
+        let link = CodedLink::new(tcp, codec, &[], b"last words".to_vec());
+        link.try_write(b"hello").expect("writes");
+        let mut wire = [0; 1_000];
+        let length = std::io::Read::read(&mut &theirs, &mut wire).expect("a packet");
+        assert!(wire.starts_with(b"last words"));
+        assert!(length > 15, "{}: {length} bytes", carrier.name);
+    });
+}
+
+#[test]
+fn a_link_dropped_in_the_middle_of_a_record_is_reset() {
+    over_each(|shard, carrier, client, server| async move {
+        while client.is_writable() {
+            client.try_write(&content(100_000)).expect("writes");
+        }
+        assert!(!client.is_flushed());
+        drop(client);
+        let tcp = coded(&server).tcp();
+        let end = loop {
+            match tcp.try_read(&mut [0; 100_000]) {
+                Ok(0) => panic!("FIN over {}", carrier.name),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    shard.park(None).await.expect("not cancelled");
+                }
+                Err(error) => break error.kind(),
+            }
+        };
+        assert_eq!(end, io::ErrorKind::ConnectionReset, "{}", carrier.name);
+    });
+}
+
+#[test]
 fn a_link_goes_on_at_another_shard_with_all_that_it_has() {
     for carrier in carriers() {
         let shards = TestShards::several(2, Limits::default());

@@ -98,6 +98,11 @@ impl Reactor {
         }
     }
 
+    pub(crate) fn task(&self, slot: usize) -> TaskId {
+        let slots = self.slots.borrow();
+        slots.get(slot).map_or(TaskId::NONE, |slot| slot.task)
+    }
+
     pub(crate) fn ready(&self, slot: usize) -> u8 {
         self.slots.borrow().get(slot).map_or(0, |slot| slot.ready)
     }

@@ -94,6 +94,11 @@ impl TcpLink {
         self.shard.reactor.set_task(self.slot(), task);
     }
 
+    /// Has the task that its events wake look again.
+    pub(crate) fn wake(&self) {
+        self.shard.tasks.wake(self.shard.reactor.task(self.slot()));
+    }
+
     fn ready(&self) -> u8 {
         self.shard.reactor.ready(self.slot())
     }
