@@ -6,6 +6,9 @@ export interface NoisePattern {
   readonly clientNeedsPeerKey: boolean;
   /** The responder (server) must know the client's public key beforehand. */
   readonly serverNeedsPeerKey: boolean;
+  /** Whether each side has a key of its own, known or transmitted. */
+  readonly clientHasKey: boolean;
+  readonly serverHasKey: boolean;
 }
 
 /**
@@ -23,8 +26,13 @@ export const NOISE_PATTERN_ALLOWED: string =
 /** Reads a pattern's name; undefined if no handshake could come of it. */
 export function parseNoisePattern(name: string): NoisePattern | undefined {
   if (!PATTERN.test(name)) return undefined;
-  const letters = (name.split('_')[1] ?? '').replaceAll('1', '');
-  return { clientNeedsPeerKey: letters[1] === 'K', serverNeedsPeerKey: letters[0] === 'K' };
+  const [client, server] = (name.split('_')[1] ?? '').replaceAll('1', '');
+  return {
+    clientNeedsPeerKey: server === 'K',
+    serverNeedsPeerKey: client === 'K',
+    clientHasKey: client !== 'N',
+    serverHasKey: server !== 'N',
+  };
 }
 
 /** Whether a text is 32 bytes in standard Base64, padded or not, as rathole's decoder wants it. */

@@ -1,7 +1,8 @@
 /** Which keys of a `tls` table go together, and which ones a role has a use for. */
+import { isIP } from 'node:net';
 import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
-import { ownValue, type RawTable, type Report } from './report.ts';
+import { ownValue, type RawTable, type Report, textOf } from './report.ts';
 
 /** Checks the `tls` table at `path` of a section whose transport uses TLS. */
 export function checkTls(role: Role, tls: RawTable, path: KeyPath, report: Report): void {
@@ -22,7 +23,20 @@ export function checkTls(role: Role, tls: RawTable, path: KeyPath, report: Repor
     warnUseless('hostname', 'remove it, or move it to [client.transport.tls]', check);
   } else {
     warnUseless('client_root', 'use `trusted_root` for the server’s authority', check);
+    checkHostname(textOf(tls, 'hostname'), [...path, 'hostname'], report);
   }
+}
+
+/** Labels of a name (RFC 1123), and the underscore that some have all the same. */
+const NAME = /^(?!.{254})(?:(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.|$))+$/;
+
+function checkHostname(text: string | undefined, path: KeyPath, report: Report): void {
+  if (text === undefined || isIP(text) > 0 || NAME.test(text)) return;
+  report.error(path, text, {
+    message: 'neither a name nor an IP address, so no certificate can have it',
+    allowed: 'a name such as "tunnel.example.com", or an IP address without brackets; no port',
+    remedy: 'write what stands in the server’s certificate; other letters than ASCII as xn--…',
+  });
 }
 
 interface Check {

@@ -1,7 +1,12 @@
 /** What the `transport` table must hold for the transport it selects to work at all. */
 import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
-import { isNoiseKey, NOISE_PATTERN_ALLOWED, parseNoisePattern } from './noise-pattern.ts';
+import {
+  isNoiseKey,
+  NOISE_PATTERN_ALLOWED,
+  type NoisePattern,
+  parseNoisePattern,
+} from './noise-pattern.ts';
 import { maskProxyText, parseProxy } from './proxy.ts';
 import { ownValue, type RawTable, type Report, tableOf, textOf } from './report.ts';
 import { DEFAULT_NOISE_PATTERN } from './schema.ts';
@@ -85,14 +90,22 @@ function checkNoise(role: Role, transport: RawTable, path: KeyPath, report: Repo
 
 function checkNoiseKeys(
   role: Role,
-  pattern: { clientNeedsPeerKey: boolean; serverNeedsPeerKey: boolean },
+  pattern: NoisePattern,
   noise: RawTable,
   table: KeyPath,
   report: Report,
 ): void {
   const needsPeer = role === 'client' ? pattern.clientNeedsPeerKey : pattern.serverNeedsPeerKey;
   const peer = role === 'client' ? 'server' : 'client';
-  if (needsPeer && ownValue(noise, 'remote_public_key') === undefined) {
+  const hasPeerKey = ownValue(noise, 'remote_public_key') !== undefined;
+  if (hasPeerKey && !(role === 'client' ? pattern.serverHasKey : pattern.clientHasKey)) {
+    report.warn([...table, 'remote_public_key'], undefined, {
+      message: `with this pattern a ${peer} has no key: nothing is compared, any ${peer} is taken`,
+      found: 'a public key',
+      remedy: 'take a pattern in which it has one, such as Noise_KK_…, or remove the key',
+    });
+  }
+  if (needsPeer && !hasPeerKey) {
     report.error([...table, 'remote_public_key'], undefined, {
       message: `missing key: this pattern needs the ${peer}’s public key`,
       found: 'no such key',

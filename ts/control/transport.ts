@@ -30,7 +30,7 @@ export function dialSpec({ remoteAddr, preferIpv6, transport }: ClientConfig): D
   return {
     remote: remoteAddr,
     preferIpv6,
-    transport: transportSpec(transport, certificateName(remoteAddr.host)),
+    transport: transportSpec(transport, remoteAddr.host),
     proxy: proxySpec(transport.tcp),
   };
 }
@@ -88,7 +88,7 @@ function tlsSpec({ files, hostname }: TlsConfig, serverName: string): TlsSpec {
   return {
     identities: files.identities,
     roots: files.roots,
-    hostname: hostname ?? serverName,
+    hostname: certificateName(hostname ?? serverName),
   };
 }
 

@@ -16,6 +16,7 @@ const brief = (text: string) =>
 
 const SERVER = '[server]\nbind_addr = "1.2.3.4:2333"\ndefault_token = "t"\n';
 const CLIENT = '[client]\nremote_addr = "h:2333"\ndefault_token = "t"\n';
+const KEY = Buffer.alloc(32, 7).toString('base64');
 const services = (...addresses: string[]) =>
   `${SERVER}services = { ${addresses
     .map(
@@ -109,6 +110,16 @@ describe('what nobody can mean is a warning', () => {
       'server.transport.noise.local_private_key',
     ],
     [
+      'NK server with a client’s key',
+      `${SERVER}transport = { type = "noise", noise = { local_private_key = "${KEY}", remote_public_key = "${KEY}" } }`,
+      'server.transport.noise.remote_public_key',
+    ],
+    [
+      'IN client with a server’s key',
+      `${CLIENT}transport = { type = "noise", noise = { pattern = "Noise_IN_25519_AESGCM_SHA256", remote_public_key = "${KEY}" } }`,
+      'client.transport.noise.remote_public_key',
+    ],
+    [
       'a server’s proxy',
       `${SERVER}transport = { type = "tcp", tcp.proxy = "http://h" }`,
       'server.transport.tcp.proxy',
@@ -119,6 +130,10 @@ describe('what nobody can mean is a warning', () => {
 });
 
 test.each([
+  [
+    'a key that the pattern transmits',
+    `${SERVER}transport = { type = "noise", noise = { pattern = "Noise_X1X1_25519_AESGCM_SHA256", remote_public_key = "${KEY}" } }`,
+  ],
   ['no supervision', `${SERVER}heartbeat_interval = 0\n${CLIENT}heartbeat_timeout = 0`],
   ['tcp and udp on one address', services('h:80', 'h:80 udp')],
   ['udp on bind_addr', services('1.2.3.4:2333 udp')],

@@ -333,6 +333,25 @@ test('options: the same files, the caller’s names', () => {
   ]);
 });
 
+describe('the name that a server’s certificate must have', () => {
+  test.each(['', 'a b', 'https://h', 'h:443', '[::1]', 'bücher.test', '-a', `${'a'.repeat(64)}.b`])(
+    'not "%s"',
+    (hostname) => {
+      const error = theError(() => client(`hostname = "${hostname}"`));
+      expect(error.key).toBe('client.transport.tls.hostname');
+      expect(error.message).toContain('neither a name nor an IP address');
+    },
+  );
+
+  test.each(['h', 'a.b.test', 'a_b.test', 'xn--bcher-kva.test', 'h.test.', '127.0.0.1', '::1'])(
+    '"%s"',
+    (hostname) => {
+      const { config } = client(`hostname = "${hostname}"`);
+      expect(config.client?.transport.tls?.hostname).toBe(hostname);
+    },
+  );
+});
+
 describe('websocket', () => {
   test('path and headers', () => {
     const keys = 'path = "/a/b?c=d"\nheaders = { Host = "h.test", X-Key = "se cret" }';

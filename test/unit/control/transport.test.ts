@@ -56,6 +56,7 @@ describe('what an engine is told', () => {
     ['[fe80::1%eth0]:1', '', 'fe80::1'],
     ['127.0.0.1:1', '', '127.0.0.1'],
     ['tunnel.test:1', 'other.test', 'other.test'],
+    ['tunnel.test:1', 'other.test.', 'other.test'],
   ])('tls of a client: %s, hostname "%s"', (remote, hostname, expected) => {
     const named = CLIENT_TLS.replace(' }', hostname === '' ? ' }' : `, hostname = "${hostname}" }`);
     const { transport } = dialSpec(client(`type = "tls"\n${named}`, remote));
