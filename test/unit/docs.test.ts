@@ -1,15 +1,45 @@
-/** Tables in the code and pages in `docs/` say the same, both ways. */
-import { readFileSync } from 'node:fs';
+/**
+ * Tables in the code and pages in `docs/` say the same, both ways; what pages point to and name is
+ * there.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODES } from '../../ts/commands/exit-codes.ts';
+import { parseConfig } from '../../ts/config/load.ts';
+import { generateNoiseKeys } from '../../ts/credentials/noise-keys.ts';
 import { END_REASONS, REASONS } from '../../ts/engine/reason.ts';
 import { ERROR_CODES } from '../../ts/errors.ts';
 import { DEFAULT_LIMITS } from '../../ts/limits.ts';
+import { TRANSPORTS } from '../helpers/transport-cases.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const PAGES = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'GLOSSARY.md',
+  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+];
+
+function read(page: string): string {
+  return readFileSync(join(root, page), 'utf8');
+}
+
+/** As GitHub makes an anchor of a heading. */
+function anchorsOf(page: string): string[] {
+  const headings = read(page).matchAll(/^#+ (.*)$/gm);
+  return [...headings].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 /** The rows of a page's tables whose first cell is a code, as cells without the code marks. */
 function rows(page: string): string[][] {
-  const text = readFileSync(new URL(`../../docs/${page}`, import.meta.url), 'utf8');
-  return text
+  return read(`docs/${page}`)
     .split('\n')
     .filter((line) => line.startsWith('| `'))
     .map((line) => line.split('|').slice(1, -1))
@@ -59,5 +89,44 @@ describe('docs', () => {
   it('command-line.md has every exit code', () => {
     const table = rows('command-line.md').map(([code]) => code);
     for (const [code] of EXIT_CODES) expect(table).toContain(code);
+  });
+
+  it.each(PAGES)('%s links to what is there', (page) => {
+    // A line break within a link's text is none to a reader.
+    const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
+    const broken = links.filter((link) => {
+      if (link.includes('://')) return false;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? page : join(dirname(page), file);
+      if (!existsSync(join(root, target))) return true;
+      return anchor !== undefined && !anchorsOf(target).includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('README.md has a quick start that warren takes', () => {
+    const key = Buffer.from(generateNoiseKeys().publicKey).toString('base64');
+    const text = read('README.md').replaceAll(/the (private|public) key"/g, `${key}"`);
+    const files = [...text.matchAll(/```toml\n(.*?)```/gs)].map(([, file = '']) => file);
+    expect(files).toHaveLength(2);
+    for (const file of files) {
+      expect(parseConfig(file, { file: 'quick-start.toml' }).warnings).toEqual([]);
+    }
+  });
+
+  it('README.md has every transport', () => {
+    const [, table = ''] = read('README.md').split('| `transport.type` |');
+    const named = [...table.matchAll(/^\| `(\w+)`( with `tls = true`)? \|/gm)];
+    const names = named.map(([, type = '', overTls]) => (overTls ? `${type}+tls` : type));
+    expect(names.toSorted()).toEqual([...TRANSPORTS].toSorted());
+  });
+
+  it('ARCHITECTURE.md names files of the Rust engine that are there', () => {
+    const [, table = ''] = read('ARCHITECTURE.md').split('What only this engine has');
+    const lines = table.split('\n').filter((line) => line.startsWith('| `'));
+    const named = lines.flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)]);
+    const files = named.map(([, file = '']) => file);
+    expect(files.length).toBeGreaterThan(20);
+    expect(files.filter((file) => !existsSync(join(root, 'native/core/src', file)))).toEqual([]);
   });
 });
