@@ -82,6 +82,9 @@ function isSelfIssued(certificate: X509Certificate): boolean {
 export function datesFault(certificate: X509Certificate, now: Date): string | undefined {
   const from = new Date(certificate.validFrom);
   const to = new Date(certificate.validTo);
+  if (Number.isNaN(from.getTime()) || Number.isNaN(to.getTime())) {
+    return `the certificate has dates that cannot be read: ${certificate.validFrom}, ${certificate.validTo}`;
+  }
   const dates = `valid from ${day(from)} to ${day(to)}`;
   if (now < from) return `the certificate is not valid yet: ${dates}`;
   if (now > to) return `the certificate has expired: ${dates}`;
