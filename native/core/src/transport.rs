@@ -5,6 +5,7 @@ pub(crate) mod codec;
 pub(crate) mod gate;
 mod http_head;
 pub(crate) mod layered;
+pub(crate) mod linger;
 pub(crate) mod noise;
 pub(crate) mod proxy;
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
 use crate::transport::ServerTransport;
 use crate::transport::codec::Refused;
+use crate::transport::linger::linger;
 use crate::transport::shake::{ShakeError, shake};
 use crate::upcall::{ListenerId, SystemError, UPCALLS_WAITING_MAX, Upcall, lock};
 
@@ -53,22 +54,31 @@ struct Hello {
 struct Unknown {
     reason: EndReason,
     text: Option<String>,
+    /// It has been told, and may not have heard it yet.
+    answered: Option<TcpStream>,
 }
 
 impl From<EndReason> for Unknown {
     fn from(reason: EndReason) -> Self {
-        Self { reason, text: None }
+        Self {
+            reason,
+            text: None,
+            answered: None,
+        }
     }
 }
 
 impl From<ShakeError> for Unknown {
     fn from(error: ShakeError) -> Self {
-        match error {
-            ShakeError::Cancelled(Cancelled(reason)) => reason.into(),
-            ShakeError::Refused(Refused { reason, text }) => Self {
-                reason,
-                text: Some(text),
-            },
+        let (Refused { reason, text }, answered) = match error {
+            ShakeError::Cancelled(Cancelled(reason)) => return reason.into(),
+            ShakeError::Refused(refused) => (refused, None),
+            ShakeError::Answered(refused, stream) => (refused, Some(stream)),
+        };
+        Self {
+            reason,
+            text: Some(text),
+            answered,
         }
     }
 }
@@ -204,17 +214,28 @@ impl TunnelListener {
                 listener: Rc::clone(&this),
                 task: this.shard.tasks.current(),
             };
-            let shown = this.take_hello(link, deadline).await;
+            let shown = match this.take_hello(link, deadline).await {
+                Ok(shown) => shown,
+                Err(unknown) => {
+                    newcomer.reject(unknown.reason, unknown.text);
+                    if let Some(stream) = unknown.answered {
+                        let lingers = this.shard.after(this.shard.context.limits.linger_ms);
+                        let until = [lingers, deadline].into_iter().flatten().min();
+                        linger(&this.shard, stream, until).await;
+                    }
+                    return;
+                }
+            };
             drop(pending);
             match shown {
-                Ok((
+                (
                     link,
                     Hello {
                         is_control: true,
                         digest,
                         rest,
                     },
-                )) => {
+                ) => {
                     let context = &this.shard.context;
                     // Each leaves a few of them, however it ends.
                     if context.upcalls.waiting() >= UPCALLS_WAITING_MAX {
@@ -233,14 +254,13 @@ impl TunnelListener {
                         peer,
                     });
                 }
-                Ok((link, Hello { digest, rest, .. })) => {
+                (link, Hello { digest, rest, .. }) => {
                     drop(admitted);
                     match this.match_data(link, &digest, &rest) {
                         Ok(()) => newcomer.show(),
                         Err(reason) => newcomer.reject(reason, None),
                     }
                 }
-                Err(Unknown { reason, text }) => newcomer.reject(reason, text),
             }
         });
         self.pending.borrow_mut().insert(task);
@@ -278,6 +298,10 @@ impl TunnelListener {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let parked = self.shard.park(deadline).await;
                     parked.map_err(|Cancelled(reason)| reason)?;
+                }
+                // Who goes may go without the transport's goodbye.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(EndReason::HandshakeEof);
                 }
                 Err(_) => return Err(link.fault().unwrap_or(EndReason::HandshakeEof)),
             }

@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use mio::net::TcpStream;
+
 use crate::coded_link::CodedLink;
 use crate::link::{Link, LinkParcel};
 use crate::reason::EndReason;
@@ -23,6 +25,8 @@ const READ_BYTES: usize = 16_384;
 pub(crate) enum ShakeError {
     Cancelled(Cancelled),
     Refused(Refused),
+    /// By us. The handshake's last words and FIN are on their way; the peer may be sending still.
+    Answered(Refused, TcpStream),
 }
 
 impl From<Cancelled> for ShakeError {
@@ -32,7 +36,7 @@ impl From<Cancelled> for ShakeError {
 }
 
 /// The connection behind its transport. What the handshake has said last may still have to be
-/// flushed. On failure the connection is closed, the handshake's last words on their way.
+/// flushed. On failure the connection is closed, unless the error brings it.
 pub(crate) async fn shake(
     shard: &Rc<Shard>,
     link: TcpLink,
@@ -106,7 +110,10 @@ async fn here(
             Err(refused) => {
                 // Behind the last words.
                 let _ = link.finish();
-                return Err(ShakeError::Refused(refused));
+                return Err(match link.into_stream() {
+                    Ok(stream) => ShakeError::Answered(refused, stream),
+                    Err(_) => ShakeError::Refused(refused),
+                });
             }
             Ok(Step::Done(_)) if came.is_empty() => return written.map(|()| link.into()),
             Ok(Step::Done(_)) => {

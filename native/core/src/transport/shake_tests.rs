@@ -38,7 +38,7 @@ impl Handshake for Silent {
 
 fn refusal(result: Result<Link, ShakeError>) -> Refused {
     match result {
-        Err(ShakeError::Refused(refused)) => refused,
+        Err(ShakeError::Refused(refused) | ShakeError::Answered(refused, _)) => refused,
         Err(error) => panic!("{error:?}"),
         Ok(_) => panic!("not refused"),
     }

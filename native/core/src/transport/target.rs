@@ -107,7 +107,9 @@ impl Target {
             Err(ShakeError::Cancelled(Cancelled(reason))) => {
                 Err(DialError::Cancelled(Cancelled(reason)))
             }
-            Err(ShakeError::Refused(refused)) => Err(DialError::Refused(refused)),
+            Err(ShakeError::Refused(refused) | ShakeError::Answered(refused, _)) => {
+                Err(DialError::Refused(refused))
+            }
         }
     }
 }
