@@ -1,5 +1,5 @@
 /** `warren genkey` and rathole's `warren --genkey`: a key pair for the noise transport. */
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { generateNoiseKeys, type NoiseKeyPair } from '../credentials/noise-keys.ts';
 import { errorText } from '../errors.ts';
 import type { GenkeyArguments } from './arguments.ts';
@@ -57,18 +57,25 @@ function writePair(files: Files, keys: Texts, force: boolean): string | undefine
   if (taken.length > 0 && !force) {
     return `${taken.join(' and ')} would be overwritten: take another --out, or add --force`;
   }
+  const odd = taken.find((file) => !statSync(file).isFile());
+  if (odd !== undefined) return `${odd} is no regular file: take another --out`;
+  // Files of their own first: nobody sees half a key, or a private one with the old file's mode.
+  const fresh: string[] = [];
+  const write = (file: string, text: string, mode: number): void => {
+    writeFileSync(freshOf(file), text, { mode, flag: 'wx' });
+    fresh.push(freshOf(file));
+  };
   try {
-    writeNew(privateKeyFile, `${keys.privateKey}\n`, 0o600);
-    writeNew(publicKeyFile, `${keys.publicKey}\n`, 0o644);
+    write(privateKeyFile, `${keys.privateKey}\n`, 0o600);
+    write(publicKeyFile, `${keys.publicKey}\n`, 0o644);
+    for (const file of [privateKeyFile, publicKeyFile]) renameSync(freshOf(file), file);
     return undefined;
   } catch (error) {
+    for (const file of fresh) rmSync(file, { force: true });
     return `the keys cannot be written: ${errorText(error)}`;
   }
 }
 
-/** A file of its own first: nobody sees half a key, or a private one with the old file's mode. */
-function writeNew(file: string, text: string, mode: number): void {
-  const fresh = `${file}.${process.pid}.new`;
-  writeFileSync(fresh, text, { mode, flag: 'wx' });
-  renameSync(fresh, file);
+function freshOf(file: string): string {
+  return `${file}.${process.pid}.new`;
 }
