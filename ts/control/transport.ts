@@ -2,6 +2,7 @@
  * What engines are told of transports: the configuration, its files already read and checked, as
  * specs. It reads nothing and cannot fail.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type {
   ClientConfig,
   NoiseConfig,
@@ -41,17 +42,16 @@ export function dialSpec({ remoteAddr, preferIpv6, transport }: ClientConfig): D
  * the way itself is another one.
  */
 export function dialChange(before: DialSpec, after: DialSpec): 'none' | 'renew' | 'reconnect' {
-  if (textOf(before, true) === textOf(after, true)) return 'none';
-  return textOf(before, false) === textOf(after, false) ? 'renew' : 'reconnect';
+  if (isDeepStrictEqual(before, after)) return 'none';
+  return isDeepStrictEqual(wayOf(before), wayOf(after)) ? 'renew' : 'reconnect';
 }
 
-const CREDENTIALS: ReadonlySet<string> = new Set(['identities', 'roots']);
-
-function textOf(dial: DialSpec, withCredentials: boolean): string {
-  return JSON.stringify(dial, (key, value: unknown) => {
-    if (!withCredentials && CREDENTIALS.has(key)) return undefined;
-    return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
-  });
+/** Without who we are and whom we trust. */
+function wayOf(dial: DialSpec): DialSpec {
+  const { transport } = dial;
+  if (!('tls' in transport) || transport.tls === undefined) return dial;
+  const tls = { ...transport.tls, identities: [], roots: [] };
+  return { ...dial, transport: { ...transport, tls } };
 }
 
 function transportSpec(transport: TransportConfig, serverName: string): TransportSpec {
