@@ -123,7 +123,7 @@ impl CodedLink {
         Some(match (fault, self.refusal()) {
             (Fault::BadRecord, Some(refused)) => refused.reason,
             (Fault::BadRecord, None) => EndReason::BadRecord,
-            (Fault::Truncated, _) => EndReason::Truncated,
+            (Fault::Truncated | Fault::NoGoodbye, _) => EndReason::Truncated,
         })
     }
 
@@ -425,8 +425,8 @@ fn keep(rest: &mut Vec<u8>, wire: &[u8], range: Range<usize>) {
 
 fn error_of(fault: Fault) -> io::Error {
     match fault {
-        Fault::BadRecord => io::ErrorKind::InvalidData.into(),
-        Fault::Truncated => io::ErrorKind::UnexpectedEof.into(),
+        Fault::BadRecord | Fault::Truncated => io::ErrorKind::InvalidData.into(),
+        Fault::NoGoodbye => io::ErrorKind::UnexpectedEof.into(),
     }
 }
 

@@ -157,9 +157,32 @@ fn a_connection_that_is_cut_off_is_no_end() {
         }
         let end = read_end(&shard, &server).await;
         let kind = end.expect_err("no end").kind();
-        assert_eq!(kind, io::ErrorKind::UnexpectedEof, "{}", carrier.name);
+        assert_eq!(kind, io::ErrorKind::InvalidData, "{}", carrier.name);
         assert_eq!(server.fault(), Some(EndReason::Truncated));
         assert!(server.is_readable(), "it is told to whoever asks");
+    });
+}
+
+/// Which is how stock peers end a channel that carries no visitor.
+#[test]
+fn a_missing_goodbye_alone_is_an_end_where_no_visitor_is_carried() {
+    over_each(|shard, carrier, client, server| async move {
+        client.try_write(b"whole").expect("writes");
+        coded(&client).tcp().finish().expect("FIN");
+        assert_eq!(read_exactly(&shard, &server, 5).await, b"whole");
+        let end = read_end(&shard, &server).await;
+        if carrier.name.starts_with("noise") {
+            assert_eq!(end.expect("an end"), 0, "there is no other goodbye");
+            return;
+        }
+        let error = end.expect_err("no goodbye");
+        assert_eq!(server.fault(), Some(EndReason::Truncated));
+        let (eof, broken) = (EndReason::ChannelEof, EndReason::StaleChannel);
+        let reason = server.channel_reason(&error, eof, broken);
+        assert_eq!(reason, eof, "{}", carrier.name);
+        let other = io::ErrorKind::InvalidData.into();
+        let reason = server.channel_reason(&other, eof, broken);
+        assert_eq!(reason, EndReason::Truncated);
     });
 }
 

@@ -91,9 +91,25 @@ impl Link {
         }
     }
 
+    /// What a read that failed means where no visitor's bytes are carried: there, FIN without the
+    /// transport's goodbye is as good as one with it (wire-v1 3.7). `broken`: what it is called here
+    /// when the connection itself broke.
+    pub(crate) fn channel_reason(
+        &self,
+        error: &io::Error,
+        eof: EndReason,
+        broken: EndReason,
+    ) -> EndReason {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            eof
+        } else {
+            self.fault().unwrap_or(broken)
+        }
+    }
+
     /// # Errors
-    /// `WouldBlock` when the task has to wait; `InvalidData` for what the transport cannot open;
-    /// `UnexpectedEof` for an end without the transport's goodbye.
+    /// `WouldBlock` when the task has to wait; `InvalidData` for what the transport cannot open and
+    /// an end inside a record; `UnexpectedEof` for one between records, without its goodbye.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(link) => link.try_read(buffer),

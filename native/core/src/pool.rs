@@ -355,11 +355,10 @@ fn dead(link: &Link) -> Option<EndReason> {
         Ok(0) => Some(EndReason::StaleChannel),
         Ok(_) => Some(EndReason::EarlyData),
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
-        // Peers close one without the transport's goodbye (wire-v1 3.7).
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Some(EndReason::StaleChannel)
+        Err(error) => {
+            let stale = EndReason::StaleChannel;
+            Some(link.channel_reason(&error, stale, stale))
         }
-        Err(_) => Some(link.fault().unwrap_or(EndReason::StaleChannel)),
     }
 }
 

@@ -191,16 +191,13 @@ impl UdpChannel {
         match result {
             Ok(result) => result.map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(EndReason::ChannelEof)
+            Err(error) => {
+                let (eof, broken) = (EndReason::ChannelEof, EndReason::ChannelReset);
+                let link = self.link.borrow();
+                let reason = |link: &Link| link.channel_reason(&error, eof, broken);
+                Err(link.as_ref().map_or(broken, reason))
             }
-            Err(_) => Err(self.fault().unwrap_or(EndReason::ChannelReset)),
         }
-    }
-
-    /// What the transport found wrong.
-    fn fault(&self) -> Option<EndReason> {
-        self.link.borrow().as_ref().and_then(Link::fault)
     }
 
     fn deliver(

@@ -85,11 +85,10 @@ impl Held {
                 Ok(0) => return Err(EndReason::ChannelEof),
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                // Peers close one without the transport's goodbye (wire-v1 3.7).
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(EndReason::ChannelEof);
+                Err(error) => {
+                    let (eof, broken) = (EndReason::ChannelEof, EndReason::StaleChannel);
+                    return Err(link.channel_reason(&error, eof, broken));
                 }
-                Err(_) => return Err(link.fault().unwrap_or(EndReason::StaleChannel)),
             };
             // Nearly always it comes whole.
             let bytes = if got.is_empty() {

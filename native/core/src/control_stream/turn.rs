@@ -22,16 +22,24 @@ pub(super) enum Next {
 }
 
 impl State {
-    /// Of a connection that broke rather than ended.
-    fn broken_reason(&self) -> EndReason {
-        let fault = self.link.as_ref().and_then(Link::fault);
-        if let Some(fault) = fault.filter(|it| *it != EndReason::Truncated) {
-            fault
-        } else if self.was_attached {
-            EndReason::ControlReset
+    /// Of a connection that ended.
+    fn eof_reason(&self) -> EndReason {
+        if self.was_attached {
+            EndReason::ControlEof
         } else {
             EndReason::HandshakeEof
         }
+    }
+
+    /// Of a connection that broke rather than ended.
+    fn broken_reason(&self) -> EndReason {
+        let reset = if self.was_attached {
+            EndReason::ControlReset
+        } else {
+            EndReason::HandshakeEof
+        };
+        let fault = self.link.as_ref().and_then(Link::fault);
+        fault.unwrap_or(reset)
     }
 
     /// Of a connection that broke because the peer refused something: what.
@@ -173,18 +181,16 @@ impl ControlStream {
         let mut buffer = self.shard.buffer.borrow_mut();
         let room = &mut buffer[..UNREAD_MAX_BYTES];
         match link.try_read(room) {
-            Ok(0) if state.was_attached => Err(EndReason::ControlEof),
-            Ok(0) => Err(EndReason::HandshakeEof),
+            Ok(0) => Err(state.eof_reason()),
             Ok(length) => {
                 state.unread.extend_from_slice(&room[..length]);
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            // Peers close a control channel without the transport's goodbye (wire-v1 3.7).
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && state.was_attached => {
-                Err(EndReason::ControlEof)
+            Err(error) => {
+                let (eof, broken) = (state.eof_reason(), state.broken_reason());
+                Err(link.channel_reason(&error, eof, broken))
             }
-            Err(_) => Err(state.broken_reason()),
         }
     }
 

@@ -49,13 +49,16 @@ pub(crate) trait Handshake: Send {
     }
 }
 
-/// Why a connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a connection cannot go on; the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
+    /// The end came between records, without the goodbye that the transport has. That is how
+    /// channels end that carry no visitor (wire-v1 3.7).
+    NoGoodbye,
+    /// The end came inside a record.
+    Truncated,
     /// A record or frame is forged, malformed or too long; or our side can send no more.
     BadRecord,
-    /// The end came inside a record, or without the goodbye that the transport has.
-    Truncated,
 }
 
 /// Where bytes are.
@@ -100,7 +103,7 @@ pub(crate) trait Codec: Send {
     /// FIN came, behind a rest of so many bytes.
     ///
     /// # Errors
-    /// `Truncated` where that is not how the peer ends its direction.
+    /// `NoGoodbye` or `Truncated` where that is not how the peer ends its direction.
     fn fin(&self, rest: usize) -> Result<(), Fault>;
 
     /// Our direction ends: the goodbye, wire bytes, appended to `out`, once. False: this transport

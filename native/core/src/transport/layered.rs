@@ -122,6 +122,13 @@ impl Handshake for Inside {
             _ => self.upper.name(),
         }
     }
+
+    fn when_closed(&self) -> &'static str {
+        match &self.lower {
+            Lower::Shaking(lower) => lower.when_closed(),
+            _ => self.upper.when_closed(),
+        }
+    }
 }
 
 fn broken(lower: &dyn Codec) -> Refused {
@@ -257,8 +264,10 @@ impl Codec for Layers {
     }
 
     fn fin(&self, rest: usize) -> Result<(), Fault> {
-        self.lower.fin(rest)?;
-        self.upper.fin(0)
+        match (self.lower.fin(rest), self.upper.fin(0)) {
+            (Err(lower), Err(upper)) => Err(lower.max(upper)),
+            (lower, upper) => lower.and(upper),
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
@@ -282,3 +291,7 @@ impl Codec for Layers {
 fn shifted(range: &Range<usize>, by: usize) -> Range<usize> {
     range.start + by..range.end + by
 }
+
+#[cfg(test)]
+#[path = "layered_tests.rs"]
+mod tests;

@@ -147,9 +147,10 @@ impl<S: Side> Codec for TlsCodec<S> {
         })
     }
 
-    fn fin(&self, _rest: usize) -> Result<(), Fault> {
+    fn fin(&self, rest: usize) -> Result<(), Fault> {
         match self.end {
-            End::Open => Err(Fault::Truncated),
+            End::Open if rest > 0 => Err(Fault::Truncated),
+            End::Open => Err(Fault::NoGoodbye),
             End::Closed => Ok(()),
             End::Failed => Err(Fault::BadRecord),
         }

@@ -120,6 +120,8 @@ impl Codec for Frames {
             Ok(())
         } else if self.incoming.failed() {
             Err(Fault::BadRecord)
+        } else if self.incoming.is_between_frames() {
+            Err(Fault::NoGoodbye)
         } else {
             Err(Fault::Truncated)
         }

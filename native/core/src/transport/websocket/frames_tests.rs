@@ -109,7 +109,9 @@ fn close_ends_the_direction_and_what_is_behind_it_means_nothing() {
 fn fin_without_close_is_a_truncation() {
     for role in BOTH {
         let mut codec = Frames::new(role, true);
-        assert_eq!(codec.fin(0), Err(Fault::Truncated));
+        assert_eq!(codec.fin(0), Err(Fault::NoGoodbye));
+        open(&mut codec, [&to(role, Kind::Binary, false, b"some")[..]]);
+        assert_eq!(codec.fin(0), Err(Fault::NoGoodbye), "behind a fragment");
         let close = to(role, Kind::Close, true, &[3, 232]);
         open(&mut codec, [&close[..close.len() - 1]]);
         assert_eq!(codec.fin(0), Err(Fault::Truncated), "inside Close");

@@ -62,6 +62,10 @@ impl Receiver {
         matches!(self.at, At::Bad)
     }
 
+    pub(super) fn is_between_frames(&self) -> bool {
+        matches!(self.at, At::Head { have: 0 })
+    }
+
     /// Moves all payload in the buffer together, unmasked. Takes everything.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, Fault> {
         let (mut plain, mut ping) = (0..0, None);
