@@ -7,7 +7,7 @@ import { renewedTransport } from '../config/tls-tables.ts';
 import { warnOfClearTransport } from '../control/clear-transport.ts';
 import { Gate } from '../control/gate.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
-import { dialSpec } from '../control/transport.ts';
+import { dialChange, dialSpec } from '../control/transport.ts';
 import type { CloseOptions, Engine, EngineName } from '../engine/engine.ts';
 import type { DialSpec } from '../engine/spec.ts';
 import type { EngineStats } from '../engine/stats.ts';
@@ -23,6 +23,7 @@ export class Client implements AsyncDisposable {
   readonly #services = new Map<string, ServiceSession>();
   readonly #gate = new Gate(HANDSHAKES_AT_ONCE);
   #config: ClientConfig;
+  #dial: DialSpec | undefined;
   #engine: Engine | undefined;
   #state: 'new' | 'started' | 'closed' = 'new';
 
@@ -41,6 +42,7 @@ export class Client implements AsyncDisposable {
     this.#state = 'started';
     const { remoteAddr, transport } = this.#config;
     const dial = dialSpec(this.#config);
+    this.#dial = dial;
     this.#engine = this.#role.openEngine();
     warnOfClearTransport(this.#role.log, remoteAddr, transport);
     for (const service of this.#config.services.values()) this.#open(service.name, dial);
@@ -129,7 +131,7 @@ export class Client implements AsyncDisposable {
       return;
     }
     log.info({ plan: renderDiff(diff) }, 'applying the changed configuration');
-    const dial = dialSpec(next);
+    const dial = this.#dialOf(next);
     warnOfClearTransport(log, next.remoteAddr, next.transport, before.transport);
     this.#config = next;
     for (const name of diff.removed) this.#close(name);
@@ -141,6 +143,14 @@ export class Client implements AsyncDisposable {
       }
     }
     log.info({ services: next.services.size }, 'configuration applied');
+  }
+
+  /** The same object for the same way to dial: engines keep TLS sessions with it. */
+  #dialOf(config: ClientConfig): DialSpec {
+    const before = this.#dial;
+    const now = dialSpec(config);
+    this.#dial = before !== undefined && dialChange(before, now) === 'none' ? before : now;
+    return this.#dial;
   }
 
   #change(name: string, before: ClientConfig, dial: DialSpec): void {

@@ -174,7 +174,8 @@ export class Server implements AsyncDisposable {
     const { engine, services, listener: old } = running;
     const isSameType = before.transport.type === next.transport.type;
     if (!isMoved && isSameType) {
-      old.update(listenTransport(next));
+      // An update ends what peers remember of TLS sessions: only where there is something new.
+      if (changesTransport(diff)) old.update(listenTransport(next));
       return next;
     }
     const { log } = this.#role;
@@ -232,6 +233,10 @@ export class Server implements AsyncDisposable {
       throw new WarrenError('WARREN_E_STATE', 'the server is not running');
     return running;
   }
+}
+
+function changesTransport({ general, renewed }: ConfigDiff): boolean {
+  return renewed.length > 0 || general.some(({ key }) => key.startsWith('transport.'));
 }
 
 function isChecked(config: ServerConfig | ServerOptions): config is ServerConfig {

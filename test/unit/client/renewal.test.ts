@@ -90,6 +90,16 @@ describe('certificates', () => {
     expect(engine.changes.at(-1)?.dial).toBeUndefined();
   });
 
+  it('are left alone by a reload of something else: TLS sessions go on being resumed', async () => {
+    engine.onDial = accepting;
+    await start();
+    await until('the session', () => engine.sessions[0]);
+    const services = { web: { localAddr: '127.0.0.1:80' }, more: { localAddr: '127.0.0.1:81' } };
+    await client.reload({ ...options(), heartbeatTimeoutSecs: 7, services });
+    const more = await until('the other session', () => engine.sessions[1]);
+    expect(more.dial).toBe(engine.sessions[0]?.dial);
+  });
+
   it('end a pause: what was refused may be accepted now', async () => {
     engine.onDial = () =>
       Promise.reject(

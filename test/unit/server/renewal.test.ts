@@ -81,6 +81,14 @@ describe('certificates', () => {
     expect(log.all('configuration reloaded, nothing changed')).toHaveLength(1);
   });
 
+  it('are left alone by a reload of something else: peers go on resuming their sessions', async () => {
+    place('ecdsa');
+    const server = await start(tls());
+    await server.reload({ ...options(tls()), heartbeatIntervalSecs: 7, services: {} });
+    expect(log.all('configuration applied')).toHaveLength(1);
+    expect(engine.calls).toEqual([]);
+  });
+
   it('that cannot be used leave the last good ones; mended ones are taken', async () => {
     place('ecdsa');
     const server = await start(tls());
