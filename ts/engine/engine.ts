@@ -55,7 +55,8 @@
  * UDP. Frames are those of wire-v1 section 1.7, each handed to the system in one write. A payload
  * beyond 65,507 bytes is dropped, as is what exceeds `udpBacklogBytes` in a channel or a socket's
  * send queue, a reply to a visitor that has not been heard for `udpUnheardMs`, and a datagram from
- * port 0. A datagram counts when it has been sent. A malformed frame ends its channel (`bad_frame`).
+ * port 0. A datagram counts when it has been sent. A malformed frame ends its channel
+ * (`bad_frame`).
  */
 import type { Limits } from '../limits.ts';
 import type { EventSink } from './events.ts';
@@ -111,7 +112,8 @@ export interface Engine extends Closable {
    * @throws WARREN_E_CONNECT with every address that was tried; WARREN_E_TRANSPORT when the server
    * (or proxy) was reached and the transport's handshake failed, with the reason (`tls_failed`,
    * `certificate_refused`, `noise_failed`, `key_mismatch`, `upgrade_refused`, `proxy_refused`,
-   * `handshake_eof`); WARREN_E_ABORTED when `signal` fires (nothing is left behind then).
+   * `handshake_eof`, `handshake_timeout`); WARREN_E_ABORTED when `signal` fires (nothing is left
+   * behind then).
    */
   dial(spec: DialSpec, signal: AbortSignal): Promise<ControlStream>;
 
