@@ -14,7 +14,9 @@ import type { EngineStats } from '../engine/stats.ts';
 import { WarrenError } from '../errors.ts';
 import { ServiceSession } from './service-session.ts';
 
-/** Below a server's cap on unauthenticated connections of one address, with room for others there. */
+/**
+ * Below a server's cap on unauthenticated connections of one address, with room for others there.
+ */
 const HANDSHAKES_AT_ONCE = 32;
 
 /** A running client. `start` once, `reload` at will, then `close` or `destroy`. */

@@ -9,7 +9,10 @@ export interface FileSources {
   readonly readFile: (path: string) => Uint8Array;
 }
 
-/** No configuration, token or certificate bundle is this long; a mistaken path (a disk image, say) may be. */
+/**
+ * No configuration, token or certificate bundle is this long; a mistaken path (a disk image, say)
+ * may be.
+ */
 const MAX_FILE_BYTES = 1024 * 1024;
 const READ_BYTES = 64 * 1024;
 

@@ -6,8 +6,8 @@
  * - failed: 0.5 s, three times as long each time, at most `retry_interval` (wire-v1 3.5);
  * - refused (unknown service, wrong token, wrong key or certificate): 5 s doubling to 60 s; asking
  *   again does not help (W16);
- * - short-lived sessions: from the third in a row on, as refused from 2 s. Two clients that take one
- *   service from each other slow down instead of flapping (W15).
+ * - short-lived sessions: from the third in a row on, as refused from 2 s. Two clients that take
+ *   one service from each other slow down instead of flapping (W15).
  */
 
 const FIRST_MS = 500;

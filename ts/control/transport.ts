@@ -21,7 +21,9 @@ import type {
   TransportSpec,
 } from '../engine/spec.ts';
 
-/** What a server's listener carries tunnel connections on. It ignores `tcp.proxy`, as rathole does. */
+/**
+ * What a server's listener carries tunnel connections on. It ignores `tcp.proxy`, as rathole does.
+ */
 export function listenTransport({ transport }: ServerConfig): TransportSpec {
   return transportSpec(transport, '');
 }

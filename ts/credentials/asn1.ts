@@ -1,6 +1,6 @@
 /**
- * BER as node-forge reads it: trees of values whose bytes are strings of one byte per character. What
- * is not there, or not what it should be, is a TypeError.
+ * BER as node-forge reads it: trees of values whose bytes are strings of one byte per character.
+ * What is not there, or not what it should be, is a TypeError.
  */
 import type Forge from 'node-forge';
 import { forge } from './forge.ts';

@@ -1,6 +1,6 @@
 /**
- * node-forge, loaded when the first PKCS#12 archive is read and not before: it takes 70 ms and 10 MB,
- * which nobody without an archive shall pay.
+ * node-forge, loaded when the first PKCS#12 archive is read and not before: it takes 70 ms and
+ * 10 MB, which nobody without an archive shall pay.
  */
 import { createRequire } from 'node:module';
 import type Forge from 'node-forge';

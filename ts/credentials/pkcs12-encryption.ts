@@ -1,9 +1,9 @@
 /**
  * The encryptions of PKCS#12: PBES2 (RFC 8018), and the older ones with keys by RFC 7292.
  *
- * The older ones (RC2, 3DES) are node-forge's: OpenSSL 3 no longer loads RC2. PBES2 is node:crypto's:
- * forge takes a password for Latin-1 there, where OpenSSL means UTF-8, and derives the key in
- * JavaScript.
+ * The older ones (RC2, 3DES) are node-forge's: OpenSSL 3 no longer loads RC2. PBES2 is
+ * node:crypto's: forge takes a password for Latin-1 there, where OpenSSL means UTF-8, and derives
+ * the key in JavaScript.
  */
 import { createDecipheriv, pbkdf2Sync } from 'node:crypto';
 import type Forge from 'node-forge';

@@ -1,8 +1,9 @@
 /**
- * PKCS#12 archives (RFC 7292) in password mode, as `openssl pkcs12` writes them in all its versions.
+ * PKCS#12 archives (RFC 7292) in password mode, as `openssl pkcs12` writes them in all its
+ * versions.
  *
- * node-forge reads BER and derives the MAC's key. Its own reader of archives is not used: it knows no
- * EC keys; here keys stay the PKCS#8 that they are.
+ * node-forge reads BER and derives the MAC's key. Its own reader of archives is not used: it knows
+ * no EC keys; here keys stay the PKCS#8 that they are.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type Asn1, binary, bytesOf, child, octets, oid, parse, sequence } from './asn1.ts';

@@ -12,8 +12,8 @@ export function brokenReason(error: Error | undefined, broken: EndReason): EndRe
 }
 
 /**
- * Of a channel that carries no visitor's bytes: there, a FIN without the goodbye of the transport is
- * as good as one with it (wire-v1 3.7).
+ * Of a channel that carries no visitor's bytes: there, a FIN without the goodbye of the transport
+ * is as good as one with it (wire-v1 3.7).
  */
 export function channelReason(
   error: Error | undefined,

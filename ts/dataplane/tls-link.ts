@@ -1,8 +1,8 @@
 /**
  * A link in TLS: a TLSSocket of node:tls on a stream (`transport/tls-stream.ts`) on the link below.
  *
- * close_notify is the peer's end, with or without FIN behind it, and we may go on writing; FIN alone
- * is `truncated`.
+ * close_notify is the peer's end, with or without FIN behind it, and we may go on writing; FIN
+ * alone is `truncated`.
  */
 import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../engine/spec.ts';

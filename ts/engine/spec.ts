@@ -104,7 +104,9 @@ export interface TunnelListenSpec {
   readonly hello: HelloRule;
 }
 
-/** Where a client dials a server. Every address of the name (with a proxy: of its name) is tried. */
+/**
+ * Where a client dials a server. Every address of the name (with a proxy: of its name) is tried.
+ */
 export interface DialSpec {
   readonly remote: HostPort;
   readonly preferIpv6: boolean;

@@ -1,7 +1,7 @@
 /**
- * The engine in TypeScript: `ts/dataplane` on node:net, node:tls and node:dgram. It runs wherever Node does
- * and keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive interval,
- * TCP_USER_TIMEOUT, congestion control) is left to the native engines.
+ * The engine in TypeScript: `ts/dataplane` on node:net, node:tls and node:dgram. It runs wherever
+ * Node does and keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive
+ * interval, TCP_USER_TIMEOUT, congestion control) is left to the native engines.
  */
 import { TypescriptClientService } from '../dataplane/client-service.ts';
 import { DataplaneContext } from '../dataplane/context.ts';

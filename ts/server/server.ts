@@ -80,7 +80,8 @@ export class Server implements AsyncDisposable {
 
   /**
    * Applies another configuration; running tcp visitors are never cut. Logs the plan and what was
-   * done. What cannot be had (an address in use) is logged and stays as it was; reloads run in turn.
+   * done. What cannot be had (an address in use) is logged and stays as it was; reloads run in
+   * turn.
    * @throws WARREN_E_CONFIG; WARREN_E_STATE before `start` and after `close`
    */
   async reload(config: ServerConfig | ServerOptions): Promise<void> {
@@ -205,7 +206,9 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  /** The old address was given up for one that could not be had: back to it, however long it takes. */
+  /**
+   * The old address was given up for one that could not be had: back to it, however long it takes.
+   */
   async #listenAgain(running: Running, config: ServerConfig): Promise<void> {
     for (;;) {
       try {

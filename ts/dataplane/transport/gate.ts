@@ -4,8 +4,8 @@
  */
 
 /**
- * Spent on steps in one turn, before the next one waits for the next turn. A step of Noise takes 100
- * to 300 µs, of anything else a few.
+ * Spent on steps in one turn, before the next one waits for the next turn. A step of Noise takes
+ * 100 to 300 µs, of anything else a few.
  */
 const BUDGET_MS = 0.2;
 

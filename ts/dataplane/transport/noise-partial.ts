@@ -1,6 +1,6 @@
 /**
- * The beginning of a Noise record whose end has not come. Its memory grows with what came, never with
- * what its length promises: two bytes must not cost 64 KiB.
+ * The beginning of a Noise record whose end has not come. Its memory grows with what came, never
+ * with what its length promises: two bytes must not cost 64 KiB.
  */
 import { LENGTH_BYTES, recordBytes } from './noise-record.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Noise records of an established connection, both ways (wire-v1 4.3). node:crypto costs per record, so
- * records are large.
+ * Noise records of an established connection, both ways (wire-v1 4.3). node:crypto costs per
+ * record, so records are large.
  */
 import { type Codec, type Opened, TransportFault } from './codec.ts';
 import { PartialRecord } from './noise-partial.ts';

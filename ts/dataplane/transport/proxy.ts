@@ -1,6 +1,6 @@
 /**
- * A proxy between us and the server (wire-v1 4.1, W27): a handshake below every transport. It is told
- * the server's name as it is configured; nothing of that is resolved here.
+ * A proxy between us and the server (wire-v1 4.1, W27): a handshake below every transport. It is
+ * told the server's name as it is configured; nothing of that is resolved here.
  */
 import type { HostPort, ProxySpec } from '../../engine/spec.ts';
 import type { Handshake } from './codec.ts';

@@ -8,7 +8,9 @@ import tls from 'node:tls';
 import type { TlsSpec } from '../../engine/spec.ts';
 import { TlsSessions } from './tls-sessions.ts';
 
-/** All with forward secrecy and AEAD; ECDSA first, which costs a server a tenth of what RSA does. */
+/**
+ * All with forward secrecy and AEAD; ECDSA first, which costs a server a tenth of what RSA does.
+ */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',

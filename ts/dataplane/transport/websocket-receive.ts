@@ -1,6 +1,6 @@
 /**
- * What the peer sends: frames, taken apart as they come. Nothing waits for a whole frame; a frame of
- * 16 MiB needs no more memory than a small one.
+ * What the peer sends: frames, taken apart as they come. Nothing waits for a whole frame; a frame
+ * of 16 MiB needs no more memory than a small one.
  */
 import {
   FRAME_HEAD_MAX_BYTES,
