@@ -32,7 +32,7 @@ export class Arrival {
   readonly #owner: ArrivalOwner;
   readonly #timer: NodeJS.Timeout;
   #link: Link;
-  #state: 'shaking' | 'open' | 'settled' = 'shaking';
+  #state: 'shaking' | 'refused' | 'open' | 'settled' = 'shaking';
   #ownEnd: ((reason: EndReason) => void) | undefined;
 
   constructor(context: DataplaneContext, link: Link, owner: ArrivalOwner) {
@@ -53,9 +53,13 @@ export class Arrival {
       this.#readHello();
       return;
     }
-    acceptTransport(this.#context.links, this.#link, transport)
+    const refusing = {
+      lingerMs: this.#context.limits.lingerMs,
+      refused: (error: RefusedError) => this.#refused(error),
+    };
+    acceptTransport(this.#context.links, this.#link, transport, refusing)
       .then((link) => this.#carried(link))
-      .catch((error: unknown) => this.#refused(error));
+      .catch((error: unknown) => this.#failed(error));
   }
 
   /** From now on its end is the owner's affair, the deadline still ours. */
@@ -73,6 +77,11 @@ export class Arrival {
   end(reason: EndReason, error?: string): void {
     const state = this.#state;
     if (state === 'settled') return;
+    if (state === 'refused') {
+      // It has been told; the handshake sees the end.
+      this.#link.destroy();
+      return;
+    }
     if (this.#ownEnd !== undefined) {
       this.#ownEnd(reason);
       return;
@@ -91,12 +100,18 @@ export class Arrival {
     else this.#readHello();
   }
 
-  #refused(error: unknown): void {
+  /** Its last words are on their way. */
+  #refused({ reason, message }: RefusedError): void {
+    if (this.#state !== 'shaking') return;
+    this.#state = 'refused';
+    this.#context.rejectTunnel(reason, this.#link.peer, message);
+  }
+
+  #failed(error: unknown): void {
     if (this.#state === 'settled') return;
     if (error instanceof RefusedError) {
-      // The handshake's last words are on their way; it ends the link itself.
+      this.#refused(error);
       this.settle();
-      this.#context.rejectTunnel(error.reason, this.#link.peer, error.message);
       return;
     }
     if (!(error instanceof LinkFault)) this.#context.fault('transport handshake', error);

@@ -9,6 +9,7 @@ import { WarrenError } from '../errors.ts';
 import type { Link } from './link.ts';
 import { channelReason } from './link-end.ts';
 import { RefusedError } from './transport/codec.ts';
+import { linger } from './transport/linger.ts';
 
 /** Unread bytes that are kept; a command is 4 bytes, a hello 37. */
 const UNREAD_MAX_BYTES = 4_096;
@@ -92,20 +93,8 @@ export class TypescriptControlStream implements ControlStream {
 
   finish(reason: EndReason): void {
     if (this.#end !== undefined) return;
-    const link = this.#link;
     this.#finishWith(reason, 'linger');
-    link.setSink({
-      data: () => true,
-      end: () => link.endSoon(),
-      closed: () => {
-        clearTimeout(timer);
-        this.#settle();
-      },
-    });
-    const timer = setTimeout(() => link.destroy(), this.#options.lingerMs);
-    link.resume();
-    link.end();
-    if (link.ended) link.endSoon();
+    linger(this.#link, this.#options.lingerMs, () => this.#settle());
   }
 
   destroy(reason: EndReason): void {

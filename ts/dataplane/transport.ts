@@ -7,7 +7,7 @@ import type { Link } from './link.ts';
 import type { OpenLinks } from './open-links.ts';
 import { noiseHandshake } from './transport/noise.ts';
 import { proxyHandshake } from './transport/proxy.ts';
-import { shake } from './transport/shake.ts';
+import { type Refusing, shake } from './transport/shake.ts';
 import { shakeTlsClient, shakeTlsServer } from './transport/tls-handshake.ts';
 import { websocketClient, websocketServer } from './transport/websocket.ts';
 
@@ -19,16 +19,17 @@ export async function acceptTransport(
   links: OpenLinks,
   link: Link,
   transport: Exclude<TransportSpec, { type: 'tcp' }>,
+  refusing: Refusing,
 ): Promise<Link> {
   switch (transport.type) {
     case 'tls':
-      return shakeTlsServer(links, link, transport.tls);
+      return shakeTlsServer(links, link, transport.tls, refusing);
     case 'noise':
-      return shake(links, link, noiseHandshake(transport.noise, 'responder'));
+      return shake(links, link, noiseHandshake(transport.noise, 'responder'), { refusing });
     case 'websocket': {
       const { tls, websocket } = transport;
-      const below = tls === undefined ? link : await shakeTlsServer(links, link, tls);
-      return shake(links, below, websocketServer(websocket));
+      const below = tls === undefined ? link : await shakeTlsServer(links, link, tls, refusing);
+      return shake(links, below, websocketServer(websocket), { refusing });
     }
   }
 }
@@ -41,20 +42,22 @@ export async function dialTransport(
   signal: AbortSignal,
 ): Promise<Link> {
   const toServer =
-    proxy === undefined ? link : await shake(links, link, proxyHandshake(proxy, remote), signal);
+    proxy === undefined
+      ? link
+      : await shake(links, link, proxyHandshake(proxy, remote), { signal });
   switch (transport.type) {
     case 'tcp':
       return toServer;
     case 'tls':
       return shakeTlsClient(links, toServer, transport.tls, signal);
     case 'noise':
-      return shake(links, toServer, noiseHandshake(transport.noise, 'initiator'), signal);
+      return shake(links, toServer, noiseHandshake(transport.noise, 'initiator'), { signal });
     case 'websocket': {
       const { tls, websocket } = transport;
       const below =
         tls === undefined ? toServer : await shakeTlsClient(links, toServer, tls, signal);
       const upgrade = websocketClient(websocket, remote, tls !== undefined);
-      return shake(links, below, upgrade, signal);
+      return shake(links, below, upgrade, { signal });
     }
   }
 }

@@ -5,7 +5,7 @@ import type { Handshake, Step } from '../../../ts/dataplane/transport/codec.ts';
 import { enterGate } from '../../../ts/dataplane/transport/gate.ts';
 import { noiseHandshake } from '../../../ts/dataplane/transport/noise.ts';
 import { keyPairFrom } from '../../../ts/dataplane/transport/noise-primitives.ts';
-import { shake } from '../../../ts/dataplane/transport/shake.ts';
+import { type ShakeOptions, shake } from '../../../ts/dataplane/transport/shake.ts';
 import { websocketServer } from '../../../ts/dataplane/transport/websocket.ts';
 import { FakeLink } from '../../helpers/fake-link.ts';
 import { HandshakeSide, sealed } from '../../helpers/handshakes.ts';
@@ -20,11 +20,11 @@ const client = {
   remotePublicKey: keyPairFrom(serverKey).publicKey,
 };
 
-function start(handshake: Handshake, signal?: AbortSignal) {
+function start(handshake: Handshake, options: ShakeOptions = {}) {
   const faults: unknown[] = [];
   const inner = new FakeLink();
   const links = new OpenLinks((error) => faults.push(error));
-  const result = shake(links, inner, handshake, signal);
+  const result = shake(links, inner, handshake, options);
   const failure = result.then(
     () => undefined,
     (error: unknown) => error,
@@ -98,7 +98,7 @@ describe('shake', () => {
     const abort = new AbortController();
     const reason = new Error('planted');
     if (before) abort.abort(reason);
-    const { inner, failure } = start(noiseHandshake(server, 'responder'), abort.signal);
+    const { inner, failure } = start(noiseHandshake(server, 'responder'), { signal: abort.signal });
     abort.abort(reason);
     expect(await failure).toBe(reason);
     expect(inner.calls).toEqual(expect.arrayContaining(['destroy']));

@@ -170,7 +170,7 @@ describe('tls handshake', () => {
   });
 
   describe('what is not TLS', () => {
-    it('is told of by a server, which answers with an alert', async () => {
+    it('is told of by a server', async () => {
       const { address, next } = await scene.ourServer(serverSpec('ecdsa'));
       const server = next();
       const raw = scene.keep(net.connect(address));

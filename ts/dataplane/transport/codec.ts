@@ -55,6 +55,8 @@ export type Step =
 export interface Handshake {
   /** What a text calls it: `TLS`, `Noise`. */
   readonly name: string;
+  /** What it most likely means when the peer closes meanwhile, as the end of a sentence. */
+  readonly whenClosed?: string;
   /**
    * Goes on with what came. Called once with nothing, then whenever more has come. `came`: what was
    * received and not used; valid during the call. It refuses what would grow without bound.

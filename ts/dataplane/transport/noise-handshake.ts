@@ -19,6 +19,8 @@ export interface NoiseHandshakeOptions {
 
 export class NoiseHandshake implements Handshake {
   readonly name = 'Noise';
+  readonly whenClosed =
+    ': it may have another pattern, or another key than remote_public_key of one of the two says';
   readonly #options: NoiseHandshakeOptions;
 
   constructor(options: NoiseHandshakeOptions) {

@@ -4,6 +4,7 @@ import type { Link } from '../link.ts';
 import { LinkFault, type OpenLinks } from '../open-links.ts';
 import { type Handshake, RefusedError } from './codec.ts';
 import { enterGate } from './gate.ts';
+import { linger } from './linger.ts';
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -11,16 +12,29 @@ const NOTHING: Buffer = Buffer.alloc(0);
  * Resolves with the link to use from then on, paused: a `CodedLink`, or `link` itself after a
  * handshake that leaves plain bytes. There is no deadline here: destroying `link` ends it, and so
  * does `signal`.
- * @throws RefusedError (also `handshake_eof`), or the reason of `signal`. The link is gone then, the
- * handshake's last words on their way.
+ * @throws RefusedError (also `handshake_eof`), or the reason of `signal`. The link is gone then, or,
+ * without `refusing`, the handshake's last words are on their way.
  */
 export function shake(
   links: OpenLinks,
   link: Link,
   handshake: Handshake,
-  signal?: AbortSignal,
+  options: ShakeOptions = {},
 ): Promise<Link> {
-  return new Shake(links, link, handshake, signal).result;
+  return new Shake(links, link, handshake, options).result;
+}
+
+export interface ShakeOptions {
+  readonly signal?: AbortSignal;
+  readonly refusing?: Refusing;
+}
+
+/** How a server refuses. */
+export interface Refusing {
+  /** So long the peer may take to hear of it and to end. */
+  readonly lingerMs: number;
+  /** At once; the result comes when the connection is gone. */
+  refused(error: RefusedError): void;
 }
 
 interface Settle {
@@ -33,15 +47,15 @@ class Shake {
   readonly #links: OpenLinks;
   readonly #link: Link;
   readonly #handshake: Handshake;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: ShakeOptions;
   #came: Buffer = NOTHING;
   #settle: Settle | undefined;
 
-  constructor(links: OpenLinks, link: Link, handshake: Handshake, signal: AbortSignal | undefined) {
+  constructor(links: OpenLinks, link: Link, handshake: Handshake, options: ShakeOptions) {
     this.#links = links;
     this.#link = link;
     this.#handshake = handshake;
-    this.#signal = signal;
+    this.#options = options;
     this.result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -54,6 +68,7 @@ class Shake {
       end: this.#onEof,
       closed: this.#onEof,
     });
+    const { signal } = options;
     signal?.addEventListener('abort', this.#onAbort);
     if (signal?.aborted) this.#onAbort();
     else enterGate(this.#step);
@@ -61,14 +76,14 @@ class Shake {
 
   readonly #onAbort = (): void => {
     this.#link.destroy();
-    this.#fail(this.#signal?.reason);
+    this.#fail(this.#options.signal?.reason);
   };
 
   readonly #onEof = (): void => {
     this.#link.destroy();
-    const text = `the peer closed during the ${this.#handshake.name} handshake`;
-    const why = 'does it use the same transport, keys and pattern?';
-    this.#fail(new RefusedError('handshake_eof', `${text}: ${why}`));
+    const { name, whenClosed = '' } = this.#handshake;
+    const text = `the other end closed the connection during the ${name} handshake${whenClosed}`;
+    this.#fail(new RefusedError('handshake_eof', text));
   };
 
   readonly #step = (): void => {
@@ -89,8 +104,7 @@ class Shake {
     for (const bytes of step.out) link.write(bytes);
     link.uncork();
     if (step.state === 'refused') {
-      link.endSoon();
-      this.#fail(step.error);
+      this.#refuse(step.error);
       return;
     }
     this.#came = this.#came.subarray(step.used);
@@ -104,6 +118,17 @@ class Shake {
     );
   }
 
+  #refuse(error: RefusedError): void {
+    const { refusing } = this.#options;
+    if (refusing === undefined) {
+      this.#link.endSoon();
+      this.#fail(error);
+      return;
+    }
+    refusing.refused(error);
+    linger(this.#link, refusing.lingerMs, () => this.#fail(error));
+  }
+
   #fail(error: unknown): void {
     this.#link.setSink({ data: () => false, end() {}, closed() {} });
     this.#end()?.reject(error);
@@ -113,7 +138,7 @@ class Shake {
   #end(): Settle | undefined {
     const settle = this.#settle;
     this.#settle = undefined;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
     return settle;
   }
 }

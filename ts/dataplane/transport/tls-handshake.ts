@@ -8,13 +8,16 @@ import { LinkFault, type OpenLinks } from '../open-links.ts';
 import { TlsLink } from '../tls-link.ts';
 import { RefusedError } from './codec.ts';
 import { enterGate } from './gate.ts';
+import { linger } from './linger.ts';
+import type { Refusing, ShakeOptions } from './shake.ts';
 import { clientContext, serverContext } from './tls-context.ts';
 import { refusalOf, type TlsRole } from './tls-refusal.ts';
 import { TlsStream } from './tls-stream.ts';
 
 /**
  * As `shake`: resolves with a paused link. Destroying `link` ends it, and so does `signal`.
- * @throws RefusedError, or the reason of `signal`; the link is gone then, the alert on its way.
+ * @throws RefusedError, or the reason of `signal`; the link is gone then, or, without `refusing`, the
+ * alert is on its way.
  */
 export function shakeTlsClient(
   links: OpenLinks,
@@ -22,11 +25,16 @@ export function shakeTlsClient(
   spec: TlsSpec,
   signal?: AbortSignal,
 ): Promise<TlsLink> {
-  return new TlsShake(links, link, 'client', spec, signal).result;
+  return new TlsShake(links, link, 'client', spec, { ...(signal && { signal }) }).result;
 }
 
-export function shakeTlsServer(links: OpenLinks, link: Link, spec: TlsSpec): Promise<TlsLink> {
-  return new TlsShake(links, link, 'server', spec, undefined).result;
+export function shakeTlsServer(
+  links: OpenLinks,
+  link: Link,
+  spec: TlsSpec,
+  refusing?: Refusing,
+): Promise<TlsLink> {
+  return new TlsShake(links, link, 'server', spec, { ...(refusing && { refusing }) }).result;
 }
 
 interface Settle {
@@ -46,27 +54,23 @@ class TlsShake {
   readonly #stream: TlsStream;
   readonly #role: TlsRole;
   readonly #spec: TlsSpec;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: ShakeOptions;
   #settle: Settle | undefined;
+  #refused = false;
   /** The certificate that the peer showed and that was not accepted. */
   #peer: X509Certificate | undefined;
 
-  constructor(
-    links: OpenLinks,
-    link: Link,
-    role: TlsRole,
-    spec: TlsSpec,
-    signal: AbortSignal | undefined,
-  ) {
+  constructor(links: OpenLinks, link: Link, role: TlsRole, spec: TlsSpec, options: ShakeOptions) {
     this.#links = links;
     this.#link = link;
     this.#role = role;
     this.#spec = spec;
-    this.#signal = signal;
+    this.#options = options;
     this.result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
     this.#stream = new TlsStream(link, { fin: this.#onEof, gone: this.#onEof });
+    const { signal } = options;
     signal?.addEventListener('abort', this.#onAbort);
     if (signal?.aborted) this.#onAbort();
     else enterGate(this.#start);
@@ -74,13 +78,14 @@ class TlsShake {
 
   readonly #onAbort = (): void => {
     this.#link.destroy();
-    this.#end()?.reject(this.#signal?.reason);
+    this.#end()?.reject(this.#options.signal?.reason);
   };
 
   readonly #onEof = (): void => {
     this.#link.destroy();
-    const text = 'the peer closed during the TLS handshake: does it use TLS?';
-    this.#end()?.reject(new RefusedError('handshake_eof', text));
+    const text = 'the other end closed the connection during the TLS handshake';
+    const why = this.#role === 'client' ? '' : ', or not accept our certificate';
+    this.#end()?.reject(new RefusedError('handshake_eof', `${text}: it may not speak TLS${why}`));
   };
 
   readonly #start = (): void => {
@@ -134,7 +139,7 @@ class TlsShake {
     socket.on('secure', () => {
       try {
         const error = wantsCertificate ? this.#verifyError(socket) : undefined;
-        if (error) this.#refuse(error);
+        if (error) this.#refuse(error, socket);
         else this.#done(socket);
       } catch (error) {
         this.#fault(error);
@@ -146,7 +151,7 @@ class TlsShake {
     // What comes with the handshake's end waits for the link's sink.
     socket.pause();
     socket.disableRenegotiation();
-    socket.on('error', (error) => this.#refuse(error));
+    socket.on('error', (error) => this.#refuse(error, socket));
   }
 
   /** What OpenSSL has against the peer's certificate, which is kept for the text. */
@@ -161,11 +166,21 @@ class TlsShake {
     this.#end()?.resolve(new TlsLink(this.#links, this.#stream, socket, this.#role));
   }
 
-  #refuse(error: unknown): void {
-    if (this.#settle === undefined) return;
+  #refuse(error: unknown, socket: tls.TLSSocket): void {
+    if (this.#settle === undefined || this.#refused) return;
+    this.#refused = true;
     const wanted = this.#spec.hostname;
-    this.#link.endSoon();
-    this.#end()?.reject(refusalOf(error, { role: this.#role, wanted, peer: this.#peer }));
+    const refusal = refusalOf(error, { role: this.#role, wanted, peer: this.#peer });
+    const { refusing } = this.#options;
+    if (refusing === undefined) {
+      this.#link.endSoon();
+      this.#end()?.reject(refusal);
+      return;
+    }
+    refusing.refused(refusal);
+    linger(this.#link, refusing.lingerMs, () => this.#end()?.reject(refusal));
+    // The link's end is not its any more.
+    socket.destroy();
   }
 
   /** Ours, not the peer's. */
@@ -179,7 +194,7 @@ class TlsShake {
   #end(): Settle | undefined {
     const settle = this.#settle;
     this.#settle = undefined;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
     return settle;
   }
 }
