@@ -165,7 +165,7 @@ impl Handshake for NoiseHandshake {
     }
 
     fn when_closed(&self) -> &'static str {
-        ": it may have another key or pattern"
+        ": it may have another pattern, or another key than remote_public_key of one of the two says"
     }
 }
 

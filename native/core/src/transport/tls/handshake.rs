@@ -89,7 +89,7 @@ impl<S: Side> Handshake for TlsHandshake<S> {
 
     fn when_closed(&self) -> &'static str {
         if self.heard {
-            ""
+            S::WHEN_CLOSED
         } else {
             ": it may not speak TLS"
         }

@@ -14,6 +14,9 @@ pub(super) trait Side: Send + 'static {
     /// What a text calls the other end.
     const PEER: &'static str;
 
+    /// What it most likely means when the other end closes in the middle of the handshake.
+    const WHEN_CLOSED: &'static str;
+
     fn process<'c, 'i>(&'c mut self, wire: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
     fn common(&self) -> &CommonState;
@@ -23,6 +26,9 @@ impl Side for UnbufferedServerConnection {
     type Data = ServerConnectionData;
 
     const PEER: &'static str = "client";
+
+    // Not every client says so by an alert: node:tls does not.
+    const WHEN_CLOSED: &'static str = ": it may not accept our certificate";
 
     fn process<'c, 'i>(&'c mut self, wire: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(wire)
@@ -37,6 +43,8 @@ impl Side for UnbufferedClientConnection {
     type Data = ClientConnectionData;
 
     const PEER: &'static str = "server";
+
+    const WHEN_CLOSED: &'static str = "";
 
     fn process<'c, 'i>(&'c mut self, wire: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(wire)
