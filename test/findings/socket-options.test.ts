@@ -10,8 +10,6 @@ import { makeWitness, type WitnessedSocket } from '../helpers/witness.ts';
 const resources = new Resources();
 afterEach(() => resources.close());
 
-const BOTH = { nodelay: 1, keepalive: 1 };
-
 test.for(TRANSPORTS)(
   'W37: visitor, tunnel and local sockets have both, %s',
   async (name, { skip }) => {
@@ -34,26 +32,29 @@ test.for(TRANSPORTS)(
     const toLocal = ({ how, port }: WitnessedSocket) => how === 'connect' && port === local.port;
     const toServer = ({ how, port }: WitnessedSocket) =>
       how === 'connect' && port === tunnel.controlPort;
-    expect(
-      (await socketOf('the visitor', () => atServer.sockets().find(ofVisitor))).options,
-    ).toMatchObject({ ...BOTH, keepaliveIdleSecs: 60 });
-    expect(
-      (await socketOf('the local service', () => atClient.sockets().find(toLocal))).options,
-    ).toMatchObject({ ...BOTH, keepaliveIdleSecs: 60 });
-    // The last of them are data channels; the first may have met a server that was not up yet.
-    const dialled = atClient.sockets().filter(toServer).at(-1);
-    expect(dialled?.options).toMatchObject({ ...BOTH, keepaliveIdleSecs: 20 });
-    const accepted = atServer.sockets().filter((it) => it.how === 'accept' && !ofVisitor(it));
-    expect(accepted.at(-1)?.options).toMatchObject({ ...BOTH, keepaliveIdleSecs: 20 });
+    const isTunnel = (it: WitnessedSocket) => it.how === 'accept' && !ofVisitor(it);
+    // The last of the tunnel's are data channels; the first may have met a server that was not up.
+    const cases = [
+      ['the visitor', () => atServer.sockets().find(ofVisitor), 60],
+      ['the local service', () => atClient.sockets().find(toLocal), 60],
+      ['a channel, dialled', () => atClient.sockets().filter(toServer).at(-1), 20],
+      ['a channel, accepted', () => atServer.sockets().filter(isTunnel).at(-1), 20],
+    ] as const;
+    for (const [what, find, keepaliveIdleSecs] of cases) {
+      const expected = { nodelay: 1, keepalive: 1, keepaliveIdleSecs };
+      expect(await optionsOf(what, find), what).toMatchObject(expected);
+    }
   },
 );
 
-/** Its options may be set a moment after it was there. */
-function socketOf(what: string, find: () => WitnessedSocket | undefined): Promise<WitnessedSocket> {
+/** They may be set a moment after it was there. */
+function optionsOf(
+  what: string,
+  find: () => WitnessedSocket | undefined,
+): Promise<WitnessedSocket['options']> {
   return until(`options of ${what}`, () => {
-    const found = find();
-    return found?.options.nodelay !== undefined && found.options.keepalive !== undefined
-      ? found
-      : undefined;
+    const { nodelay, keepalive, keepaliveIdleSecs } = find()?.options ?? {};
+    const isSet = [nodelay, keepalive, keepaliveIdleSecs].every((value) => value !== undefined);
+    return isSet && find()?.options;
   });
 }
