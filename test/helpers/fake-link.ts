@@ -85,9 +85,9 @@ export class FakeLink implements Link {
     this.#close(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
   }
 
-  /** Both directions have ended. */
-  closes(): void {
-    this.#close(undefined);
+  /** Both directions have ended, or what is below it has failed. */
+  closes(error?: Error): void {
+    this.#close(error);
   }
 
   drains(): void {

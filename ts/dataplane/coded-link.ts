@@ -5,7 +5,7 @@
 import type { SocketAddress } from '../engine/spec.ts';
 import type { Link, LinkSink } from './link.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
-import type { Codec, TransportFault } from './transport/codec.ts';
+import { type Codec, TransportFault } from './transport/codec.ts';
 
 const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
 /** Answers of the transport itself are dropped while so much waits to be sent. */
@@ -210,7 +210,13 @@ export class CodedLink implements Link {
     this.onDrained = undefined;
     // What the sink was not ready for: it shall not be lost.
     const fault = next === 'end' ? undefined : next;
-    sink.closed(this.#error ?? fault ?? error);
+    sink.closed(this.#error ?? fault ?? this.#cutBelow(error));
+  }
+
+  /** The layer below was cut between two records of its own: perhaps inside one of ours. */
+  #cutBelow(error: Error | undefined): Error | undefined {
+    if (this.#ended || !(error instanceof TransportFault) || !error.betweenRecords) return error;
+    return this.#codec.fin() ?? error;
   }
 
   // -- our direction ------------------------------------------------------------------------------

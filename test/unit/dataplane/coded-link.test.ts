@@ -150,6 +150,18 @@ describe('reading', () => {
     expect(told[1]).toMatchObject({ reason });
   });
 
+  it.each([
+    ['between frames: as TLS found it', '', true],
+    ['inside a frame: not as a channel ends', 'half', false],
+  ])('a cut of TLS below, %s', (_where, last, betweenRecords) => {
+    const { inner, link, told, seal } = open(websocket(true));
+    link.resume();
+    inner.peerSends(seal('whole'));
+    if (last !== '') inner.peerSends(seal(last).subarray(0, -1));
+    inner.closes(new TransportFault('truncated', 'no close_notify', true));
+    expect(told.at(-1)).toMatchObject({ reason: 'truncated', betweenRecords });
+  });
+
   it('W22: FIN inside a record is truncated; what came is delivered', async () => {
     const { inner, link, told, seal } = open(noise());
     link.resume();
