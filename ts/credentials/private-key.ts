@@ -7,7 +7,7 @@ const LABELS: ReadonlySet<string> = new Set(['PRIVATE KEY', 'RSA PRIVATE KEY', '
 const DECRYPT = 'decrypt it with `openssl pkey -in FILE -out NEW`, or use pkcs12 and its password';
 /** What both engines can sign with (ring sets the bounds). */
 const CURVES: ReadonlySet<unknown> = new Set(['prime256v1', 'secp384r1']);
-const RSA_BITS = { min: 2_048, max: 8_192 };
+const RSA_BITS = { min: 2_048, max: 4_096 };
 
 /**
  * The private key of a PEM file: PKCS#8, PKCS#1 or SEC1, not encrypted.
@@ -58,7 +58,7 @@ function checked(read: () => KeyObject): KeyObject {
   if (fault === undefined) return key;
   throw new CredentialError(
     `${fault} cannot be used for TLS here`,
-    'use RSA of 2048 to 8192 bits, ECDSA on P-256 or P-384, or Ed25519; P-256 is the fastest',
+    'use RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, or Ed25519; P-256 is the fastest',
   );
 }
 
