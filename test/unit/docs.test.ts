@@ -19,6 +19,7 @@ const PAGES = [
   'README.md',
   'ARCHITECTURE.md',
   'GLOSSARY.md',
+  'examples/systemd/README.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
 ];
 

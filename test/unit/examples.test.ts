@@ -1,9 +1,9 @@
-/** What users copy must work: every example file, and every TOML block of the README. */
+/** What users copy must work: every example file. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type LoadedConfig, loadConfig, parseConfig } from '../../ts/config/load.ts';
+import { type LoadedConfig, loadConfig } from '../../ts/config/load.ts';
 import { readWholeFile } from '../../ts/config/sources.ts';
 import { certificateFile, keyFile, rootFile } from '../helpers/certificates.ts';
 
@@ -73,15 +73,6 @@ describe('examples', () => {
     expect(() => loadConfig(join(EXAMPLES, 'noise', 'server.toml'))).toThrow('not a Noise key');
   });
 
-  it('TOML blocks of the README are accepted', () => {
-    const text = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    const blocks = [...text.matchAll(/```toml\n(.*?)```/gs)].map(([, block]) => block ?? '');
-    expect(blocks.length).toBeGreaterThanOrEqual(2);
-    for (const block of blocks) {
-      expect(parseConfig(block, { file: 'README.toml' }).warnings).toEqual([]);
-    }
-  });
-
   it.each(files('.service'))('%s starts the role that its name says, and can reload', (name) => {
     const unit = readFileSync(join(EXAMPLES, name), 'utf8');
     const role = name.includes('server') ? 'server' : 'client';
@@ -93,37 +84,3 @@ describe('examples', () => {
     }
   });
 });
-
-describe('links', () => {
-  const pages = ['README.md', 'ARCHITECTURE.md', 'GLOSSARY.md', 'examples/systemd/README.md'];
-  const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
-
-  it.each([...pages, ...docs.map((name) => `docs/${name}`)])('of %s lead somewhere', (page) => {
-    const text = readFileSync(join(ROOT, page), 'utf8');
-    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(target)) continue;
-      const [path = '', anchor] = target.split('#');
-      const file = path === '' ? join(ROOT, page) : join(ROOT, page, '..', path);
-      if (anchor === undefined) expect(() => readdirOrFile(file), target).not.toThrow();
-      else expect(anchors(readFileSync(file, 'utf8')), target).toContain(anchor);
-    }
-  });
-});
-
-function readdirOrFile(path: string): unknown {
-  try {
-    return readdirSync(path);
-  } catch {
-    return readFileSync(path);
-  }
-}
-
-/** The anchors that a page's headings have on the web. */
-function anchors(text: string): string[] {
-  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
-    title
-      .toLowerCase()
-      .replace(/[^\w\- ]/g, '')
-      .replaceAll(' ', '-'),
-  );
-}
