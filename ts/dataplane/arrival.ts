@@ -1,6 +1,6 @@
 /**
- * A tunnel connection from accept until it is known to be ours: the transport's handshakes, the hello,
- * and, of a control channel, the proof of the token. All of it has one deadline.
+ * A tunnel connection from accept until it is known to be ours: the transport's handshakes, the
+ * hello, and, of a control channel, the proof of the token. All of it has one deadline.
  */
 import type { EndReason } from '../engine/reason.ts';
 import type { HelloRule, TransportSpec } from '../engine/spec.ts';
@@ -74,7 +74,7 @@ export class Arrival {
     this.#owner.settled(this);
   }
 
-  end(reason: EndReason, error?: string): void {
+  end(reason: EndReason): void {
     const state = this.#state;
     if (state === 'settled') return;
     if (state === 'refused') {
@@ -89,7 +89,7 @@ export class Arrival {
     this.settle();
     // A handshake under way has to see the end.
     if (state === 'open') this.#link.setSink(NO_SINK);
-    this.#context.rejectTunnel(reason, this.#link.peer, error);
+    this.#context.rejectTunnel(reason, this.#link.peer);
     this.#link.destroy();
   }
 

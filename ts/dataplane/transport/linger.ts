@@ -1,6 +1,6 @@
 /**
- * The polite end of a connection: FIN behind everything written, and what still arrives is dropped until
- * the peer's FIN, so that our last bytes are not lost to a RST (wire-v1 W38).
+ * The polite end of a connection: FIN behind everything written, and what still arrives is dropped
+ * until the peer's FIN, so that our last bytes are not lost to a RST (wire-v1 W38).
  */
 import type { Link } from '../link.ts';
 

@@ -11,9 +11,8 @@ const NOTHING: Buffer = Buffer.alloc(0);
 /**
  * Resolves with the link to use from then on, paused: a `CodedLink`, or `link` itself after a
  * handshake that leaves plain bytes. There is no deadline here: destroying `link` ends it, and so
- * does `signal`.
- * @throws RefusedError (also `handshake_eof`), or the reason of `signal`. The link is gone then, or,
- * without `refusing`, the handshake's last words are on their way.
+ * does `signal`. @throws RefusedError (also `handshake_eof`), or the reason of `signal`. The link
+ * is gone then, or, without `refusing`, the handshake's last words are on their way.
  */
 export function shake(
   links: OpenLinks,

@@ -40,8 +40,8 @@ export function alertOf(error: unknown): string | undefined {
 }
 
 /**
- * What a peer's alert refuses, `late` behind both handshakes: then only our certificate. Before, with
- * TLS 1.3, the peer's handshake may go on when ours is done.
+ * What a peer's alert refuses, `late` behind both handshakes: then only our certificate. Before,
+ * with TLS 1.3, the peer's handshake may go on when ours is done.
  */
 export function refusalByAlert(
   error: unknown,

@@ -1,7 +1,8 @@
 /**
- * The link below TLS as node:tls sees it: the stream of the encrypted bytes. TLS on a stream instead
- * of on the socket itself is what lets us see FIN without close_notify, send RST, and put TLS on any
- * link. Measured (64 KiB writes, two processes): no slower to receive, 1.4 to 1.7x the CPU to send.
+ * The link below TLS as node:tls sees it: the stream of the encrypted bytes. TLS on a stream
+ * instead of on the socket itself is what lets us see FIN without close_notify, send RST, and put
+ * TLS on any link. Measured (64 KiB writes, two processes): no slower to receive, 1.4 to 1.7x the
+ * CPU to send.
  *
  * It is the part of a `Duplex` that node:tls uses, without its queues: chunks are read at once or
  * not at all.
