@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::ops::Range;
 use std::rc::Rc;
 
 use mio::net::TcpStream;
@@ -14,40 +13,13 @@ use crate::shard::Shard;
 use crate::tcp_link::TcpLink;
 use crate::transport::codec::{Codec, Fault, Place, Refused};
 
+mod state;
+
+use state::{Finish, State};
+
 /// While less than this is on its way, more may be written behind it: the last words of a handshake
 /// leave with the first of what follows.
 const ROOM_BYTES: usize = 16_384;
-
-const HANDED_ON: &str = "taken out only by the function that hands the link on";
-
-/// How far the end of our direction has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
-    No,
-    /// The transport says goodbye only when the peer's direction has ended.
-    Held,
-    /// The goodbye has been written.
-    Said,
-    /// And the FIN behind it.
-    Sent,
-}
-
-struct State {
-    /// Absent only once the link has been handed on.
-    codec: Option<Box<dyn Codec>>,
-    /// The beginning of a record whose end has not come.
-    rest: Vec<u8>,
-    /// What came last brought something: only another call tells what is wrong behind it.
-    unsure: bool,
-    /// Opened, and not taken yet.
-    plain: Vec<u8>,
-    /// Sealed, and not with the system yet.
-    outgoing: Vec<u8>,
-    /// The peer's direction has ended as it should.
-    ended: bool,
-    finish: Finish,
-    fault: Option<Fault>,
-}
 
 pub(crate) struct CodedLink {
     tcp: TcpLink,
@@ -77,16 +49,7 @@ impl CodedLink {
     /// `came`: what was received behind the handshake, `Scratch::WIRE_BYTES` at most; `outgoing`: what
     /// of the handshake is still to be sent.
     pub(crate) fn new(tcp: TcpLink, codec: Box<dyn Codec>, came: &[u8], outgoing: Vec<u8>) -> Self {
-        let mut state = State {
-            codec: Some(codec),
-            rest: Vec::new(),
-            unsure: false,
-            plain: Vec::new(),
-            outgoing,
-            ended: false,
-            finish: Finish::No,
-            fault: None,
-        };
+        let mut state = State::new(codec, outgoing);
         {
             let scratch = &mut *Scratch::borrow(&tcp.shard().scratch);
             let end = state.append(scratch, came);
@@ -342,84 +305,6 @@ impl Drop for CodedLink {
         if !self.state.get_mut().outgoing.is_empty() {
             self.tcp.reset_on_close();
         }
-    }
-}
-
-impl State {
-    fn codec(&mut self) -> &mut dyn Codec {
-        self.codec.as_deref_mut().expect(HANDED_ON)
-    }
-
-    /// FIN came, behind `rest` bytes that were not opened.
-    fn end(&mut self, rest: usize) {
-        self.ended = true;
-        self.fault = self.codec().fin(rest).err();
-        self.say_held_goodbye();
-    }
-
-    /// Puts the beginning of the next record, and `more` behind it, at the front of the scratch
-    /// buffer; where that ends.
-    fn append(&mut self, scratch: &mut Scratch, more: &[u8]) -> usize {
-        let (head, end) = (self.rest.len(), self.rest.len() + more.len());
-        scratch.wire[..head].copy_from_slice(&self.rest);
-        scratch.wire[head..end].copy_from_slice(more);
-        end
-    }
-
-    /// Opens what lies in the scratch buffer up to `end`, the rest from before included. How much
-    /// plaintext that was; `take` gets it if it was any.
-    fn open(&mut self, scratch: &mut Scratch, end: usize, take: impl FnOnce(&[u8])) -> usize {
-        let wire = &mut scratch.wire[..end];
-        let codec = self.codec.as_deref_mut().expect(HANDED_ON);
-        let opened = codec.open(wire, &mut scratch.side, &mut self.outgoing);
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(fault) => {
-                self.fault = Some(fault);
-                self.rest = Vec::new();
-                return 0;
-            }
-        };
-        let plain = match opened.plain {
-            Place::Buffer(range) => &scratch.wire[range],
-            Place::Side(range) => &scratch.side[range],
-        };
-        keep(&mut self.rest, &scratch.wire, opened.rest);
-        let came = plain.len();
-        self.unsure = came > 0;
-        if came > 0 {
-            take(plain);
-        }
-        if opened.ended {
-            self.ended = true;
-            self.say_held_goodbye();
-        }
-        came
-    }
-
-    fn say_goodbye(&mut self) {
-        let codec = self.codec.as_deref_mut().expect(HANDED_ON);
-        match codec.finish(&mut self.outgoing) {
-            Ok(true) => self.finish = Finish::Said,
-            Ok(false) => {}
-            Err(fault) => self.fault = Some(fault),
-        }
-    }
-
-    fn say_held_goodbye(&mut self) {
-        if self.finish == Finish::Held {
-            self.say_goodbye();
-        }
-    }
-}
-
-/// An idle connection keeps nothing; one in bulk keeps its memory.
-fn keep(rest: &mut Vec<u8>, wire: &[u8], range: Range<usize>) {
-    if range.is_empty() {
-        *rest = Vec::new();
-    } else {
-        rest.clear();
-        rest.extend_from_slice(&wire[range]);
     }
 }
 
