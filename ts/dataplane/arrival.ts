@@ -5,13 +5,11 @@
 import type { EndReason } from '../engine/reason.ts';
 import type { HelloRule, TransportSpec } from '../engine/spec.ts';
 import type { DataplaneContext } from './context.ts';
-import type { Link } from './link.ts';
+import { type Link, NO_SINK } from './link.ts';
 import { channelReason } from './link-end.ts';
 import { LinkFault } from './open-links.ts';
 import { RefusedError } from './transport/codec.ts';
 import { acceptTransport } from './transport.ts';
-
-const NO_SINK = { data: () => false, end() {}, closed() {} };
 
 /** A hello that came; `rest` is what came in the same read behind it. */
 export interface Greeting {

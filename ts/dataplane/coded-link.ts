@@ -3,11 +3,10 @@
  * what it carries it knows only the codec. While nothing comes and nothing waits it owns no buffer.
  */
 import type { SocketAddress } from '../engine/spec.ts';
-import type { Link, LinkSink } from './link.ts';
+import { type Link, type LinkSink, NO_SINK } from './link.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { type Codec, TransportFault } from './transport/codec.ts';
 
-const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
 /** Answers of the transport itself are dropped while so much waits to be sent. */
 const REPLY_BACKLOG_MAX_BYTES = 65_536;
 

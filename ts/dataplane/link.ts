@@ -18,6 +18,9 @@ export interface LinkSink {
   closed(error: Error | undefined): void;
 }
 
+/** Of a link that nobody reads. */
+export const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
+
 export interface Link {
   readonly peer: SocketAddress;
   /** The peer's FIN has been read. */

@@ -4,13 +4,12 @@
  */
 import type net from 'node:net';
 import type { SocketAddress } from '../engine/spec.ts';
-import type { Link, LinkSink } from './link.ts';
+import { type Link, type LinkSink, NO_SINK } from './link.ts';
 import { dialSocket, handleOf, moveSocket, type OnRead, peerOf } from './onread-socket.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { ReadBuffer } from './read-buffer.ts';
 
 const NOTHING = new Uint8Array(0);
-const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
 
 export class TcpLink implements Link {
   readonly #socket: net.Socket;

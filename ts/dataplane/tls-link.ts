@@ -7,13 +7,11 @@
 import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../engine/spec.ts';
 import { errorText } from '../errors.ts';
-import type { Link, LinkSink } from './link.ts';
+import { type Link, type LinkSink, NO_SINK } from './link.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { TransportFault } from './transport/codec.ts';
 import { refusalByAlert, type TlsRole } from './transport/tls-refusal.ts';
 import type { TlsStream } from './transport/tls-stream.ts';
-
-const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
 
 export class TlsLink implements Link {
   readonly #links: OpenLinks;

@@ -1,6 +1,6 @@
 /** Makes a handshake on a link: beside everything else, a little in each turn of the event loop. */
 import { CodedLink } from '../coded-link.ts';
-import type { Link } from '../link.ts';
+import { type Link, NO_SINK } from '../link.ts';
 import { LinkFault, type OpenLinks } from '../open-links.ts';
 import { type Handshake, RefusedError } from './codec.ts';
 import { enterGate } from './gate.ts';
@@ -129,7 +129,7 @@ class Shake {
   }
 
   #fail(error: unknown): void {
-    this.#link.setSink({ data: () => false, end() {}, closed() {} });
+    this.#link.setSink(NO_SINK);
     this.#end()?.reject(error);
   }
 
