@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { EndReason } from '../../ts/engine/reason.ts';
+import type { TransportSpec } from '../../ts/engine/spec.ts';
 import { WarrenError } from '../../ts/errors.ts';
 import { START_TCP } from '../../ts/protocol/wire.ts';
+import { roots } from '../helpers/certificates.ts';
 import type { Peer } from '../helpers/peer.ts';
 import { cut, forge, silentEnd } from '../helpers/peer-damage.ts';
 import { turn, until } from '../helpers/until.ts';
-import { endsOf, event, eventsOf, sessionEnd, statsOf } from './control-plane.ts';
+import { ClientSide, endsOf, event, eventsOf, sessionEnd, statsOf } from './control-plane.ts';
 import { untilReady, type World } from './world.ts';
 
 /** A handshake message of the right length that is none, and how its refusal is called. */
@@ -164,6 +166,41 @@ export function transports(world: World): void {
     it('W10: is told when the server says nothing', async () => {
       const error = await dialTo(() => undefined);
       expect(error).toMatchObject({ code: 'WARREN_E_TRANSPORT', reason: 'handshake_timeout' });
+    });
+  });
+
+  // With TLS 1.3 a client is done before its server has looked for its certificate.
+  describe.skipIf(!name.includes('tls'))('a server that wants certificates', () => {
+    const wanting = (): TransportSpec => {
+      const spec = world.transport.server;
+      if (!('tls' in spec) || spec.tls === undefined) throw new Error('it has no TLS');
+      return { ...spec, tls: { ...spec.tls, roots: roots() } };
+    };
+
+    it('tells a client that has none, which is told as if its dial had failed', async () => {
+      const server = await world.server();
+      server.listener?.update(wanting());
+      const local = await world.listener();
+      const rig = await world.engine({}, 'client');
+      const client = new ClientSide(rig, { local: local.address }, world.transport.client);
+      await expect(client.connect(server.address)).rejects.toMatchObject({
+        code: 'WARREN_E_TRANSPORT',
+        reason: 'certificate_refused',
+        message: expect.stringContaining('wants a certificate of ours'),
+      });
+      await until(() => server.engine.stats().tunnelRejected.certificate_refused === 1, 'its end');
+    });
+
+    it('tells it on a data channel, too', async () => {
+      const { server, client, visit } = await world.tunnel();
+      await untilReady(server.rig, 1);
+      server.listener?.update(wanting());
+      await visit();
+      const failed = await event(client.rig, 'channel_failed');
+      expect(failed).toMatchObject({
+        reason: 'certificate_refused',
+        error: expect.stringContaining('wants a certificate of ours'),
+      });
     });
   });
 
