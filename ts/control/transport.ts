@@ -12,6 +12,7 @@ import type {
   TransportConfig,
 } from '../config/config.ts';
 import { processNoiseKey } from '../credentials/noise-keys.ts';
+import { pkcs8Of } from '../credentials/private-key.ts';
 import type {
   DialSpec,
   NoiseSpec,
@@ -88,7 +89,7 @@ function tcpSpec({ nodelay, keepaliveSecs, keepaliveIntervalSecs }: TcpConfig): 
 
 function tlsSpec({ files, hostname }: TlsConfig, serverName: string): TlsSpec {
   return {
-    identities: files.identities,
+    identities: files.identities.map(({ chain, key }) => ({ chain, key: pkcs8Of(key) })),
     roots: files.roots,
     hostname: certificateName(hostname ?? serverName),
   };

@@ -2,12 +2,12 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { chainOf } from './certificates.ts';
 import { CredentialError } from './credential-error.ts';
-import { pkcs8Of } from './private-key.ts';
 
-/** DER; the leaf first, then what links it to its root; the key as PKCS#8. */
 export interface Identity {
+  /** DER; the leaf first, then what links it to its root. */
   readonly chain: readonly Uint8Array[];
-  readonly key: Uint8Array;
+  /** Printed in any way it shows nothing of itself. */
+  readonly key: KeyObject;
 }
 
 /** An identity and its own certificate, whose dates are to be looked at. */
@@ -30,5 +30,5 @@ export function identityOf(
       'put the certificate and the key that were made for each other side by side',
     );
   }
-  return { identity: { chain: chain.map(({ raw }) => raw), key: pkcs8Of(key) }, leaf };
+  return { identity: { chain: chain.map(({ raw }) => raw), key }, leaf };
 }

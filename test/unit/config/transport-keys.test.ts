@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { ConfigError, type Diagnostic } from '../../../ts/config/diagnostics.ts';
 import { renderEffective } from '../../../ts/config/effective.ts';
@@ -12,6 +13,7 @@ import {
   bundleFile,
   certificateFile,
   exportPkcs12,
+  identity,
   keyFile,
   type LeafName,
   pkcs12File,
@@ -93,13 +95,26 @@ describe('the identity of a server', () => {
     }
   });
 
+  test('the private key is in nothing that is printed', () => {
+    place('c.pem', certificateFile('ecdsa'));
+    place('c.key', keyFile('ecdsa'));
+    const { config } = server('cert = "c.pem"\nkey = "c.key"');
+    const key = Buffer.from(identity('ecdsa').key);
+    const inspected = inspect(config, { depth: 9, maxArrayLength: null, showHidden: true });
+    const hex = [...key.subarray(0, 40)].map((byte) => byte.toString(16).padStart(2, '0'));
+    expect(inspected).toContain('identities');
+    expect(inspected).not.toContain(hex.join(' '));
+    // Behind the private number comes the public one, which the certificate has, too.
+    expect(JSON.stringify(config)).not.toContain([...key.subarray(40, 56)].join(','));
+  });
+
   test('the chain is put in order and the root left out', () => {
     const parts = [rootFile(), certificateFile('ecdsa')].map((file) => readFileSync(file));
     writeFileSync(join(dirname(path), 'all.pem'), Buffer.concat(parts));
     place('c.key', keyFile('ecdsa'));
     const { config } = server('cert = "all.pem"\nkey = "c.key"');
-    const [identity] = config.server?.transport.tls?.files.identities ?? [];
-    expect(identity?.chain).toHaveLength(1);
+    const [shown] = config.server?.transport.tls?.files.identities ?? [];
+    expect(shown?.chain).toHaveLength(1);
     place('chained.pem', certificateFile('chained'));
     place('chained.key', keyFile('chained'));
     const chained = server('cert = "chained.pem"\nkey = "chained.key"').config.server;
