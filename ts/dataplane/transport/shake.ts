@@ -2,7 +2,7 @@
 import { CodedLink } from '../coded-link.ts';
 import { type Link, NO_SINK } from '../link.ts';
 import { LinkFault, type OpenLinks } from '../open-links.ts';
-import { type Handshake, RefusedError } from './codec.ts';
+import { type Handshake, RefusedError, TransportFault } from './codec.ts';
 import { enterGate } from './gate.ts';
 import { linger } from './linger.ts';
 
@@ -65,7 +65,7 @@ class Shake {
         return false;
       },
       end: this.#onEof,
-      closed: this.#onEof,
+      closed: (error) => this.#onClosed(error),
     });
     const { signal } = options;
     signal?.addEventListener('abort', this.#onAbort);
@@ -84,6 +84,14 @@ class Shake {
     const text = `the other end closed the connection during the ${name} handshake${whenClosed}`;
     this.#fail(new RefusedError('handshake_eof', text));
   };
+
+  /** What was wrong below is told as such: a refusal may come behind the handshake there. */
+  #onClosed(error: Error | undefined): void {
+    if (error instanceof RefusedError) this.#fail(error);
+    else if (error instanceof TransportFault && error.reason === 'bad_record') {
+      this.#fail(new RefusedError(error.reason, error.message));
+    } else this.#onEof();
+  }
 
   readonly #step = (): void => {
     if (this.#settle === undefined) return;
