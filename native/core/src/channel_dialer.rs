@@ -198,10 +198,7 @@ impl Drop for Dialing {
 fn is_final(reason: EndReason) -> bool {
     matches!(
         reason,
-        EndReason::TlsFailed
-            | EndReason::CertificateRefused
-            | EndReason::NoiseFailed
-            | EndReason::KeyMismatch
+        EndReason::CertificateRefused | EndReason::KeyMismatch
     )
 }
 

@@ -299,11 +299,10 @@ impl TunnelListener {
                     let parked = self.shard.park(deadline).await;
                     parked.map_err(|Cancelled(reason)| reason)?;
                 }
-                // Who goes may go without the transport's goodbye.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(EndReason::HandshakeEof);
+                Err(error) => {
+                    let eof = EndReason::HandshakeEof;
+                    return Err(link.channel_reason(&error, eof, eof));
                 }
-                Err(_) => return Err(link.fault().unwrap_or(EndReason::HandshakeEof)),
             }
         }
     }

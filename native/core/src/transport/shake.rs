@@ -231,9 +231,13 @@ async fn elsewhere(
     let errand = Arc::new(Mutex::new(Errand::default()));
     let (home, waiting) = (shard.index, shard.tasks.current());
     let theirs = Arc::clone(&errand);
+    // Before it is there: the next one of this turn may be better off elsewhere.
+    shard.remote(place).shaking.fetch_add(1, Relaxed);
     shard.remote(place).post(move |there| {
         let (shard, done) = (Rc::clone(there), Arc::clone(&theirs));
-        let counted = Counted::enter(there);
+        let counted = Counted {
+            shard: Rc::clone(there),
+        };
         let task = there.spawn("handshake", async move {
             let report = Report {
                 shard: Rc::clone(&shard),
