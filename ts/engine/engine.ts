@@ -39,9 +39,9 @@
  *
  * Relay (tcp). Each direction reads only while the other side takes what was read; an engine holds
  * at most one read (64 KiB; behind a transport 260 KiB) or one pipe per direction. A byte counts
- * when it has been read. After one direction has ended the other may go on; when it is silent for `halfCloseIdleMs` both are
- * aborted. Visitor and local sockets have TCP_NODELAY and keepalive of 60 s; tunnel sockets as the
- * transport and the service say, control channels always TCP_NODELAY.
+ * when it has been read. After one direction has ended the other may go on; when it is silent for
+ * `halfCloseIdleMs` both are aborted. Visitor and local sockets have TCP_NODELAY and keepalive of
+ * 60 s; tunnel sockets as the transport and the service say, control channels always TCP_NODELAY.
  *
  * Transports. Everything above holds on every transport, byte for byte (wire-v1 section 4), with
  * these differences. A record or frame that is forged or malformed ends the connection
