@@ -15,13 +15,8 @@ import type { OpenLinks } from './open-links.ts';
 
 const FIRST_PAUSE_MS = 50;
 const PAUSE_MAX_MS = 1_000;
-/** Asking again at once does not help: what is configured does not fit. */
-const FINAL_REASONS: ReadonlySet<string> = new Set<EndReason>([
-  'tls_failed',
-  'certificate_refused',
-  'noise_failed',
-  'key_mismatch',
-]);
+/** Not a matter of time: somebody has to change a file. */
+const FINAL_REASONS: ReadonlySet<string> = new Set(['certificate_refused', 'key_mismatch']);
 
 export interface ChannelDialerOptions {
   readonly limits: Limits;

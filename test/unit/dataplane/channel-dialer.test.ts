@@ -108,7 +108,7 @@ describe('channel dialer', () => {
     );
   }
 
-  it.each(['tls_failed', 'certificate_refused', 'noise_failed', 'key_mismatch'])(
+  it.each(['certificate_refused', 'key_mismatch'])(
     'does not try again after %s',
     async (reason) => {
       isRefused(reason);
@@ -120,7 +120,7 @@ describe('channel dialer', () => {
     },
   );
 
-  it.each(['proxy_refused', 'upgrade_refused', 'handshake_eof'])(
+  it.each(['tls_failed', 'proxy_refused', 'upgrade_refused', 'handshake_eof'])(
     'tries again after %s, with pauses, and says it in the end',
     async (reason) => {
       isRefused(reason);
