@@ -37,6 +37,8 @@ export interface Limits {
   readonly localConnectTimeoutMs: number;
   /** After one direction ended: longest silence of the other. */
   readonly halfCloseIdleMs: number;
+  /** A goodbye that is held back (WebSocket, stock client) is said after such a silence. */
+  readonly closeHoldMs: number;
   /** A client's channels that wait for a start when their session ends are kept this long. */
   readonly orphanGraceMs: number;
   readonly udpIdleMs: number;
@@ -73,6 +75,7 @@ export const DEFAULT_LIMITS: Limits = {
   dialRetryMs: 10_000,
   localConnectTimeoutMs: 10_000,
   halfCloseIdleMs: 300_000,
+  closeHoldMs: 5_000,
   orphanGraceMs: 2_000,
   udpIdleMs: 60_000,
   udpUnheardMs: 300_000,

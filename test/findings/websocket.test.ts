@@ -1,6 +1,7 @@
 /** wire-v1 section 6, WebSocket: W4, W35, W36. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { TransportOptions } from '../../ts/index.ts';
+import type { Limits } from '../../ts/limits.ts';
 import { START_TCP } from '../../ts/protocol/wire.ts';
 import { ScriptedClient, ScriptedServer } from '../conformance/scripted.ts';
 import { CarriedSocket } from '../helpers/carried-socket.ts';
@@ -48,8 +49,8 @@ async function session(server: TestServer, isOurs: boolean): Promise<ScriptedCli
 }
 
 /** A visitor of a server, served by a client that is played by hand. */
-async function served(isOurs: boolean) {
-  const server = await TestServer.open(resources, { transport: PLAIN, accessLog: true });
+async function served(isOurs: boolean, limits: Partial<Limits> = {}) {
+  const server = await TestServer.open(resources, { transport: PLAIN, accessLog: true, limits });
   const client = await session(server, isOurs);
   const channel = await client.channel();
   await until('the pool', () => server.stats().poolReady === 1);
@@ -142,7 +143,7 @@ describe('W35: half-close', () => {
     await server.log.waitFor('visitor', { reason: 'local_fin' });
   });
 
-  test('a client does the same towards a stock server', async () => {
+  test('a client says Close at once: whoever waits for the end of an answer gets it', async () => {
     const local = await startLocalTcp(resources);
     const server = await ScriptedServer.open(asServer(false));
     resources.defer(() => server.close());
@@ -154,13 +155,22 @@ describe('W35: half-close', () => {
     // The local service answers 3 bytes and FIN, then reads on.
     await channel.write(Buffer.concat([START_TCP, Buffer.from('D\x03\0\0\0')]));
     await channel.read(3);
-    await channel.write('after its end');
     const { codec } = websocketOf(channel);
-    expect(codec.control).toEqual([]);
-    await channel.end();
+    await until('Close', () => codec.control.length > 0);
+    expect(codec.control.map(({ opcode }) => opcode)).toEqual([OPCODE.close]);
+  });
+
+  test('a Close that is held back is said when the stock peer has been silent', async () => {
+    const { server, channel, visitor } = await served(false, { closeHoldMs: 50 });
+    const { codec } = websocketOf(channel);
+    await visitor.write('asks');
+    await visitor.end();
+    expect((await channel.read(4)).toString()).toBe('asks');
+    await until('Close', () => codec.control.length > 0);
+    expect(codec.control.map(({ opcode }) => opcode)).toEqual([OPCODE.close]);
+    // A stock peer ends both directions then.
     await channel.fin();
-    await until('the local service to have it', () => local.afterDownload.length > 0);
-    expect(local.afterDownload).toEqual(['after its end']);
+    await server.log.waitFor('visitor', { reason: 'visitor_fin' });
   });
 });
 

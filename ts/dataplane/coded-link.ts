@@ -101,9 +101,10 @@ export class CodedLink implements Link {
   }
 
   end(): void {
-    if (this.#writing !== 'open' || this.#gone) return;
+    if (this.#writing === 'finished' || this.#gone) return;
     this.#flush();
-    this.#finish(this.#ended);
+    // Asked again, it says what it has held back.
+    this.#finish(this.#ended || this.#writing === 'later');
   }
 
   endSoon(): void {

@@ -6,13 +6,14 @@
  * direction. FIN is passed on as FIN, RST as RST. See engine.ts for the contract.
  */
 import type { EndReason } from '../engine/reason.ts';
+import type { Limits } from '../limits.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
 import { brokenReason } from './link-end.ts';
 
 export interface RelayOptions {
   readonly counters: ServiceCounters;
-  readonly halfCloseIdleMs: number;
+  readonly limits: Pick<Limits, 'halfCloseIdleMs' | 'closeHoldMs'>;
   /** What a broken link is called here. */
   readonly nearBroken: EndReason;
   readonly farBroken: EndReason;
@@ -101,9 +102,25 @@ export class Relay {
     if (other.ended) {
       this.#reason ??= direction === this.#in ? 'local_fin' : 'visitor_fin';
     } else {
-      const { halfCloseIdleMs } = this.#options;
-      this.#halfClosed = setTimeout(() => this.destroy('half_close_timeout'), halfCloseIdleMs);
+      this.#awaitOther(direction.to);
     }
+  }
+
+  /**
+   * One direction has ended: the other may be silent only so long. Sooner, a goodbye that `to` has
+   * held back is said.
+   */
+  #awaitOther(to: Link): void {
+    const { halfCloseIdleMs, closeHoldMs } = this.#options.limits;
+    const destroy = (): void => this.destroy('half_close_timeout');
+    if (halfCloseIdleMs <= closeHoldMs) {
+      this.#halfClosed = setTimeout(destroy, halfCloseIdleMs);
+      return;
+    }
+    this.#halfClosed = setTimeout(() => {
+      to.end();
+      this.#halfClosed = setTimeout(destroy, halfCloseIdleMs - closeHoldMs);
+    }, closeHoldMs);
   }
 
   /** The link that `direction` reads from is gone. */

@@ -180,7 +180,7 @@ export class TcpFront implements ServiceFront {
     const facts = { visitor: visitor.link.peer, since: visitor.since };
     const relay = new Relay(visitor.link, channel, {
       counters: this.#counters,
-      halfCloseIdleMs: this.#context.limits.halfCloseIdleMs,
+      limits: this.#context.limits,
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
       alreadyIn: stashed,

@@ -86,7 +86,7 @@ export class TcpLocals implements LocalCarrier {
     if (rest.length > 0) local.write(rest);
     const relay = new Relay(link, local, {
       counters,
-      halfCloseIdleMs: context.limits.halfCloseIdleMs,
+      limits: context.limits,
       nearBroken: 'channel_reset',
       farBroken: 'local_reset',
       alreadyIn: rest.length,

@@ -227,11 +227,16 @@ impl CodedLink {
 
     pub(crate) fn finish(&self) -> io::Result<()> {
         let state = &mut *self.state.borrow_mut();
-        if state.finish == Finish::No {
+        if matches!(state.finish, Finish::No | Finish::Held) {
             state.finish = Finish::Held;
             state.say_goodbye();
         }
         self.flush_state(state).map(|_| ())
+    }
+
+    /// Our direction has ended, and the peer is not to know yet.
+    pub(crate) fn holds_goodbye(&self) -> bool {
+        self.state.borrow().finish == Finish::Held
     }
 
     /// # Errors

@@ -152,6 +152,14 @@ impl Link {
         }
     }
 
+    /// See [`CodedLink::holds_goodbye`]. A second `finish` says it.
+    pub(crate) fn holds_goodbye(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Coded(link) => link.holds_goodbye(),
+        }
+    }
+
     /// Ends our direction behind everything written, as the transport does that; `flush` sends what
     /// the system does not take at once.
     pub(crate) fn finish(&self) -> io::Result<()> {

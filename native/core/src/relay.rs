@@ -143,6 +143,10 @@ impl Relay {
             if deadline.is_some_and(|at| at <= shard.now()) {
                 return Ok(End::Abort(EndReason::HalfCloseTimeout));
             }
+            let held_until = self.held_until(shard);
+            if held_until.is_some_and(|at| at <= shard.now()) {
+                self.say_held_goodbye();
+            }
             if let Some(end) = self.broken_end() {
                 return Ok(end);
             }
@@ -154,8 +158,9 @@ impl Relay {
             if inward == Turn::More || outward == Turn::More {
                 shard.tasks.yield_now().await?;
             } else {
-                let deadlines = [deadline, self.inward.deadline(), self.outward.deadline()];
-                shard.park(deadlines.into_iter().flatten().min()).await?;
+                let pipes = [self.inward.deadline(), self.outward.deadline()];
+                let deadlines = [deadline, self.held_until(shard)].into_iter().chain(pipes);
+                shard.park(deadlines.flatten().min()).await?;
             }
         }
     }
@@ -216,6 +221,24 @@ impl Relay {
         self.half_closed?;
         let idle = Duration::from_millis(shard.context.limits.half_close_idle_ms);
         self.moved_at.checked_add(idle)
+    }
+
+    /// When a goodbye that is held back is said in any case.
+    fn held_until(&self, shard: &Shard) -> Option<Instant> {
+        if !self.near.holds_goodbye() && !self.far.holds_goodbye() {
+            return None;
+        }
+        let hold = Duration::from_millis(shard.context.limits.close_hold_ms);
+        self.moved_at.checked_add(hold)
+    }
+
+    fn say_held_goodbye(&self) {
+        for link in [&self.near, &self.far] {
+            if link.holds_goodbye() {
+                // One that is broken will say so when it is read.
+                let _ = link.finish();
+            }
+        }
     }
 
     /// Adds what has moved to the service's counters.

@@ -13,12 +13,15 @@ use proptest::prelude::*;
 use super::tests::{Flow, content, end_of, facts, flow, pair, read_all, reset, write_all};
 use super::{RelayOptions, relay};
 use crate::context::{ServiceFacts, SharedFacts};
+use crate::coded_link::CodedLink;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::Owner;
 use crate::testing::TestShards;
 use crate::transport::scene::{Carrier, carriers, connect, tcp_link};
+use crate::transport::websocket::stock_server;
 
 /// The visitor's and the local service's connection, and the facts of the server and the client.
 struct Tunnel {
@@ -201,4 +204,42 @@ fn a_half_close_is_passed_on_and_the_answer_comes_back() {
         assert_eq!(end_of(&server), [(EndReason::VisitorFin, 1)]);
         assert_eq!(end_of(&client), [(EndReason::VisitorFin, 1)]);
     }
+}
+
+/// A stock client's end: its relay would hear of Close only when the local service is done.
+#[test]
+fn a_close_that_is_held_back_from_a_stock_peer_is_said_in_silence() {
+    let limits = Limits {
+        close_hold_ms: 30,
+        ..Limits::default()
+    };
+    let shards = TestShards::new(limits);
+    let ((visitor, near), (peer, accepted)) = (pair(), pair());
+    let server = facts();
+    let of_server = Arc::clone(&server);
+    shards.run(move |shard| async move {
+        let link = tcp_link(&shard, accepted);
+        let link = CodedLink::new(link, stock_server(), &[], Vec::new());
+        let near = tcp_link(&shard, near).into();
+        let far = Link::Coded(Box::new(link));
+        let inner = relay(&shard, near, far, options(&shard, &of_server, true));
+        shard.tasks.spawn(Owner::Visitor(1), "server", inner);
+    });
+    let (mut visitor, mut peer) = (visitor, peer);
+    peer.set_nonblocking(false).expect("a socket");
+    visitor.write_all(b"asks").expect("writes");
+    visitor.shutdown(Shutdown::Write).expect("FIN");
+    let mut got = [0; 8];
+    peer.read_exact(&mut got).expect("a frame, then Close");
+    assert_eq!(got, *b"\x82\x04asks\x88\x00");
+    // As it does: both directions at once.
+    drop(peer);
+    let mut rest = Vec::new();
+    visitor.set_nonblocking(false).expect("a socket");
+    visitor.read_to_end(&mut rest).expect("FIN");
+    shards.until("the relay has ended", {
+        let server = Arc::clone(&server);
+        move |_| server.counters.visitors_open.load(Relaxed) == 0
+    });
+    assert_eq!(end_of(&server), [(EndReason::VisitorFin, 1)]);
 }

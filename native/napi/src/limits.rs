@@ -70,6 +70,7 @@ limits! {
     dial_retry_ms,
     local_connect_timeout_ms,
     half_close_idle_ms,
+    close_hold_ms,
     orphan_grace_ms,
     udp_idle_ms,
     udp_unheard_ms,

@@ -67,7 +67,7 @@ async function tunnel(client: () => Handshake, server: () => Handshake) {
   const relay = (from: Link, to: Link): Relay =>
     new Relay(from, to, {
       counters: new ServiceCounters(),
-      halfCloseIdleMs: 60_000,
+      limits: { halfCloseIdleMs: 60_000, closeHoldMs: 5_000 },
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
       done: ({ reason }) => reasons.push(reason),

@@ -322,6 +322,16 @@ describe('writing', () => {
     expect(inner.calls).toEqual(['endSoon']);
   });
 
+  it('W35: asked again, it says the Close that it has held back', () => {
+    const { inner, link, peerReads } = open(websocket(false));
+    link.end();
+    expect(inner.bytes).toHaveLength(0);
+    link.end();
+    expect(peerReads()).toMatchObject({ ended: true });
+    link.end();
+    expect(inner.bytes).toHaveLength(2);
+  });
+
   it('W35: after the Close of a stock peer we may go on', () => {
     const { inner, link, peerReads, theirs } = open(websocket(false));
     link.resume();
@@ -349,7 +359,7 @@ describe('a relay over it', () => {
     const ended: string[] = [];
     new Relay(near, far, {
       counters: new ServiceCounters(),
-      halfCloseIdleMs: 60_000,
+      limits: { halfCloseIdleMs: 60_000, closeHoldMs: 5_000 },
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
       done: ({ reason }) => ended.push(reason),

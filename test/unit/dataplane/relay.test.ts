@@ -3,14 +3,14 @@ import { ServiceCounters } from '../../../ts/dataplane/counters.ts';
 import { Relay } from '../../../ts/dataplane/relay.ts';
 import { FakeLink } from '../../helpers/fake-link.ts';
 
-function open(options: { alreadyIn?: number; nearEnded?: boolean } = {}) {
+function open(options: { alreadyIn?: number; nearEnded?: boolean; idleMs?: number } = {}) {
   const [near, far] = [new FakeLink(), new FakeLink()];
   near.ended = options.nearEnded ?? false;
   const counters = new ServiceCounters();
   const ends: string[] = [];
   const relay = new Relay(near, far, {
     counters,
-    halfCloseIdleMs: 1_000,
+    limits: { halfCloseIdleMs: options.idleMs ?? 1_000, closeHoldMs: 5_000 },
     nearBroken: 'visitor_reset',
     farBroken: 'channel_reset',
     ...(options.alreadyIn === undefined ? {} : { alreadyIn: options.alreadyIn }),
@@ -40,6 +40,23 @@ describe('relay', () => {
     far.peerSends('defgh');
     expect([relay.bytesIn, relay.bytesOut]).toEqual([10, 5]);
     expect([counters.bytesIn, counters.bytesOut]).toEqual([10, 5]);
+  });
+
+  it('has a goodbye said that was held back when the other direction is silent', () => {
+    const { near, far, ends } = open({ idleMs: 60_000 });
+    near.peerEnds();
+    vi.advanceTimersByTime(4_000);
+    far.peerSends('still there');
+    vi.advanceTimersByTime(4_999);
+    expect(far.calls).toEqual(['end']);
+    vi.advanceTimersByTime(1);
+    expect(far.calls).toEqual(['end', 'end']);
+    vi.advanceTimersByTime(54_999);
+    expect(near.calls).toEqual([]);
+    vi.advanceTimersByTime(1);
+    near.closes();
+    far.closes();
+    expect(ends).toEqual(['half_close_timeout']);
   });
 
   it('passes a FIN on that came while it waited', () => {

@@ -26,7 +26,7 @@ it('relays whole and ends cleanly on data events where no handle can be moved', 
       const far = TcpLink.dial(links, { host: '127.0.0.1', port: local.port }, {});
       new Relay(TcpLink.accepted(links, socket), far, {
         counters: new ServiceCounters(),
-        halfCloseIdleMs: 60_000,
+        limits: { halfCloseIdleMs: 60_000, closeHoldMs: 5_000 },
         nearBroken: 'visitor_reset',
         farBroken: 'local_reset',
         done,

@@ -90,7 +90,7 @@ describe('tcp link', () => {
     far.write = planted;
     new Relay(link, far, {
       counters: new ServiceCounters(),
-      halfCloseIdleMs: 1_000,
+      limits: { halfCloseIdleMs: 1_000, closeHoldMs: 5_000 },
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
       done: ({ reason }) => ended.push(reason),

@@ -299,9 +299,14 @@ describe('tls link', () => {
       const edge = new TlsRecordEdge();
       for (let at = 0; at < wire.length; at += size) {
         const end = Math.min(at + size, wire.length);
-        edge.pass(wire.subarray(at, end));
+        expect(edge.pass(wire.subarray(at, end), 0, 9)).toBe(end - at);
         expect([size, end, edge.reached]).toEqual([size, end, edges.has(end)]);
       }
+      expect(edge.passed).toBe(4);
     }
+    const edge = new TlsRecordEdge();
+    expect(edge.pass(wire, 0, 2)).toBe(11);
+    expect(edge.pass(wire, 11, 1)).toBe(316);
+    expect(edge.pass(wire, 316, 2)).toBe(338);
   });
 });

@@ -208,7 +208,14 @@ describe('ends', () => {
     expect(codec.fin()).toMatchObject({ reason: 'truncated', betweenRecords: false });
   });
 
-  it('W35: our Close waits for the end of a stock peer, and for nobody else', () => {
+  it('W35: a client says Close at once, to a stock peer, too, which then just goes', () => {
+    const codec = client(false);
+    expect(codec.fin()).toMatchObject({ reason: 'truncated' });
+    expect(codec.finish(false)).not.toBe('later');
+    expect(codec.fin()).toBeUndefined();
+  });
+
+  it('W35: a server’s Close waits for the end of a stock peer, and for nobody else', () => {
     expect(server(false).finish(false)).toBe('later');
     expect(server(false).finish(true)).toEqual(Buffer.of(0x88, 0));
     expect(server(true).finish(false)).toEqual(Buffer.of(0x88, 0));

@@ -90,8 +90,8 @@ describe('client', () => {
     side.feed(Buffer.concat([head, Buffer.from([0x82, 0])]));
     expect(side.state).toBe('done');
     expect(side.shaken.rest).toEqual(Buffer.from([0x82, 0]));
-    // A stock peer: Close waits.
-    expect(side.ready.finish(false)).toBe('later');
+    // A stock peer: no pong.
+    expect(side.ready.open(Buffer.of(0x89, 0)).reply).toBeUndefined();
   });
 
   it.each<[string, string[], string]>([

@@ -53,14 +53,19 @@ export class WebsocketFrames implements Codec {
 
   fin(): TransportFault | undefined {
     const { state, betweenFrames } = this.#receiver;
-    if (state === 'ended') return undefined;
+    // A stock peer that was told just goes.
+    if (state === 'ended' || (this.#closed && !this.#ours)) return undefined;
     const text = betweenFrames ? 'without a Close frame' : 'inside a WebSocket frame';
     return new TransportFault('truncated', `the connection ended ${text}`, betweenFrames);
   }
 
-  /** A stock peer takes Close as the end of both directions. */
+  /**
+   * A stock peer takes Close as the end of both directions. A client does not hold it back all the
+   * same: whoever waits for the end of an answer would wait for ever, while what is still sent to a
+   * service that has ended hardly matters.
+   */
   finish(last: boolean): Uint8Array | 'later' {
-    if (!last && !this.#ours) return 'later';
+    if (!last && !this.#ours && this.#role === 'server') return 'later';
     this.#closed = true;
     const pieces: Uint8Array[] = [];
     this.#frame('close', new Uint8Array(0), pieces);

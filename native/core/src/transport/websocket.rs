@@ -45,3 +45,9 @@ enum Role {
     Client,
     Server,
 }
+
+/// A server's codec towards a client that is not ours.
+#[cfg(test)]
+pub(crate) fn stock_server() -> Box<dyn crate::transport::codec::Codec> {
+    Box::new(frames::Frames::new(Role::Server, false))
+}

@@ -57,7 +57,9 @@ fn refusal(text: &str) -> String {
 
 /// Whether the codec takes the peer for one of ours.
 fn is_ours(codec: &mut dyn Codec) -> bool {
-    codec.finish(&mut Vec::new()) == Ok(true)
+    let mut pong = Vec::new();
+    let opened = codec.open(&mut [0x89, 0], &mut Vec::new(), &mut pong);
+    opened.is_ok() && !pong.is_empty()
 }
 
 fn is_ours_after(text: &str) -> bool {

@@ -42,6 +42,13 @@ impl Frames {
         }
     }
 
+    /// A stock peer takes Close as the end of both directions. A client must not hold it back all the
+    /// same: whoever waits for the end of an answer would wait for ever, while what is still sent to
+    /// a service that has ended hardly matters.
+    fn holds_close(&self) -> bool {
+        !self.ours && self.role == Role::Server
+    }
+
     fn mask(&self) -> Result<Option<Mask>, Fault> {
         match self.role {
             Role::Client => mask::random().map(Some),
@@ -116,7 +123,9 @@ impl Codec for Frames {
     }
 
     fn fin(&self, _rest: usize) -> Result<(), Fault> {
-        if self.incoming.ended() {
+        // A stock peer that was told just goes.
+        let told = !self.ours && self.closing == Closing::Sent;
+        if self.incoming.ended() || told {
             Ok(())
         } else if self.incoming.failed() {
             Err(Fault::BadRecord)
@@ -131,7 +140,7 @@ impl Codec for Frames {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
         match self.closing {
             Closing::Sent => return Ok(true),
-            Closing::Open if !self.ours && !self.incoming.ended() => {
+            Closing::Open if self.holds_close() && !self.incoming.ended() => {
                 self.closing = Closing::Held;
                 return Ok(false);
             }

@@ -147,31 +147,46 @@ fn ours_get_close_at_once_and_are_heard_on() {
 }
 
 #[test]
-fn w35_close_is_held_back_from_a_stock_peer_until_it_has_ended() {
+fn w35_a_server_holds_close_back_from_a_stock_peer_until_it_has_ended() {
+    let role = Role::Server;
+    let mut codec = Frames::new(role, false);
+    let mut out = Vec::new();
+    assert_eq!(codec.finish(&mut out), Ok(false));
+    assert!(out.is_empty());
+    let reply = to(role, Kind::Binary, true, b"reply");
+    assert_eq!(open(&mut codec, [&reply[..]]).plain, b"reply");
+    assert!(open(&mut codec, [&to(role, Kind::Close, true, b"")[..]]).ended);
+    assert_eq!(codec.finish(&mut out), Ok(true));
+    assert!(open_one(other(role), &out).ended);
+    assert!(codec.closing == Closing::Sent);
+
+    // It never says Close: asked again, at the end of the connection. Then it may just go.
+    let mut codec = Frames::new(role, false);
+    out.clear();
+    assert_eq!(codec.finish(&mut out), Ok(false));
+    assert_eq!(codec.fin(0), Err(Fault::NoGoodbye));
+    assert_eq!(codec.finish(&mut out), Ok(true));
+    assert!(!out.is_empty());
+    assert_eq!(codec.fin(0), Ok(()));
+}
+
+/// Whoever waits for the end of an answer would wait for ever.
+#[test]
+fn w35_a_client_says_close_at_once() {
+    let mut codec = Frames::new(Role::Client, false);
+    let mut out = Vec::new();
+    assert_eq!(codec.finish(&mut out), Ok(true));
+    assert!(open_one(Role::Server, &out).ended);
+    assert_eq!(codec.fin(0), Ok(()), "a stock peer that was told just goes");
+}
+
+#[test]
+fn w35_after_the_close_of_a_stock_peer_we_may_go_on() {
     for role in BOTH {
         let mut codec = Frames::new(role, false);
         let mut out = Vec::new();
-        assert_eq!(codec.finish(&mut out), Ok(false));
-        assert!(out.is_empty());
-        let reply = to(role, Kind::Binary, true, b"reply");
-        assert_eq!(open(&mut codec, [&reply[..]]).plain, b"reply");
-        assert!(open(&mut codec, [&to(role, Kind::Close, true, b"")[..]]).ended);
-        assert_eq!(codec.finish(&mut out), Ok(true));
-        assert!(open_one(other(role), &out).ended);
-        assert!(codec.closing == Closing::Sent);
-
-        // The peer went first: it still takes what we have, then Close.
-        let mut codec = Frames::new(role, false);
         open(&mut codec, [&to(role, Kind::Close, true, b"")[..]]);
         assert!(sealed(&mut codec, b"still").is_ok());
-        out.clear();
-        assert_eq!(codec.finish(&mut out), Ok(true));
-        assert!(!out.is_empty());
-
-        // It never says Close: asked again, at the end of the connection.
-        let mut codec = Frames::new(role, false);
-        out.clear();
-        assert_eq!(codec.finish(&mut out), Ok(false));
         assert_eq!(codec.finish(&mut out), Ok(true));
         assert!(!out.is_empty());
     }
