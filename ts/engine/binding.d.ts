@@ -173,6 +173,7 @@ export interface BindingLimits {
   dialRetryMs: number
   localConnectTimeoutMs: number
   halfCloseIdleMs: number
+  closeHoldMs: number
   orphanGraceMs: number
   udpIdleMs: number
   udpUnheardMs: number
