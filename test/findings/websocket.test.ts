@@ -162,14 +162,14 @@ describe('W35: half-close', () => {
 
   test('a Close that is held back is said when the stock peer has been silent', async () => {
     const { server, channel, visitor } = await served(false, { closeHoldMs: 50 });
-    const { codec } = websocketOf(channel);
+    const { below, codec } = websocketOf(channel);
     await visitor.write('asks');
     await visitor.end();
     expect((await channel.read(4)).toString()).toBe('asks');
     await until('Close', () => codec.control.length > 0);
     expect(codec.control.map(({ opcode }) => opcode)).toEqual([OPCODE.close]);
     // A stock peer ends both directions then.
-    await channel.fin();
+    await below.end();
     await server.log.waitFor('visitor', { reason: 'visitor_fin' });
   });
 });

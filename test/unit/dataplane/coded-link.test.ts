@@ -329,7 +329,7 @@ describe('writing', () => {
     link.end();
     expect(peerReads()).toMatchObject({ ended: true });
     link.end();
-    expect(inner.bytes).toHaveLength(2);
+    expect(inner.bytes).toHaveLength(0);
   });
 
   it('W35: after the Close of a stock peer we may go on', () => {
