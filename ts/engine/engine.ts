@@ -47,10 +47,12 @@
  * these differences. A record or frame that is forged or malformed ends the connection
  * (`bad_record`), its end inside one, or a TLS end without close_notify, too (`truncated`): what
  * came before is delivered, then RST is passed on. Our half-close is FIN (noise), close_notify and
- * FIN (tls). On websocket it is a Close frame towards a peer that showed in the upgrade that it is
- * ours; towards others Close waits until their direction has ended (wire-v1 7.12). An idle
- * connection keeps no record buffer. Handshakes run beside everything else: many at once delay
- * an established flow by the time of one.
+ * FIN (tls). On websocket it is a Close frame. Stock peers take that as the end of both directions
+ * (wire-v1 7.12): towards a stock client it waits until its direction has ended, or has been silent
+ * for `closeHoldMs`; a stock server is told at once, or who waits for the end of an answer would
+ * wait for ever. Peers show in the upgrade that they are ours. An idle connection keeps no record
+ * buffer. Handshakes run beside everything else: many at once delay an established flow by the time
+ * of one.
  *
  * UDP. Frames are those of wire-v1 section 1.7, each handed to the system in one write. A payload
  * beyond 65,507 bytes is dropped, as is what exceeds `udpBacklogBytes` in a channel or a socket's
