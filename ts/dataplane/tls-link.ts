@@ -46,7 +46,14 @@ export class TlsLink implements Link {
     stream.established({
       fin: () => this.#onFin(),
       gone: (error) => this.#onGone(error),
+      flooded: () => this.#onFlooded(),
     });
+    // Counts what node:tls opens, also while it is paused and 'data' does not come.
+    const push = socket.push.bind(socket);
+    socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
+      if (chunk !== null) stream.opened();
+      return push(chunk, encoding);
+    };
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => this.#onError(error));
@@ -135,11 +142,13 @@ export class TlsLink implements Link {
   }
 
   abort(): void {
+    this.#stream.ignore();
     this.#below.abort();
     this.#socket.destroy();
   }
 
   destroy(): void {
+    this.#stream.ignore();
     this.#below.destroy();
     this.#socket.destroy();
   }
@@ -161,6 +170,11 @@ export class TlsLink implements Link {
       if (this.#sink.data(chunk)) this.#reading = true;
       if (!this.#reading) this.pause();
     });
+  }
+
+  #onFlooded(): void {
+    const text = 'the peer sends TLS records one behind the other that carry nothing';
+    this.#fail(new TransportFault('bad_record', text));
   }
 
   #onFin(): void {

@@ -78,15 +78,28 @@ describe.each(['ChaChaPoly', 'AESGCM'])('%s records', (name) => {
     expect(opened(receiver, Uint8Array.of(0)).fault?.reason).toBe('bad_record');
   });
 
+  const empties = (sender: CipherState, count: number): Buffer =>
+    Buffer.concat(
+      Array.from({ length: count }, () => [
+        Buffer.of(16, 0),
+        ...sender.seal(Buffer.alloc(0), Buffer.alloc(0)),
+      ]).flat(),
+    );
+
   it('W22: an empty record is neither data nor an end', () => {
     const { receiver } = pair();
-    const sender = state(1);
-    const empty = Buffer.concat([
-      Buffer.of(16, 0),
-      ...sender.seal(Buffer.alloc(0), Buffer.alloc(0)),
-    ]);
-    expect(opened(receiver, empty)).toEqual({ ...NOTHING, plain: '' });
+    expect(opened(receiver, empties(state(1), 1))).toEqual({ ...NOTHING, plain: '' });
     expect(receiver.fin()).toBeUndefined();
+  });
+
+  it('empty records are taken now and then for ever, and not in a flood', () => {
+    const { receiver } = pair();
+    const sender = state(1);
+    for (let read = 0; read < 200; read++) {
+      expect(opened(receiver, empties(sender, 1)).fault).toBeUndefined();
+    }
+    expect(opened(receiver, empties(sender, 32)).fault).toBeUndefined();
+    expect(opened(receiver, empties(sender, 2)).fault?.reason).toBe('bad_record');
   });
 
   it('W5, W22: FIN is an end between records and truncated inside one, be it one byte', () => {

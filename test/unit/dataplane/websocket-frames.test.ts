@@ -165,6 +165,29 @@ describe('opening', () => {
   });
 });
 
+describe('frames without payload', () => {
+  const times = (count: number, frame: Buffer): Buffer => Buffer.alloc(count * frame.length, frame);
+
+  it.each([
+    ['empty', masked(0x82, '')],
+    ['pings', masked(0x89, 'p')],
+    ['pongs', masked(0x8a, 'p')],
+  ])('%s are taken now and then for ever, and not in a flood', (_name, frame) => {
+    const codec = server();
+    for (let read = 0; read < 1_000; read++) {
+      expect(opened(codec, frame).fault).toBeUndefined();
+    }
+    expect(opened(codec, times(256, frame)).fault).toBeUndefined();
+    expect(opened(codec, times(2, frame)).fault?.reason).toBe('bad_record');
+  });
+
+  it('as many as there are others are a way to write messages', () => {
+    const message = Buffer.concat([masked(0x02, 'x'), masked(0x80, '')]);
+    const found = opened(server(), times(1_000, message));
+    expect([found.plain.length, found.fault]).toEqual([1_000, undefined]);
+  });
+});
+
 describe('pings', () => {
   it('W36: the last one of a read is answered, once, towards a peer that is ours', () => {
     const wire = Buffer.concat([masked(0x89, 'a'), masked(0x89, 'b'), masked(0x82, 'data')]);

@@ -6,13 +6,16 @@ import { type Codec, type Opened, TransportFault } from './codec.ts';
 import { PartialRecord } from './noise-partial.ts';
 import { type CipherState, TAG_BYTES } from './noise-primitives.ts';
 import { LENGTH_BYTES, PLAIN_MAX_BYTES, recordBytes } from './noise-record.ts';
+import { Silence } from './silence.ts';
 
 const EMPTY = Buffer.alloc(0);
+const EMPTY_RECORDS_MAX = 32;
 
 export class NoiseRecords implements Codec {
   readonly sendsFin = true;
   readonly #send: CipherState;
   readonly #receive: CipherState;
+  readonly #silence = new Silence(EMPTY_RECORDS_MAX);
   #partial: PartialRecord | undefined;
 
   constructor(send: CipherState, receive: CipherState) {
@@ -36,11 +39,13 @@ export class NoiseRecords implements Codec {
   open(wire: Buffer): Opened {
     const plains: Buffer[] = [];
     let fault: TransportFault | undefined;
+    this.#silence.giveBack();
     try {
       this.#openAll(wire, plains);
     } catch {
       this.#partial = undefined;
-      fault = new TransportFault('bad_record', 'a Noise record is forged or malformed');
+      const text = 'a Noise record is forged or malformed, or empty too often';
+      fault = new TransportFault('bad_record', text);
     }
     const plain = plains.length > 1 ? Buffer.concat(plains) : plains[0];
     return { plain, ended: false, reply: undefined, fault };
@@ -80,5 +85,6 @@ export class NoiseRecords implements Codec {
     const plain = this.#receive.open(EMPTY, record.subarray(LENGTH_BYTES));
     // An empty one carries nothing, and is no end.
     if (plain.length > 0) plains.push(plain);
+    else if (!this.#silence.spend(1)) throw new RangeError('too many empty records');
   }
 }

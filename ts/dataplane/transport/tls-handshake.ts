@@ -69,7 +69,11 @@ class TlsShake {
     this.result = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    this.#stream = new TlsStream(link, { fin: this.#onEof, gone: this.#onEof });
+    this.#stream = new TlsStream(link, {
+      fin: this.#onEof,
+      gone: this.#onEof,
+      flooded: this.#onEof,
+    });
     const { signal } = options;
     signal?.addEventListener('abort', this.#onAbort);
     if (signal?.aborted) this.#onAbort();

@@ -1,4 +1,4 @@
-/** Follows TLS records as they pass, to know whether the last one is complete. */
+/** Follows TLS records as they pass: how many there were, and whether the last one is complete. */
 
 /** Type, version, and the length of what follows (RFC 8446 5.1). */
 const HEAD_BYTES = 5;
@@ -9,14 +9,22 @@ export class TlsRecordEdge {
   #inHead = true;
   /** The high byte of its length, when the head was cut behind it. */
   #high = 0;
+  #passed = 0;
 
   get reached(): boolean {
     return this.#inHead && this.#left === HEAD_BYTES;
   }
 
-  pass(bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length) {
+  /** Whole records that have passed. */
+  get passed(): number {
+    return this.#passed;
+  }
+
+  /** Of `bytes` from `from` on: up to where they passed, behind `max` records or at their end. */
+  pass(bytes: Uint8Array, from: number, max: number): number {
+    const last = this.#passed + max;
+    let at = from;
+    while (at < bytes.length && this.#passed < last) {
       if (!this.#inHead) {
         const step = Math.min(this.#left, bytes.length - at);
         at += step;
@@ -33,6 +41,8 @@ export class TlsRecordEdge {
       if (this.#left > 0) continue;
       this.#inHead = true;
       this.#left = HEAD_BYTES;
+      this.#passed += 1;
     }
+    return at;
   }
 }

@@ -11,12 +11,18 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Link } from '../link.ts';
 import { enterGate } from './gate.ts';
+import { Silence } from './silence.ts';
 import { TlsRecordEdge } from './tls-record-edge.ts';
+
+/** Records without application data: as many as rustls takes. */
+const SILENT_RECORDS_MAX = 32;
 
 export interface TlsStreamOwner {
   /** The peer's FIN. */
   fin(): void;
   gone(error: Error | undefined): void;
+  /** More records came than may that carry nothing: the connection is to end. */
+  flooded(): void;
 }
 
 export class TlsStream extends EventEmitter {
@@ -26,7 +32,10 @@ export class TlsStream extends EventEmitter {
   readonly allowHalfOpen = true;
   readonly #link: Link;
   readonly #edge = new TlsRecordEdge();
+  readonly #silence = new Silence(SILENT_RECORDS_MAX);
   #owner: TlsStreamOwner;
+  /** Records of application data that node:tls has opened. */
+  #opened = 0;
   /** What is read is a handshake's: each chunk in its turn. */
   #shaking = true;
   /** node:tls wants no more for now. */
@@ -70,6 +79,11 @@ export class TlsStream extends EventEmitter {
     return this.#edge.reached;
   }
 
+  /** node:tls has opened a record that carried something. */
+  opened(): void {
+    this.#opened += 1;
+  }
+
   /** The handshake is over: reads are no longer taken in turn. Reading is held. */
   established(owner: TlsStreamOwner): void {
     this.#owner = owner;
@@ -87,9 +101,14 @@ export class TlsStream extends EventEmitter {
     if (!this.#stopped) this.#link.resume();
   }
 
-  /** Nothing that comes means anything any more; it is read to learn of the end. */
-  discard(): void {
+  /** Nothing that comes means anything any more. */
+  ignore(): void {
     this.#discarding = true;
+  }
+
+  /** As `ignore`, and it is read to learn of the end. */
+  discard(): void {
+    this.ignore();
     this.#link.resume();
   }
 
@@ -143,17 +162,34 @@ export class TlsStream extends EventEmitter {
 
   #onData(chunk: Uint8Array): boolean {
     if (this.#discarding) return true;
-    this.#edge.pass(chunk);
     if (!this.#shaking) {
-      // It is copied before the call returns.
-      this.emit('data', chunk);
+      this.#pass(chunk);
       return !this.#stopped && !this.#held;
     }
     enterGate(() => {
-      this.emit('data', chunk);
+      this.#pass(chunk);
       if (!this.#stopped && !this.#held) this.#link.resume();
     });
     return false;
+  }
+
+  /** A few records at a time, and no more of them than may carry nothing. */
+  #pass(chunk: Uint8Array): void {
+    this.#silence.giveBack();
+    let at = 0;
+    while (at < chunk.byteLength && !this.#discarding) {
+      const [passed, opened, shaking] = [this.#edge.passed, this.#opened, this.#shaking];
+      const next = this.#edge.pass(chunk, at, this.#silence.left + 1);
+      // It is copied before the call returns.
+      this.emit('data', chunk.subarray(at, next));
+      at = next;
+      if (shaking) continue;
+      const silent = this.#edge.passed - passed - (this.#opened - opened);
+      if (!this.#silence.spend(Math.max(0, silent))) {
+        this.#owner.flooded();
+        return;
+      }
+    }
   }
 
   #settleWrites(): void {

@@ -91,5 +91,6 @@ export class WebsocketFrames implements Codec {
 }
 
 function badFrame(): TransportFault {
-  return new TransportFault('bad_record', 'a WebSocket frame is malformed, too long or not binary');
+  const text = 'a WebSocket frame is malformed, too long or not binary, or empty too often';
+  return new TransportFault('bad_record', text);
 }

@@ -2,6 +2,7 @@
  * What the peer sends: frames, taken apart as they come. Nothing waits for a whole frame; a frame
  * of 16 MiB needs no more memory than a small one.
  */
+import { Silence } from './silence.ts';
 import {
   FRAME_HEAD_MAX_BYTES,
   type FrameHead,
@@ -10,6 +11,9 @@ import {
   type WebsocketRole,
 } from './websocket-frame-head.ts';
 import { applyMask } from './websocket-mask.ts';
+
+/** Frames without payload for us: empty ones and those of control. */
+const SILENT_FRAMES_MAX = 256;
 
 /** A frame whose payload is coming. */
 interface Coming {
@@ -29,6 +33,7 @@ export interface Received {
 
 export class Receiver {
   readonly #role: WebsocketRole;
+  readonly #silence = new Silence(SILENT_FRAMES_MAX);
   /** The beginning of a head whose end has not come. */
   #head: Buffer | undefined;
   #coming: Coming | undefined;
@@ -40,7 +45,7 @@ export class Receiver {
     this.#role = role;
   }
 
-  /** `ended`: Close has come. `failed`: a frame has come that cannot be. */
+  /** `ended`: Close has come. `failed`: a frame that cannot be, or too many without payload. */
   get state(): 'open' | 'ended' | 'failed' {
     return this.#state;
   }
@@ -52,6 +57,7 @@ export class Receiver {
   /** Moves all payload in `wire` together, unmasked. */
   receive(wire: Buffer): Received {
     this.#ping = undefined;
+    this.#silence.giveBack();
     // The first payload stays where it is; later ones move up to it.
     let start = 0;
     let end = 0;
@@ -113,5 +119,11 @@ export class Receiver {
     this.#coming = undefined;
     if (head.kind === 'ping') this.#ping = payload;
     if (head.kind === 'close') this.#state = 'ended';
+    else if (isPayload(head)) this.#silence.giveBack();
+    else if (!this.#silence.spend(1)) this.#state = 'failed';
   }
+}
+
+function isPayload({ kind, length }: FrameHead): boolean {
+  return length > 0 && (kind === 'binary' || kind === 'continuation');
 }
