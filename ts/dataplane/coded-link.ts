@@ -147,6 +147,7 @@ export class CodedLink implements Link {
       if (this.#gone) return false;
     }
     this.#next = fault ?? (ended ? 'end' : undefined);
+    if (ended) this.#inner.peerIsDone?.();
     if (this.#reading) this.#tellNext();
     return this.#reading || this.#ended;
   }

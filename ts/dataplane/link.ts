@@ -46,6 +46,11 @@ export interface Link {
   end(): void;
   /** Gone as soon as everything written and the FIN are with the system. */
   endSoon(): void;
+  /**
+   * Of a link below another one: in band the peer has ended its direction. From now on its end here
+   * is one, however it comes.
+   */
+  peerIsDone?(): void;
   /** RST, now. */
   abort(): void;
   /** Gone now; FIN where the system sends one. */

@@ -2,7 +2,7 @@
  * A link in TLS: a TLSSocket of node:tls on a stream (`transport/tls-stream.ts`) on the link below.
  *
  * close_notify is the peer's end, with or without FIN behind it, and we may go on writing; FIN
- * alone is `truncated`.
+ * alone is `truncated`, unless what TLS carries has ended before.
  */
 import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../engine/spec.ts';
@@ -27,6 +27,7 @@ export class TlsLink implements Link {
   #error: Error | undefined;
   /** FIN came before close_notify. */
   #cut = false;
+  #peerIsDone = false;
   /** Of the write under way: what the system has, although node:tls has not said so yet. */
   #taken = 0;
   #waitsForDrain = false;
@@ -141,6 +142,10 @@ export class TlsLink implements Link {
     socket.end();
   }
 
+  peerIsDone(): void {
+    this.#peerIsDone = true;
+  }
+
   abort(): void {
     this.#stream.ignore();
     this.#below.abort();
@@ -192,7 +197,7 @@ export class TlsLink implements Link {
   #tellEnd(): void {
     if (!this.#endIsDue || !this.#reading || this.#closed) return;
     this.#endIsDue = false;
-    if (this.#cut) {
+    if (this.#cut && !this.#peerIsDone) {
       const text = 'the peer closed without the end that TLS has';
       this.#fail(new TransportFault('truncated', text, this.#stream.betweenRecords));
       return;

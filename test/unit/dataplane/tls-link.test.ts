@@ -5,9 +5,11 @@ import net from 'node:net';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
+import { CodedLink } from '../../../ts/dataplane/coded-link.ts';
 import type { TlsLink } from '../../../ts/dataplane/tls-link.ts';
 import { TransportFault } from '../../../ts/dataplane/transport/codec.ts';
 import { TlsRecordEdge } from '../../../ts/dataplane/transport/tls-record-edge.ts';
+import { WebsocketFrames } from '../../../ts/dataplane/transport/websocket-frames.ts';
 import { rootFile } from '../../helpers/certificates.ts';
 import { clientSpec, serverSpec, TlsScene, told } from '../../helpers/tls-scene.ts';
 import { turn, until } from '../../helpers/until.ts';
@@ -139,6 +141,24 @@ describe('tls link', () => {
       expect(error).toBeInstanceOf(TransportFault);
       expect(error).toMatchObject({ reason: 'truncated', betweenRecords: true });
       expect([sink.ended, sink.bytes.toString()]).toEqual([false, 'all']);
+    });
+
+    it('FIN alone is an end where WebSocket has said Close, and we may go on', async () => {
+      const { link, peer, raw, seen } = await pair(version);
+      const frames = new WebsocketFrames('server', true);
+      const coded = new CodedLink(scene.links, link, frames, Buffer.alloc(0));
+      const sink = told(coded);
+      // A binary frame of three bytes and a Close, both with a mask of zeros.
+      peer.write(Buffer.from('828300000000616c6c888000000000', 'hex'));
+      await until(() => sink.ended, 'the Close');
+      raw.end();
+      await until(() => link.ended, 'FIN');
+      coded.write(Buffer.from('an answer'));
+      coded.end();
+      await until(() => sink.closedWith, 'its end');
+      expect([sink.bytes.toString(), sink.closedWith]).toEqual(['all', [undefined]]);
+      await until(() => seen.bytes.length === 13, 'the answer');
+      expect(seen.bytes.toString('latin1')).toBe('\x82\x09an answer\x88\x00');
     });
 
     it('FIN within a record is truncated, and not between records', async () => {
