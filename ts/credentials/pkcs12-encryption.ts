@@ -10,6 +10,7 @@ import type Forge from 'node-forge';
 import { type Asn1, bytesOf, child, count, octets, oid, sequence } from './asn1.ts';
 import { CredentialError } from './credential-error.ts';
 import { forge } from './forge.ts';
+import type { KeyWork } from './key-work.ts';
 
 /** What to do about an archive that cannot be read. */
 export const EXPORT_AGAIN = 'make it with `openssl pkcs12 -export -inkey KEY -in CERT -out FILE`';
@@ -28,19 +29,25 @@ const CIPHERS: Readonly<Record<string, readonly [name: string, keyLength: number
   '2.16.840.1.101.3.4.1.42': ['aes-256-cbc', 32],
   '1.2.840.113549.3.7': ['des-ede3-cbc', 24],
 };
-/** Some seconds of work; whoever asks for more has a broken file. */
-const MAX_ITERATIONS = 1_000_000;
 
 /** The iteration count of a key derivation. */
 export function iterationsOf(value: Asn1 | undefined): number {
-  return count(value, MAX_ITERATIONS);
+  return count(value, Number.POSITIVE_INFINITY);
 }
 
 /** @throws CredentialError for an algorithm that is not known here. */
-export function decrypt(algorithm: Asn1 | undefined, ciphertext: string, password: string): string {
+export function decrypt(
+  algorithm: Asn1 | undefined,
+  ciphertext: string,
+  password: string,
+  work: KeyWork,
+): string {
   const [id, parameters] = sequence(algorithm);
   const name = oid(id);
-  if (name === PBES2) return decryptPbes2(sequence(parameters), ciphertext, password);
+  if (name === PBES2) return decryptPbes2(sequence(parameters), ciphertext, password, work);
+  const iterations = iterationsOf(sequence(parameters)[1]);
+  // The key, and the initialization vector.
+  work.spend(2 * iterations, 1);
   const cipher = pbeCipher(name, parameters, password);
   cipher.update(forge().util.createBuffer(ciphertext));
   if (!cipher.finish()) throw new TypeError('bad padding');
@@ -63,7 +70,6 @@ function pbeCipher(
   parameters: Asn1 | undefined,
   password: string,
 ): Forge.cipher.BlockCipher {
-  iterationsOf(sequence(parameters)[1]);
   const { pbe } = forge().pki as unknown as WithPbe;
   try {
     return pbe.getCipher(name, parameters, password);
@@ -75,7 +81,12 @@ function pbeCipher(
 }
 
 /** RFC 8018: the key by PBKDF2 from the password in UTF-8, the cipher in CBC mode. */
-function decryptPbes2(parameters: readonly Asn1[], ciphertext: string, password: string): string {
+function decryptPbes2(
+  parameters: readonly Asn1[],
+  ciphertext: string,
+  password: string,
+  work: KeyWork,
+): string {
   const [derivation, scheme] = parameters;
   const [kdf, kdfParameters] = sequence(derivation);
   const [cipherId, iv] = sequence(scheme);
@@ -86,14 +97,10 @@ function decryptPbes2(parameters: readonly Asn1[], ciphertext: string, password:
   if (oid(kdf) !== PBKDF2 || digest === undefined || keyLength === undefined) {
     throw new CredentialError('the archive’s encryption is not known here', EXPORT_AGAIN);
   }
+  const rounds = iterationsOf(iterations);
+  work.spend(rounds, 0.25);
   const secret = Buffer.from(password, 'utf8');
-  const key = pbkdf2Sync(
-    secret,
-    bytesOf(octets(salt)),
-    iterationsOf(iterations),
-    keyLength,
-    digest,
-  );
+  const key = pbkdf2Sync(secret, bytesOf(octets(salt)), rounds, keyLength, digest);
   const decipher = createDecipheriv(cipher ?? '', key, bytesOf(octets(iv)));
   return Buffer.concat([decipher.update(bytesOf(ciphertext)), decipher.final()]).toString('latin1');
 }

@@ -9,6 +9,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type Asn1, binary, bytesOf, child, octets, oid, parse, sequence } from './asn1.ts';
 import { CredentialError } from './credential-error.ts';
 import { forge } from './forge.ts';
+import { KeyWork } from './key-work.ts';
 import { decrypt, EXPORT_AGAIN, iterationsOf } from './pkcs12-encryption.ts';
 
 export interface Pkcs12Content {
@@ -67,7 +68,8 @@ function readArchive(bytes: Uint8Array, password: string): Pkcs12Content {
       EXPORT_AGAIN,
     );
   }
-  const right = passwordForms(password).find((form) => macFits(macData, safe, form));
+  const work = new KeyWork();
+  const right = passwordForms(password).find((form) => macFits(macData, safe, form, work));
   if (right === undefined) {
     throw new CredentialError(
       'the password is wrong, or the archive is damaged',
@@ -76,7 +78,7 @@ function readArchive(bytes: Uint8Array, password: string): Pkcs12Content {
   }
   const found = { keys: [] as Uint8Array[], certificates: [] as Uint8Array[] };
   for (const info of sequence(parse(safe))) {
-    readBags(contentOf(info, right.text), right.text, found, MAX_DEPTH);
+    readBags(contentOf(info, right.text, work), { password: right.text, work }, found, MAX_DEPTH);
   }
   return found;
 }
@@ -92,20 +94,22 @@ function passwordForms(text: string): PasswordForm[] {
   return text === '' ? [given, { text, forMac: null }] : [given];
 }
 
-function macFits(macData: Asn1, safe: string, { forMac }: PasswordForm): boolean {
+function macFits(macData: Asn1, safe: string, { forMac }: PasswordForm, work: KeyWork): boolean {
   const [digestInfo, salt, iterations] = sequence(macData);
   const [algorithm, digest] = sequence(digestInfo);
   const name = DIGESTS[oid(child(algorithm, 0))];
   if (name === undefined) {
     throw new CredentialError('the archive’s MAC algorithm is not known here', EXPORT_AGAIN);
   }
+  const rounds = iterations === undefined ? 1 : iterationsOf(iterations);
+  work.spend(rounds, name === 'sha1' || name === 'sha256' ? 1 : 3);
   const md = forge().md[name].create();
   const key = forge().pkcs12.generateKey(
     // Null is allowed and means no password; the types do not say so.
     forMac as string,
     forge().util.createBuffer(octets(salt)),
     FOR_MAC,
-    iterations === undefined ? 1 : iterationsOf(iterations),
+    rounds,
     md.digestLength,
     md,
   );
@@ -115,7 +119,7 @@ function macFits(macData: Asn1, safe: string, { forMac }: PasswordForm): boolean
 }
 
 /** The SafeContents of a ContentInfo, decrypted. */
-function contentOf(info: Asn1, password: string): Asn1 {
+function contentOf(info: Asn1, password: string, work: KeyWork): Asn1 {
   const [type, content] = sequence(info);
   const inner = child(content, 0);
   if (oid(type) === OID.data) return parse(octets(inner));
@@ -127,12 +131,12 @@ function contentOf(info: Asn1, password: string): Asn1 {
   }
   const [, encrypted] = sequence(inner);
   const [, algorithm, ciphertext] = sequence(encrypted);
-  return parse(decrypt(algorithm, octets(ciphertext), password));
+  return parse(decrypt(algorithm, octets(ciphertext), password, work));
 }
 
 function readBags(
   bags: Asn1,
-  password: string,
+  access: { readonly password: string; readonly work: KeyWork },
   found: { readonly keys: Uint8Array[]; readonly certificates: Uint8Array[] },
   depth: number,
 ): void {
@@ -146,7 +150,8 @@ function readBags(
         break;
       case OID.shroudedKeyBag: {
         const [algorithm, ciphertext] = sequence(value);
-        found.keys.push(bytesOf(decrypt(algorithm, octets(ciphertext), password)));
+        const { password, work } = access;
+        found.keys.push(bytesOf(decrypt(algorithm, octets(ciphertext), password, work)));
         break;
       }
       case OID.certBag: {
@@ -157,7 +162,7 @@ function readBags(
         break;
       }
       case OID.safeContentsBag:
-        readBags(value, password, found, depth - 1);
+        readBags(value, access, found, depth - 1);
     }
   }
 }

@@ -99,6 +99,20 @@ test('an encryption that nothing writes by itself is named', () => {
   expect(faultOf(made('ecdsa', 'p', flags), 'p')).toContain('encryption is not known');
 });
 
+test.each([
+  ['the MAC', ['-maciter', '-iter', '600000'], 'modern'],
+  ['older encryptions', ['-iter', '110000'], 'legacy'],
+  ['a MAC by SHA-512', ['-iter', '170000', '-macalg', 'sha512'], 'modern'],
+] as const)('%s of too many iterations is refused at once, as that', (_, flags, encryption) => {
+  const bytes = made('ecdsa', 'p', flags, encryption);
+  expect(faultOf(bytes, 'p')).toContain('so many iterations');
+});
+
+test('what Java asks for is read', () => {
+  const flags = ['-iter', '60000', '-macalg', 'sha1'];
+  expectContent('ecdsa', made('ecdsa', 'p', flags, '3des'), 'p');
+});
+
 test('certificates alone, and a key alone', () => {
   const certificates = readPkcs12(made('ecdsa', 'p', ['-nokeys']), 'p');
   expect([certificates.keys.length, certificates.certificates.length]).toEqual([0, 1]);
