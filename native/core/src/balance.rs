@@ -60,6 +60,11 @@ struct Giving {
     left: usize,
 }
 
+/// New visitors are given away in groups of so many, from none to half of them.
+const GROUP: u32 = 8;
+/// Loads that differ by less, in percent of a core, are level.
+const LEVEL: u32 = 10;
+
 pub(crate) struct Balance {
     began: Cell<Instant>,
     used: Cell<Duration>,
@@ -68,6 +73,9 @@ pub(crate) struct Balance {
     /// Relays that moved bytes in this window.
     busy: Cell<usize>,
     giving: Cell<Option<Giving>>,
+    /// Of each group of new visitors, so many go to that shard.
+    visits_to: Cell<(usize, u32)>,
+    visits: Cell<u32>,
 }
 
 impl Balance {
@@ -78,6 +86,8 @@ impl Balance {
             window: Cell::new(1),
             busy: Cell::new(0),
             giving: Cell::new(None),
+            visits_to: Cell::new((0, 0)),
+            visits: Cell::new(0),
         }
     }
 
@@ -98,8 +108,22 @@ impl Balance {
         if let Some(load) = loads.get(index) {
             load.tell(now, percent);
         }
-        let others = loads.iter().map(|load| load.percent(now)).enumerate();
-        self.giving.set(decide(index, percent, busy, others));
+        let others = || loads.iter().map(|load| load.percent(now)).enumerate();
+        self.giving.set(decide(index, percent, busy, others()));
+        let (_, share) = self.visits_to.get();
+        self.visits_to
+            .set(share_of(index, percent, share, others()));
+    }
+
+    /// Where a new visitor is to be served; `None`: here.
+    pub(crate) fn next_visit(&self) -> Option<usize> {
+        let (to, share) = self.visits_to.get();
+        if share == 0 {
+            return None;
+        }
+        let nth = self.visits.get().wrapping_add(1);
+        self.visits.set(nth);
+        (nth * share % GROUP < share).then_some(to)
     }
 
     /// A relay moved bytes; `window` is where it keeps when it was counted last.
@@ -116,6 +140,11 @@ impl Balance {
         let rest = (left > 1).then_some(Giving { to, left: left - 1 });
         self.giving.set(rest);
         Some(to)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn give_half_of_visits_to(&self, to: usize) {
+        self.visits_to.set((to, GROUP / 2));
     }
 
     #[cfg(test)]
@@ -146,6 +175,27 @@ fn decide(
     (least * 2 < percent).then_some(Giving { to, left })
 }
 
+/// Of each group of new visitors, how many go where, after `share` of them went: step by step until
+/// both shards have as much to do.
+fn share_of(
+    index: usize,
+    percent: u32,
+    share: u32,
+    loads: impl Iterator<Item = (usize, u32)>,
+) -> (usize, u32) {
+    let least = loads
+        .filter(|(shard, _)| *shard != index)
+        .min_by_key(|(_, load)| *load);
+    match least {
+        Some((to, least)) if percent >= GIVE_FROM && least + LEVEL < percent => {
+            (to, (share + 1).min(GROUP / 2))
+        }
+        Some((to, least)) if percent >= GIVE_FROM && least < percent + LEVEL => (to, share),
+        Some((to, _)) => (to, share.saturating_sub(1)),
+        None => (index, 0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +219,31 @@ mod tests {
             None,
             "the other one is busy, too"
         );
+    }
+
+    #[test]
+    fn new_visitors_go_step_by_step_to_who_has_less_to_do() {
+        let share = |percent: u32, share: u32, loads: &[u32]| {
+            share_of(0, percent, share, loads.iter().copied().enumerate()).1
+        };
+        assert_eq!(share(90, 0, &[90, 10]), 1);
+        assert_eq!(share(90, GROUP / 2, &[90, 10]), GROUP / 2, "half at most");
+        assert_eq!(share(60, 3, &[60, 55]), 3, "as much to do");
+        assert_eq!(share(50, 3, &[50, 70]), 2, "too many went");
+        assert_eq!(share(20, 3, &[20, 0]), 2, "there is little to do");
+        assert_eq!(share(90, 0, &[90]), 0, "there is nobody else");
+    }
+
+    #[test]
+    fn as_many_visitors_go_as_their_share_is() {
+        let balance = Balance::new(Instant::now());
+        for share in 0..=GROUP / 2 {
+            balance.visits_to.set((1, share));
+            let given = (0..GROUP)
+                .filter(|_| balance.next_visit().is_some())
+                .count();
+            assert_eq!(given, share as usize);
+        }
     }
 
     #[test]

@@ -45,9 +45,10 @@ impl TcpLocals {
 
     pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>) {
         let visitor = Visitor::enter(self);
-        let owner = Owner::Visitor(self.facts.id);
-        let tasks = &self.shard.tasks;
-        tasks.spawn(owner, "tcp local", serve(visitor, link, rest));
+        match self.shard.balance.next_visit() {
+            Some(to) if to != self.shard.index => visitor.move_to(to, link, rest),
+            _ => visitor.begin(link, rest),
+        }
     }
 
     pub(crate) fn destroy(&self, reason: EndReason) {
@@ -103,6 +104,47 @@ impl Visitor {
             since: locals.shard.now(),
             told: false,
         }
+    }
+
+    fn begin(self, channel: Link, rest: Vec<u8>) {
+        let owner = Owner::Visitor(self.locals.facts.id);
+        let shard = Rc::clone(&self.locals.shard);
+        shard
+            .tasks
+            .spawn(owner, "tcp local", serve(self, channel, rest));
+    }
+
+    /// Is served at that shard, from the beginning.
+    fn move_to(mut self, to: usize, channel: Link, rest: Vec<u8>) {
+        // Where the system does not let it go, the visitor is lost.
+        let Ok(parcel) = channel.into_parcel() else {
+            return;
+        };
+        self.told = true;
+        let since = self.since;
+        let facts = SharedFacts::clone(&self.locals.facts);
+        let spec = self.locals.spec.borrow().clone();
+        self.locals.shard.remote(to).post(move |shard| {
+            let locals = TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec)));
+            let visitor = Self {
+                locals,
+                since,
+                told: false,
+            };
+            let Ok(channel) = parcel.unpack(shard) else {
+                return;
+            };
+            // Its service was aborted while it was on its way.
+            if let Some(reason) = visitor.locals.facts.aborting() {
+                visitor.refused(Refusal {
+                    reason,
+                    error: None,
+                });
+                channel.abort();
+            } else {
+                visitor.begin(channel, rest);
+            }
+        });
     }
 
     /// Dials the local service, unless the channel breaks meanwhile.

@@ -1,7 +1,7 @@
 //! Visitors on their way to the local service: served, refused, and what they cost.
 
 use std::cell::RefCell;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::mem::size_of_val;
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
@@ -22,22 +22,24 @@ use crate::relay::relay;
 use crate::shard::Shard;
 use crate::spec::{ClientServiceChange, ClientServiceSpec, HostPort, ServiceType};
 use crate::tcp_link::TcpLink;
-use crate::testing::{run, run_with};
+use crate::testing::{TestShards, run, run_with};
+use crate::transport::scene::{pair, tcp_link};
 use crate::upcall::Upcall;
 
-fn locals(shard: &Rc<Shard>) -> Rc<TcpLocals> {
-    let spec = ClientServiceSpec {
+fn spec(port: u16) -> ClientServiceSpec {
+    let host = "127.0.0.1".to_owned();
+    ClientServiceSpec {
         name: "test".to_owned(),
         protocol: ServiceType::Tcp,
-        local: HostPort {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-        },
+        local: HostPort { host, port },
         nodelay: None,
         prefer_ipv6: false,
-    };
+    }
+}
+
+fn locals(shard: &Rc<Shard>) -> Rc<TcpLocals> {
     let facts = Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0));
-    TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec)))
+    TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec(1))))
 }
 
 fn link(shard: &Rc<Shard>) -> Link {
@@ -94,6 +96,52 @@ fn a_fault_ends_a_visitor_and_leaves_the_counts_exact() {
         _ => false,
     });
     assert!(told, "{upcalls:?}");
+}
+
+/// Two at a time, one of them on the other shard; then the service is aborted with one on each.
+#[test]
+fn visitors_of_a_busy_shard_are_served_by_another() {
+    let shards = TestShards::several(2, Limits::default());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let facts = Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0));
+    let mut channels = Vec::new();
+    for _ in 0..4 {
+        let (outer, inner) = pair();
+        let facts = Arc::clone(&facts);
+        shards.call(move |shard| {
+            let locals = TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec(address.port()))));
+            shard.balance.give_half_of_visits_to(1);
+            locals.carry(tcp_link(shard, inner).into(), b"first".to_vec());
+        });
+        let (mut local, _) = listener.accept().expect("the visitor's connection");
+        assert_eq!(read(&mut local, 5), b"first");
+        local.write_all(b"answer").expect("the client reads");
+        outer.set_nonblocking(false).expect("a socket");
+        channels.push((outer, local));
+    }
+    for (channel, _) in &mut channels {
+        assert_eq!(read(channel, 6), b"answer");
+    }
+    let there = shards.run(|shard| async move {
+        let (send, receive) = std::sync::mpsc::channel();
+        shard.remote(1).post(move |there| {
+            send.send(there.reactor.count()).expect("the test waits");
+        });
+        receive.recv().expect("it is told")
+    });
+    assert_eq!(there, 4, "two visitors, two connections each");
+    let context = Arc::clone(&shards.context);
+    facts.abort_visitors(&context, EndReason::Destroyed);
+    for (mut channel, _local) in channels {
+        let end = channel.read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    }
+    let open = Arc::clone(&facts);
+    shards.until("all have ended", move |_| {
+        open.counters.visitors_open.load(Relaxed) == 0
+    });
+    assert_eq!(facts.counters.ends.snapshot(), [(EndReason::Destroyed, 4)]);
 }
 
 #[test]
