@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 use super::tests::{Flow, content, end_of, facts, flow, pair, read_all, reset, write_all};
 use super::{RelayOptions, relay};
-use crate::context::{ServiceFacts, SharedFacts};
 use crate::coded_link::CodedLink;
+use crate::context::{ServiceFacts, SharedFacts};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::reason::EndReason;
