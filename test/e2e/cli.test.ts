@@ -105,6 +105,22 @@ describe('a flag works in front of the file and behind it', () => {
     expect(parseArguments(['a.toml', ...words])).toMatchObject({ verb });
   });
 
+  it.each(['007', '0x10', '1e3', '.5', ' ', 'true', 'a=b'])(
+    'genkey --out %j is taken as typed',
+    (out) => {
+      const expected = { verb: 'genkey', out };
+      expect(parseArguments(['genkey', '--out', out])).toMatchObject(expected);
+      expect(parseArguments(['genkey', `--out=${out}`, '--json'])).toMatchObject(expected);
+    },
+  );
+
+  it.each([[['--out', '']], [['--out=']], [['--out', 'a', '--out', 'b']]])(
+    'genkey %j is no beginning of a file name',
+    (words) => {
+      expect(() => parseArguments(['genkey', ...words])).toThrow('--out');
+    },
+  );
+
   it('what follows -- is a file, also when it looks like a flag', () => {
     expect(parseArguments(['--', '--access-log'])).toMatchObject({
       file: '--access-log',

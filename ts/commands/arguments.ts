@@ -80,7 +80,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
   checkOptions(cli);
   const words = positionals(cli, argv, options);
   if (options.genkey !== undefined) return oldGenkey(options.genkey, words);
-  return toArguments(cli.matchedCommandName, options, words);
+  const out = outOption(options.out, argv);
+  return toArguments(cli.matchedCommandName, { ...options, out }, words);
 }
 
 function commandLine(): CAC {
@@ -162,14 +163,18 @@ function positionals(cli: CAC, argv: readonly string[], options: Options): strin
   return all.map(typed);
 }
 
-function toArguments(name: string | undefined, options: Options, words: string[]): Arguments {
+function toArguments(
+  name: string | undefined,
+  options: Options & Pick<GenkeyArguments, 'out'>,
+  words: string[],
+): Arguments {
   if (name === 'demo') {
     expectAtMost(0, words);
     return { verb: 'demo', mebibytes: numberOption('--size', options.size, 1, MAX_DEMO_MIB) };
   }
   if (name === 'genkey') {
     expectAtMost(0, words);
-    const out = outOption(options.out);
+    const { out } = options;
     const force = isGiven(options.force);
     if (force && out === undefined) throw usageError('--force is for --out');
     return { verb: 'genkey', json: isGiven(options.json), out, force };
@@ -222,11 +227,13 @@ function oldGenkey(curve: unknown, words: readonly string[]): GenkeyArguments {
   return { verb: 'genkey', json: false, out: undefined, force: false };
 }
 
-/** cac makes a number of a name that looks like one. */
-function outOption(value: unknown): string | undefined {
+/** What was typed: cac makes numbers of `007` and of nothing. */
+function outOption(value: unknown, argv: readonly string[]): string | undefined {
   if (value === undefined) return undefined;
-  if ((typeof value === 'string' && value !== '') || typeof value === 'number')
-    return String(value);
+  const flag = argv.findIndex((word) => word === '--out' || word.startsWith('--out='));
+  const typed = argv[flag] === '--out' ? argv[flag + 1] : argv[flag]?.slice('--out='.length);
+  const isOne = typeof value === 'string' || typeof value === 'number';
+  if (isOne && typed !== undefined && typed !== '') return typed;
   throw usageError('--out takes the beginning of a file name');
 }
 
