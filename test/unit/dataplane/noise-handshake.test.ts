@@ -111,6 +111,18 @@ describe('keys', () => {
     expect(first.shaken.sent).toHaveLength(34);
   });
 
+  it('one of small order is named, ours and theirs', () => {
+    const zero = Buffer.alloc(32);
+    const first = new HandshakeSide(noiseHandshake(spec(NK, clientKey, zero), 'initiator'));
+    expect(first.refused).toMatchObject({
+      reason: 'noise_failed',
+      message: expect.stringContaining('nobody can have'),
+    });
+    const second = new HandshakeSide(noiseHandshake(spec(NK, serverKey), 'responder'));
+    second.feed(Buffer.concat([Buffer.of(48, 0), zero, Buffer.alloc(16)]));
+    expect(second.refused?.message).toContain('nobody can have');
+  });
+
   it('XX without a configured key takes any', () => {
     const { first, second } = pair(name('XX'), {
       client: { remotePublicKey: undefined },

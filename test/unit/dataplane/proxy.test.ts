@@ -70,6 +70,15 @@ describe('http proxy', () => {
     expect(sent.toString('latin1')).toMatch(/^CONNECT \[2001:db8::1\]:443 HTTP\/1\.1\r\n/);
   });
 
+  it.each(['bücher.example', 'a\r\nX-B: c'])(
+    'is told no name that no head may have: %j',
+    (host) => {
+      const dialogue = new Dialogue(proxy('http'), { host, port: 80 });
+      expect(dialogue.refusal).toContain('a name with such characters');
+      expect(dialogue.sent).toHaveLength(0);
+    },
+  );
+
   it('is told user name and password as UTF-8 in Base64', () => {
     const { sent } = new Dialogue(proxy('http', WHO));
     const [, basic = ''] = /Proxy-Authorization: Basic (\S+)\r\n\r\n$/.exec(sent.toString()) ?? [];

@@ -84,6 +84,16 @@ describe('client', () => {
     expect(request(ANY, remote, overTls)[1]).toBe(`Host: ${host}`);
   });
 
+  it.each([
+    [{ path: '/', headers: [['X-A', 'b\r\nX-C: d']] as const }, REMOTE],
+    [{ path: '/ü', headers: [] }, REMOTE],
+    [ANY, { host: 'bücher.example', port: 80 }],
+  ])('writes no head that could be another one', (spec, remote) => {
+    const side = new HandshakeSide(websocketClient(spec, remote, false));
+    expect(side.shaken.refused?.reason).toBe('upgrade_refused');
+    expect(side.shaken.sent).toHaveLength(0);
+  });
+
   it.each(['Upgrade', 'upgrade', 'keep-alive, Upgrade'])('takes Connection: %s', (connection) => {
     const { side, accept } = asked();
     const head = http(OK, 'UPGRADE: WebSocket', `Connection: ${connection}`, accept);
@@ -182,6 +192,9 @@ describe('server', () => {
     ['no connection', without('Connection'), '426 Upgrade Required'],
     ['no key', without('Sec-WebSocket-Key'), '400 Bad Request'],
     ['a broken line', [...REQUEST, ' folded'], '400 Bad Request'],
+    ['a NUL', [...REQUEST, 'X-A: b\0c'], '400 Bad Request'],
+    ['a control character', [...REQUEST, 'X-A: b\x7fc'], '400 Bad Request'],
+    ['a CR alone', [...REQUEST, 'X-A: b\rc'], '400 Bad Request'],
     [
       '65 headers',
       [...REQUEST, ...Array.from({ length: 60 }, (_, i) => `x${i}: y`)],

@@ -5,6 +5,8 @@
 
 /** Headers that a head may have. */
 export const HEADERS_MAX = 64;
+/** What no header has (RFC 9110 5.5). */
+const CONTROL = /[^\t\x20-\x7e\x80-\xff]/;
 /** Of what a peer wrote, in our texts. */
 const SHOWN_MAX = 80;
 
@@ -46,10 +48,20 @@ export function parseHead(head: Buffer): HttpHead | undefined {
   for (const line of lines) {
     // Nothing before the colon but the name; no line that continues the one before.
     const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)$/.exec(line);
-    if (match === null) return undefined;
+    // Readers differ over what a NUL, or CR alone, ends.
+    if (match === null || CONTROL.test(line)) return undefined;
     headers.push([(match[1] ?? '').toLowerCase(), (match[2] ?? '').trim()]);
   }
   return { start, headers };
+}
+
+/**
+ * The head of a request of ours. Undefined where a line has what could end it or be read in more
+ * than one way; configuration has been checked for that before.
+ */
+export function writeHead(lines: readonly string[]): Buffer | undefined {
+  if (lines.some((line) => /[^\t\x20-\x7e]/.test(line))) return undefined;
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
 /** The values of a header, as often as it is there; `name` in lower case. */

@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { errorText } from '../../errors.ts';
 import { type Handshake, RefusedError, type Step } from './codec.ts';
+import { SmallOrderError } from './noise-primitives.ts';
 import { NoiseRecords } from './noise-records.ts';
 import type { NoiseState } from './noise-state.ts';
 
@@ -80,8 +81,11 @@ export class NoiseHandshake implements Handshake {
     const name = this.#message();
     try {
       state.read(message);
-    } catch {
-      // Whatever failed, its cause is what the peer sent.
+    } catch (error) {
+      if (error instanceof SmallOrderError) {
+        throw new RefusedError('noise_failed', `${name}: ${error.message}`);
+      }
+      // Whatever else failed, its cause is what the peer sent.
       const keys = 'remote_public_key of one side has to belong to local_private_key of the other';
       const why = `the keys do not match (${keys}), or the peer uses another pattern`;
       throw new RefusedError('noise_failed', `${name} cannot be decrypted: ${why}`);

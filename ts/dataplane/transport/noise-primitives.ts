@@ -40,9 +40,18 @@ function publicBytes(key: KeyObject): Buffer {
   return Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url');
 }
 
-/** @throws where the result would be zero, whatever our key is: no honest peer has such a key. */
+/** The peer's public key is one with which every secret would be zero. */
+export class SmallOrderError extends Error {
+  override readonly name = 'SmallOrderError';
+}
+
+/** @throws SmallOrderError: no honest peer has such a key. */
 export function dh(ours: KeyPair, theirs: PublicKey): Buffer {
-  return crypto.diffieHellman({ privateKey: ours.privateKey, publicKey: theirs.object });
+  try {
+    return crypto.diffieHellman({ privateKey: ours.privateKey, publicKey: theirs.object });
+  } catch (cause) {
+    throw new SmallOrderError("the peer's public key is one that nobody can have", { cause });
+  }
 }
 
 export interface Hash {

@@ -2,7 +2,7 @@
 import { formatAddress } from '../../config/address.ts';
 import type { HostPort, ProxySpec } from '../../engine/spec.ts';
 import type { Handshake, Step } from './codec.ts';
-import { HeadEnd, parseHead, readStatus } from './http-head.ts';
+import { HeadEnd, parseHead, readStatus, writeHead } from './http-head.ts';
 import { proxyDone, proxyRefused } from './proxy-step.ts';
 
 const HEAD_MAX_BYTES = 4_096;
@@ -22,7 +22,9 @@ export class HttpConnect implements Handshake {
   advance(came: Buffer): Step {
     if (!this.#asked) {
       this.#asked = true;
-      return { state: 'wait', used: 0, out: [this.#request()] };
+      const request = this.#request();
+      if (request === undefined) return this.#refused('cannot be told a name with such characters');
+      return { state: 'wait', used: 0, out: [request] };
     }
     const length = this.#end.find(came);
     if (length === 'wait') return { state: 'wait', used: 0, out: [] };
@@ -35,7 +37,7 @@ export class HttpConnect implements Handshake {
     return this.#refused(this.#explain(status));
   }
 
-  #request(): Buffer {
+  #request(): Buffer | undefined {
     const target = formatAddress(this.#remote);
     const lines = [`CONNECT ${target} HTTP/1.1`, `Host: ${target}`];
     const { credentials } = this.#proxy;
@@ -44,7 +46,7 @@ export class HttpConnect implements Handshake {
       const basic = Buffer.from(`${username}:${password}`, 'utf8').toString('base64');
       lines.push(`Proxy-Authorization: Basic ${basic}`);
     }
-    return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+    return writeHead(lines);
   }
 
   #explain(status: { code: number; text: string }): string {

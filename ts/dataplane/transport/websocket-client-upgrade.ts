@@ -3,7 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { formatAddress } from '../../config/address.ts';
 import type { HostPort, WebsocketSpec } from '../../engine/spec.ts';
 import { type Handshake, RefusedError, type Step } from './codec.ts';
-import { HeadEnd, hasToken, headerValues, parseHead, readStatus, shown } from './http-head.ts';
+import {
+  HeadEnd,
+  hasToken,
+  headerValues,
+  parseHead,
+  readStatus,
+  shown,
+  writeHead,
+} from './http-head.ts';
 import { WebsocketFrames } from './websocket-frames.ts';
 import {
   acceptOf,
@@ -32,11 +40,11 @@ export class ClientUpgrade implements Handshake {
 
   advance(came: Buffer): Step {
     const out: Buffer[] = [];
-    if (!this.#asked) {
-      this.#asked = true;
-      out.push(Buffer.from(this.#request(), 'latin1'));
-    }
     try {
+      if (!this.#asked) {
+        this.#asked = true;
+        out.push(this.#request());
+      }
       const used = this.#headLength(came);
       if (used === undefined) return { state: 'wait', used: 0, out };
       const ours = this.#check(came.subarray(0, used));
@@ -47,11 +55,11 @@ export class ClientUpgrade implements Handshake {
     }
   }
 
-  #request(): string {
+  #request(): Buffer {
     const { path, headers } = this.#spec;
     const isHost = ([name]: readonly [string, string]): boolean => name.toLowerCase() === 'host';
     const [, host = this.#host] = headers.find(isHost) ?? [];
-    return [
+    const request = writeHead([
       `GET ${path} HTTP/1.1`,
       `Host: ${host}`,
       'Connection: Upgrade',
@@ -60,8 +68,9 @@ export class ClientUpgrade implements Handshake {
       `Sec-WebSocket-Key: ${this.#key}`,
       `${OURS}: 1`,
       ...headers.filter((header) => !isHost(header)).map(([name, value]) => `${name}: ${value}`),
-      '\r\n',
-    ].join('\r\n');
+    ]);
+    if (request !== undefined) return request;
+    throw upgradeRefused('the request would have characters that no HTTP head has');
   }
 
   #headLength(came: Buffer): number | undefined {
