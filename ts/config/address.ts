@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { HostPort } from './config.ts';
+import { asciiName } from './host-name.ts';
 import { quote } from './key-path.ts';
 
 const MAX_PORT = 65_535;
@@ -17,7 +18,7 @@ export type AddressResult =
  * Splits `host:port` at its last colon.
  *
  * `[::1]:80` and the unbracketed `::1:80` both mean host `::1`; a port may have leading zeros and a
- * `+`.
+ * `+`. A name in other letters than ASCII becomes `xn--…`: rathole would not find it.
  */
 export function parseAddress(text: string): AddressResult {
   const colon = text.lastIndexOf(':');
@@ -46,11 +47,11 @@ function parseHost(text: string): HostResult {
       return refuse(`has brackets around ${quote(inner)}, which is no IPv6 address`);
     return { ok: true, host: inner };
   }
-  if (/[\s[\]/]/.test(text))
-    return refuse(`has a host with characters no host has: ${quote(text)}`);
-  if (text.includes(':') && !isIPv6(text))
+  const host = asciiName(text);
+  if (host === undefined) return refuse(`has a host with characters no host has: ${quote(text)}`);
+  if (host.includes(':') && !isIPv6(host))
     return refuse(`has a host that is no address: ${quote(text)}`);
-  return { ok: true, host: text };
+  return { ok: true, host };
 }
 
 function refuse(reason: string): { ok: false; reason: string } {

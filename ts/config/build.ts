@@ -11,6 +11,7 @@ import type {
   ServerServiceConfig,
   TransportConfig,
 } from './config.ts';
+import { asciiName } from './host-name.ts';
 import { parseProxy } from './proxy.ts';
 import type { ClientTable, FileTable, ServerTable, TransportTable } from './schema.ts';
 import { Secret } from './secret.ts';
@@ -119,8 +120,9 @@ function buildTransport(
 }
 
 function buildTls(role: Role, table: TransportTable['tls'], { paths, files }: ResolvedTls) {
+  const hostname = role === 'client' ? table?.hostname : undefined;
   return {
-    hostname: role === 'client' ? table?.hostname : undefined,
+    hostname: hostname && asciiName(hostname),
     trustedRoot: paths.trusted_root,
     clientRoot: paths.client_root,
     pkcs12: paths.pkcs12,

@@ -1,12 +1,18 @@
 /** `tcp.proxy`: a URL read into its parts, and its printed form without credentials. */
 import type { ProxyConfig } from './config.ts';
+import { asciiName } from './host-name.ts';
 import { SECRET_MASK, Secret } from './secret.ts';
 
 /** The proxy, or why the text is none. `scheme` tells a wrong scheme, which no side accepts. */
 export type ProxyResult =
   | { readonly ok: true; readonly proxy: ProxyConfig }
-  | { readonly ok: false; readonly fault: 'url' | 'scheme' | 'host' | 'port' };
+  | {
+      readonly ok: false;
+      readonly fault: 'url' | 'scheme' | 'host' | 'name' | 'port' | 'credentials';
+    };
 
+/** Of a user name, and of a password (RFC 1929). */
+const SOCKS5_MAX_BYTES = 255;
 const DEFAULT_PORTS = { socks5: 1080, http: 80 } as const;
 
 /** Reads a proxy URL. Credentials are percent-decoded; a missing port is the scheme's usual one. */
@@ -18,15 +24,21 @@ export function parseProxy(text: string): ProxyResult {
   if (url.hostname === '') return { ok: false, fault: 'host' };
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
   if (port === 0) return { ok: false, fault: 'port' };
+  const host = asciiName(decode(url.hostname.replace(/^\[(.*)\]$/, '$1')));
+  if (host === undefined) return { ok: false, fault: 'name' };
   const hasCredentials = url.username !== '' || url.password !== '';
+  const username = decode(url.username);
+  const password = decode(url.password);
+  const isLong = [username, password].some((text) => Buffer.byteLength(text) > SOCKS5_MAX_BYTES);
+  if (scheme === 'socks5' && isLong) return { ok: false, fault: 'credentials' };
   return {
     ok: true,
     proxy: {
       scheme,
-      host: decode(url.hostname.replace(/^\[(.*)\]$/, '$1')),
+      host,
       port,
-      username: hasCredentials ? decode(url.username) : undefined,
-      password: hasCredentials ? Secret.from(decode(url.password)) : undefined,
+      username: hasCredentials ? username : undefined,
+      password: hasCredentials ? Secret.from(password) : undefined,
     },
   };
 }

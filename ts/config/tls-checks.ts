@@ -1,6 +1,7 @@
 /** Which keys of a `tls` table go together, and which ones a role has a use for. */
 import { isIP } from 'node:net';
 import type { Role } from './config.ts';
+import { asciiName } from './host-name.ts';
 import type { KeyPath } from './key-path.ts';
 import { ownValue, type RawTable, type Report, textOf } from './report.ts';
 
@@ -31,11 +32,11 @@ export function checkTls(role: Role, tls: RawTable, path: KeyPath, report: Repor
 const NAME = /^(?!.{254})(?:(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.|$))+$/;
 
 function checkHostname(text: string | undefined, path: KeyPath, report: Report): void {
-  if (text === undefined || isIP(text) > 0 || NAME.test(text)) return;
+  if (text === undefined || isIP(text) > 0 || NAME.test(asciiName(text) ?? '')) return;
   report.error(path, text, {
     message: 'neither a name nor an IP address, so no certificate can have it',
     allowed: 'a name such as "tunnel.example.com", or an IP address without brackets; no port',
-    remedy: 'write what stands in the server’s certificate; other letters than ASCII as xn--…',
+    remedy: 'write what stands in the server’s certificate',
   });
 }
 

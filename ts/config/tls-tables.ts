@@ -79,7 +79,8 @@ function resolveTable(
   for (const key of USED[role]) {
     const text = textOf(tls, key);
     if (text === undefined) continue;
-    if (isPasted(text)) reportPasted([...path, key], report);
+    if (text === '') reportEmpty([...path, key], report);
+    else if (isPasted(text)) reportPasted([...path, key], report);
     else paths[key] = locate(text, sources);
   }
   const { readFile } = sources;
@@ -111,6 +112,15 @@ function reportPasted(path: KeyPath, report: Report): void {
     found: SECRET_MASK,
     allowed: 'the path of a file',
     remedy: 'save it in a file, mode 0600, and write the path of that here',
+  });
+}
+
+/** It would be the directory of the configuration. */
+function reportEmpty(path: KeyPath, report: Report): void {
+  report.error(path, '', {
+    message: 'the path is empty',
+    allowed: 'the path of a file',
+    remedy: 'write the path, or remove the key',
   });
 }
 

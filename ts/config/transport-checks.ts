@@ -1,4 +1,5 @@
 /** What the `transport` table must hold for the transport it selects to work at all. */
+import { isOfSmallOrder } from '../credentials/noise-keys.ts';
 import type { Role } from './config.ts';
 import type { KeyPath } from './key-path.ts';
 import {
@@ -66,12 +67,20 @@ function checkNoise(role: Role, transport: RawTable, path: KeyPath, report: Repo
   const table = [...path, 'noise'];
   for (const key of ['local_private_key', 'remote_public_key']) {
     const value = textOf(noise, key);
-    if (value === undefined || isNoiseKey(value)) continue;
-    report.error([...table, key], value, {
-      message: 'not a Noise key',
-      allowed: '32 bytes in Base64: 43 letters and an optional =',
-      remedy: 'make a pair of keys, for example with `warren --genkey`',
-    });
+    if (value === undefined) continue;
+    if (!isNoiseKey(value)) {
+      report.error([...table, key], value, {
+        message: 'not a Noise key',
+        allowed: '32 bytes in Base64: 43 letters and an optional =',
+        remedy: 'make a pair of keys, for example with `warren --genkey`',
+      });
+    } else if (key === 'remote_public_key' && isOfSmallOrder(Buffer.from(value, 'base64'))) {
+      report.error([...table, key], value, {
+        message: 'a key that nobody can have: with it every secret would be zero',
+        allowed: 'the public key of the other side',
+        remedy: 'copy it from there, or make a pair with `warren --genkey`',
+      });
+    }
   }
   const given = ownValue(noise, 'pattern');
   const name = given === undefined ? DEFAULT_NOISE_PATTERN : given;
@@ -129,7 +138,9 @@ const PROXY_FAULTS = {
   url: 'not a URL',
   scheme: 'unknown proxy scheme',
   host: 'a URL without a host',
+  name: 'a host with characters no host has',
   port: 'port 0 cannot be dialled',
+  credentials: 'SOCKS 5 has no more than 255 bytes for a user name, and for a password',
 } as const;
 
 function checkProxy(role: Role, tcp: RawTable, path: KeyPath, report: Report): void {
@@ -137,7 +148,7 @@ function checkProxy(role: Role, tcp: RawTable, path: KeyPath, report: Report): v
   if (text === undefined) return;
   const found = `a string, "${maskProxyText(text)}"`;
   const result = parseProxy(text);
-  const isUseless = !result.ok && (result.fault === 'host' || result.fault === 'port');
+  const isUseless = !result.ok && result.fault !== 'url' && result.fault !== 'scheme';
   if (!result.ok && !(role === 'server' && isUseless)) {
     report.error(path, text, {
       message: PROXY_FAULTS[result.fault],

@@ -1,5 +1,5 @@
 /** Keys of the Noise transport: X25519, 32 bytes, in Base64 where people see them. */
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 
 export interface NoiseKeyPair {
   readonly privateKey: Uint8Array;
@@ -12,6 +12,21 @@ export function generateNoiseKeys(): NoiseKeyPair {
   // As a JWK both halves are raw keys in Base64url (RFC 8037).
   const { d = '', x = '' } = privateKey.export({ format: 'jwk' });
   return { privateKey: Buffer.from(d, 'base64url'), publicKey: Buffer.from(x, 'base64url') };
+}
+
+/**
+ * Whether a public key is one of the few with which every secret is zero, whatever the private one
+ * (RFC 7748 6.1). OpenSSL knows them by that.
+ */
+export function isOfSmallOrder(publicKey: Uint8Array): boolean {
+  const { privateKey } = generateKeyPairSync('x25519');
+  const key = { kty: 'OKP', crv: 'X25519', x: Buffer.from(publicKey).toString('base64url') };
+  try {
+    diffieHellman({ privateKey, publicKey: createPublicKey({ key, format: 'jwk' }) });
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 let ownKey: Uint8Array | undefined;

@@ -18,6 +18,9 @@ describe('parseAddress', () => {
     ['h:+80', 'h', 80],
     ['h:65535', 'h', 65535],
     ['h:0', 'h', 0],
+    ['BÜcher.example:80', 'xn--bcher-kva.example', 80],
+    ['例え.テスト:80', 'xn--r8jz45g.xn--zckzah', 80],
+    ['Plain_Name.example.:80', 'Plain_Name.example.', 80],
   ])('reads %s', (text, host, port) => {
     expect(address(text)).toEqual({ host, port });
   });
@@ -35,6 +38,12 @@ describe('parseAddress', () => {
     ['[::1]x:80', 'no port after the bracket'],
     ['[h]:80', 'no IPv6 address'],
     ['a b:80', 'no host has'],
+    ['a\u0000b:80', 'no host has'],
+    ['a\u007fb:80', 'no host has'],
+    ['ü\u00a0b:80', 'no host has'],
+    ['ü?b:80', 'no host has'],
+    ['ü%62:80', 'no host has'],
+    ['xn--ü:80', 'no host has'],
     ['a:b:80', 'no address'],
     ['http://h:80', 'no host has'],
   ])('refuses "%s" with a reason', (text, reason) => {

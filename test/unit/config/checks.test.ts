@@ -63,6 +63,26 @@ describe('what can never work is an error', () => {
       `${SERVER}transport = { type = "noise", noise = { local_private_key = "${'A'.repeat(41)}=" } }`,
       'not a Noise key',
     ],
+    ...['00'.repeat(32), `01${'00'.repeat(31)}`, `ec${'ff'.repeat(30)}7f`].map((key) => [
+      'a public key of small order',
+      `${CLIENT}transport = { type = "noise", noise = { remote_public_key = "${Buffer.from(key, 'hex').toString('base64')}" } }`,
+      'nobody can have',
+    ]),
+    [
+      'a proxy’s user name of 256 bytes',
+      `${CLIENT}transport = { type = "tcp", tcp.proxy = "socks5://${'%C3%BC'.repeat(128)}:p@h" }`,
+      '255 bytes',
+    ],
+    [
+      'a proxy’s password of 256 bytes',
+      `${CLIENT}transport = { type = "tcp", tcp.proxy = "socks5://u:${'x'.repeat(256)}@h" }`,
+      '255 bytes',
+    ],
+    [
+      'a proxy whose name would end a line',
+      `${CLIENT}transport = { type = "tcp", tcp.proxy = "socks5://a%0d%0ab" }`,
+      'no host has',
+    ],
     [
       'a client’s proxy without host',
       `${CLIENT}transport = { type = "tcp", tcp.proxy = "http:" }`,

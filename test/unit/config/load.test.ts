@@ -95,6 +95,14 @@ services = { a = { local_addr = "h:2" }, b = { local_addr = "h:2", retry_interva
     expect(proxy).toMatchObject({ scheme: 'socks5', host: '::1', port: 1080, username: 'u@x' });
     expect(proxy?.password?.reveal()).toBe('p%');
   });
+
+  test('names of other letters than ASCII are those that DNS, HTTP and TLS have', () => {
+    const tcp = 'tcp = { proxy = "socks5://prÖxy.example" }';
+    const text = `[client]\nremote_addr = "BÜcher.example:1"\ntransport = { type = "tcp", ${tcp} }`;
+    const { client } = parse(text).config;
+    expect(client?.remoteAddr.host).toBe('xn--bcher-kva.example');
+    expect(client?.transport.tcp.proxy?.host).toBe('xn--prxy-6qa.example');
+  });
 });
 
 describe('tokens', () => {

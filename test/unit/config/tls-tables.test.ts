@@ -223,6 +223,16 @@ describe('files that cannot be used are named with their key, and why', () => {
     expect(errorsOf(() => server(tls))).toHaveLength(4);
   });
 
+  test.each(['trusted_root', 'cert', 'key'])('an empty %s is that, and no directory', (key) => {
+    const tables = { cert: 'c', key: 'c', [key]: '' };
+    const lines = Object.entries(tables).map(([name, path]) => `${name} = "${path}"`);
+    const found = errorsOf(() => client(lines.join('\n'))).find((error) => error.key.endsWith(key));
+    expect(found).toMatchObject({
+      key: `client.transport.tls.${key}`,
+      message: 'the path is empty',
+    });
+  });
+
   test('a key that was pasted in place of its path is not printed', () => {
     const key = readFileSync(keyFile('ecdsa'), 'utf8');
     const error = theError(() => server(`cert = "c.pem"\nkey = """${key}"""`));
@@ -321,14 +331,21 @@ test('options: the same files, the caller’s names', () => {
 });
 
 describe('the name that a server’s certificate must have', () => {
-  test.each(['', 'a b', 'https://h', 'h:443', '[::1]', 'bücher.test', '-a', `${'a'.repeat(64)}.b`])(
-    'not "%s"',
-    (hostname) => {
-      const error = theError(() => client(`hostname = "${hostname}"`));
-      expect(error.key).toBe('client.transport.tls.hostname');
-      expect(error.message).toContain('neither a name nor an IP address');
-    },
-  );
+  test.each([
+    '',
+    'a b',
+    'https://h',
+    'h:443',
+    '[::1]',
+    'bü?cher.test',
+    'xn--ü',
+    '-a',
+    `${'a'.repeat(64)}.b`,
+  ])('not "%s"', (hostname) => {
+    const error = theError(() => client(`hostname = "${hostname}"`));
+    expect(error.key).toBe('client.transport.tls.hostname');
+    expect(error.message).toContain('neither a name nor an IP address');
+  });
 
   test.each(['h', 'a.b.test', 'a_b.test', 'xn--bcher-kva.test', 'h.test.', '127.0.0.1', '::1'])(
     '"%s"',
@@ -337,4 +354,9 @@ describe('the name that a server’s certificate must have', () => {
       expect(config.client?.transport.tls?.hostname).toBe(hostname);
     },
   );
+
+  test('in other letters than ASCII it is what a certificate has', () => {
+    const { config } = client('hostname = "BÜcher.test"');
+    expect(config.client?.transport.tls?.hostname).toBe('xn--bcher-kva.test');
+  });
 });
