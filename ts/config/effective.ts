@@ -16,6 +16,8 @@ export function renderEffective(config: Config): string {
 function sectionBlocks(role: Role, facts: SectionFacts): string[] {
   const tables = new Map<string, string[]>([[role, []]]);
   for (const fact of facts.general) addLine(tables, role, fact);
+  // Demanded also where it has nothing in it.
+  if (facts.usesTls) tables.set(`${role}.transport.tls`, tables.get(`${role}.transport.tls`) ?? []);
   const blocks = [...tables].map(([name, lines]) => [`[${name}]`, ...lines].join('\n'));
   const names = [...facts.services.keys()].toSorted();
   for (const name of names) {

@@ -28,6 +28,7 @@ export interface Fact {
 export interface SectionFacts {
   readonly general: readonly Fact[];
   readonly services: ReadonlyMap<string, readonly Fact[]>;
+  readonly usesTls: boolean;
 }
 
 /** The facts of a server. Default tokens are in the services already. */
@@ -39,6 +40,7 @@ export function serverFacts(config: ServerConfig): SectionFacts {
       ...transportFacts(config.transport),
     ],
     services: mapValues(config.services, serverServiceFacts),
+    usesTls: config.transport.tls !== undefined,
   };
 }
 
@@ -52,6 +54,7 @@ export function clientFacts(config: ClientConfig): SectionFacts {
       ...transportFacts(config.transport),
     ],
     services: mapValues(config.services, clientServiceFacts),
+    usesTls: config.transport.tls !== undefined,
   };
 }
 

@@ -26,7 +26,8 @@ function apply(diff: ConfigDiff, from: SectionFacts, goal: SectionFacts): Sectio
     services.set(name, patch(keys, services.get(name) ?? [], goal.services.get(name) ?? []));
   }
   const keys = diff.general.map(({ key }) => key);
-  return { general: patch(keys, from.general, goal.general), services };
+  const general = patch(keys, from.general, goal.general);
+  return { general, services, usesTls: goal.usesTls };
 }
 
 function patch(keys: readonly string[], from: readonly Fact[], goal: readonly Fact[]): Fact[] {

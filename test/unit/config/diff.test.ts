@@ -108,3 +108,10 @@ bind_addr = "h:2"
 token = "****"
 `);
 });
+
+test('the effective configuration has the tables that are demanded, also empty ones', () => {
+  const tls = { identities: [], roots: [], hostname: undefined } as never;
+  const server = { ...before, transport: { ...before.transport, tls } };
+  const text = renderEffective({ server, client: undefined });
+  expect(text).toContain('[server.transport.tls]\n');
+});
