@@ -2,6 +2,7 @@
 //! control plane tells it what to serve and takes upcalls. The contract is `ts/engine/engine.ts`.
 
 mod admission;
+mod arrival;
 mod balance;
 mod channel_dialer;
 #[cfg(test)]

@@ -3,14 +3,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use mio::net::TcpStream;
 
 use crate::admission::Admitted;
+use crate::arrival::{Hello, Newcomer, arrive};
 use crate::context::SessionHome;
 use crate::control_stream::ControlStream;
 use crate::link::Link;
@@ -19,17 +18,12 @@ use crate::reason::EndReason;
 use crate::resolve::resolve;
 use crate::shard::{Service, Shard};
 use crate::spec::{HelloRule, TransportSpec, TunnelListenSpec};
-use crate::task::{Cancelled, TaskId};
+use crate::task::TaskId;
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::StreamOptions;
 use crate::transport::ServerTransport;
-use crate::transport::codec::Refused;
 use crate::transport::linger::linger;
-use crate::transport::shake::{ShakeError, shake};
 use crate::upcall::{ListenerId, SystemError, UPCALLS_WAITING_MAX, Upcall, lock};
-
-/// What one read takes at most: a hello, and little of what a control channel says behind it.
-const READ_BYTES: usize = 4_096;
 
 pub(crate) struct TunnelListener {
     shard: Rc<Shard>,
@@ -41,46 +35,6 @@ pub(crate) struct TunnelListener {
     closed: Cell<bool>,
     /// Connections whose hello is not complete.
     pending: RefCell<HashSet<TaskId>>,
-}
-
-/// What a complete hello says.
-struct Hello {
-    is_control: bool,
-    digest: Vec<u8>,
-    rest: Vec<u8>,
-}
-
-/// Why a connection did not show who it is; the text where there is more to say.
-struct Unknown {
-    reason: EndReason,
-    text: Option<String>,
-    /// It has been told, and may not have heard it yet.
-    answered: Option<TcpStream>,
-}
-
-impl From<EndReason> for Unknown {
-    fn from(reason: EndReason) -> Self {
-        Self {
-            reason,
-            text: None,
-            answered: None,
-        }
-    }
-}
-
-impl From<ShakeError> for Unknown {
-    fn from(error: ShakeError) -> Self {
-        let (Refused { reason, text }, answered) = match error {
-            ShakeError::Cancelled(Cancelled(reason)) => return reason.into(),
-            ShakeError::Refused(refused) => (refused, None),
-            ShakeError::Answered(refused, stream) => (refused, Some(stream)),
-        };
-        Self {
-            reason,
-            text: Some(text),
-            answered,
-        }
-    }
 }
 
 impl TunnelListener {
@@ -189,11 +143,7 @@ impl TunnelListener {
 
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let context = &self.shard.context;
-        let mut newcomer = Newcomer {
-            shard: Rc::clone(&self.shard),
-            peer,
-            known: false,
-        };
+        let mut newcomer = Newcomer::new(&self.shard, peer);
         let Ok(link) = TcpLink::accepted(&self.shard, stream) else {
             newcomer.reject(EndReason::InternalError, None);
             return;
@@ -214,7 +164,9 @@ impl TunnelListener {
                 listener: Rc::clone(&this),
                 task: this.shard.tasks.current(),
             };
-            let shown = match this.take_hello(link, deadline).await {
+            let handshake = this.transport.borrow().handshake();
+            let arrived = arrive(&this.shard, link, handshake, &this.hello, deadline).await;
+            let shown = match arrived {
                 Ok(shown) => shown,
                 Err(unknown) => {
                     newcomer.reject(unknown.reason, unknown.text);
@@ -266,70 +218,6 @@ impl TunnelListener {
         self.pending.borrow_mut().insert(task);
     }
 
-    /// The connection behind its transport, and who it is.
-    async fn take_hello(
-        &self,
-        link: TcpLink,
-        deadline: Option<Instant>,
-    ) -> Result<(Link, Hello), Unknown> {
-        let handshake = self.transport.borrow().handshake();
-        let link = match handshake {
-            None => Link::Tcp(link),
-            Some(handshake) => Box::pin(shake(&self.shard, link, handshake, deadline))
-                .await
-                .map_err(Unknown::from)?,
-        };
-        link.watch();
-        let hello = self.read_hello(&link, deadline).await?;
-        Ok((link, hello))
-    }
-
-    async fn read_hello(&self, link: &Link, deadline: Option<Instant>) -> Result<Hello, EndReason> {
-        let mut got = Vec::new();
-        loop {
-            if deadline.is_some_and(|at| at <= self.shard.now()) {
-                return Err(EndReason::HandshakeTimeout);
-            }
-            link.flush().map_err(|_| EndReason::HandshakeEof)?;
-            match read_some(&self.shard, link, &mut got) {
-                Ok(0) => return Err(EndReason::HandshakeEof),
-                Ok(_) if got.len() >= self.hello.length => return self.parse(&got),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let parked = self.shard.park(deadline).await;
-                    parked.map_err(|Cancelled(reason)| reason)?;
-                }
-                Err(error) => {
-                    let eof = EndReason::HandshakeEof;
-                    return Err(link.channel_reason(&error, eof, eof));
-                }
-            }
-        }
-    }
-
-    fn parse(&self, got: &[u8]) -> Result<Hello, EndReason> {
-        let HelloRule {
-            length,
-            control,
-            data,
-        } = &self.hello;
-        let is_control = got.starts_with(control);
-        if !is_control && !got.starts_with(data) {
-            return Err(EndReason::BadHello);
-        }
-        let prefix = if is_control {
-            control.len()
-        } else {
-            data.len()
-        };
-        let (digest, rest) = (got[prefix..*length].to_vec(), got[*length..].to_vec());
-        Ok(Hello {
-            is_control,
-            digest,
-            rest,
-        })
-    }
-
     fn match_data(&self, link: Link, key: &[u8], rest: &[u8]) -> Result<(), EndReason> {
         let context = &self.shard.context;
         let home = lock(&context.sessions).get(key).copied();
@@ -363,13 +251,6 @@ impl TunnelListener {
     }
 }
 
-fn read_some(shard: &Shard, link: &Link, got: &mut Vec<u8>) -> io::Result<usize> {
-    let mut buffer = shard.buffer.borrow_mut();
-    let length = link.try_read(&mut buffer[..READ_BYTES])?;
-    got.extend_from_slice(&buffer[..length]);
-    Ok(length)
-}
-
 /// A listener that is told to be bound, or not: also when a fault comes between.
 struct Opening(Option<Rc<TunnelListener>>);
 
@@ -394,32 +275,6 @@ impl Drop for Opening {
             code: None,
             message: "internal error".to_owned(),
         });
-    }
-}
-
-/// A connection that has not shown who it is. One that is dropped like that was lost by a fault.
-struct Newcomer {
-    shard: Rc<Shard>,
-    peer: SocketAddr,
-    /// It has, or its end has been told.
-    known: bool,
-}
-
-impl Newcomer {
-    fn show(mut self) {
-        self.known = true;
-    }
-
-    fn reject(&mut self, reason: EndReason, text: Option<String>) {
-        if !std::mem::replace(&mut self.known, true) {
-            self.shard.context.reject_tunnel(reason, self.peer, text);
-        }
-    }
-}
-
-impl Drop for Newcomer {
-    fn drop(&mut self) {
-        self.reject(self.shard.unexpected_end(), None);
     }
 }
 
