@@ -137,6 +137,14 @@ function engineThreads() {
   }
 }
 
+/** Those that are left: a thread that has been joined is listed a moment longer. */
+async function sayThreads() {
+  for (let tries = 0; tries < 1_000 && engineThreads() > 0; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  say(`threads ${engineThreads() ?? 0}`);
+}
+
 function nameOf(task) {
   try {
     return readFileSync(`/proc/self/task/${task}/comm`, 'utf8');
@@ -179,7 +187,7 @@ const SCENARIOS = {
     const tunnel = await openTunnel();
     await visit(tunnel.port);
     await closeTunnel(tunnel);
-    say(`threads ${engineThreads() ?? 0}`);
+    await sayThreads();
   },
 
   nothing() {
@@ -347,7 +355,7 @@ const SCENARIOS = {
       if (['worker-traffic', 'worker-name'].includes(scenario)) await worker.terminate();
       await exited;
     }
-    say(`threads ${engineThreads() ?? 0}`);
+    await sayThreads();
   },
 
   /** They do so beside engines of the main thread that go on. */
@@ -359,7 +367,7 @@ const SCENARIOS = {
       await visit(tunnel.port);
     }
     await closeTunnel(tunnel);
-    say(`threads ${engineThreads() ?? 0}`);
+    await sayThreads();
   },
 
   async 'exit-with-workers'() {
