@@ -138,7 +138,10 @@ export interface Engine extends Closable {
  */
 export interface TunnelListener extends Closable {
   readonly address: SocketAddress;
-  /** For connections accepted from now on. The transport's type MUST stay the same. */
+  /**
+   * For connections accepted from now on (where the engine has threads of its own, from a moment
+   * later on). The transport's type MUST stay the same.
+   */
   update(transport: TransportSpec): void;
   /**
    * Stops accepting and ends the sessions whose control channel came in here (`tunnel_closed`; when
