@@ -231,6 +231,20 @@ fn check(
     Ok(())
 }
 
+/// Relays go from the one to the other of two shards, again and again.
+pub(super) fn keep_moving(shards: &TestShards) {
+    for (index, remote) in shards.context.remotes().iter().enumerate() {
+        remote.post(move |shard| {
+            let mover = Rc::clone(shard);
+            shard.spawn("mover", async move {
+                while mover.sleep(1).await.is_ok() {
+                    mover.balance.give_next_to(1 - index);
+                }
+            });
+        });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
@@ -248,16 +262,7 @@ proptest! {
         inward in flow(), outward in flow(), head in 0..300_usize,
     ) {
         let shards = TestShards::several(2, Limits::default());
-        for (index, remote) in shards.context.remotes().iter().enumerate() {
-            remote.post(move |shard| {
-                let mover = Rc::clone(shard);
-                shard.spawn("mover", async move {
-                    while mover.sleep(1).await.is_ok() {
-                        mover.balance.give_next_to(1 - index);
-                    }
-                });
-            });
-        }
+        keep_moving(&shards);
         check(&shards, inward, outward, head)?;
     }
 }

@@ -3,14 +3,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
 use proptest::prelude::*;
 
-use super::tests::{Flow, content, end_of, facts, flow, pair, read_all, reset, write_all};
+use super::tests::{
+    Flow, content, end_of, facts, flow, keep_moving, pair, read_all, reset, write_all,
+};
 use super::{RelayOptions, relay};
 use crate::coded_link::CodedLink;
 use crate::context::{ServiceFacts, SharedFacts};
@@ -145,16 +146,7 @@ proptest! {
     ) {
         let shards = TestShards::several(2, Limits::default());
         let carrier = &carriers()[carrier];
-        for (index, remote) in shards.context.remotes().iter().enumerate() {
-            remote.post(move |shard| {
-                let mover = Rc::clone(shard);
-                shard.spawn("mover", async move {
-                    while mover.sleep(1).await.is_ok() {
-                        mover.balance.give_next_to(1 - index);
-                    }
-                });
-            });
-        }
+        keep_moving(&shards);
         check(&shards, carrier, &inward, &outward)?;
     }
 }
