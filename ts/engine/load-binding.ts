@@ -15,7 +15,14 @@ import type { BindingEngine } from './binding.d.ts';
 /** What the addon exports. */
 export type Binding = typeof generated;
 
-export type LoadedBinding = { readonly binding: Binding } | NoBinding;
+export type LoadedBinding = FoundBinding | NoBinding;
+
+export interface FoundBinding {
+  readonly binding: Binding;
+  readonly file: string;
+  /** Why files before this one were not taken. */
+  readonly passedOver: readonly string[];
+}
 
 export interface NoBinding {
   readonly reason: string;
@@ -36,17 +43,17 @@ export const BINDING_FILE: string = fileURLToPath(
   new URL('../../native/warren.node', import.meta.url),
 );
 
-let loaded: Binding | undefined;
+let loaded: FoundBinding | undefined;
 
 /**
  * The addon, the same for the whole process. Only success is remembered: what failed for want of
  * descriptors may be had by the next engine.
  */
 export function loadBinding(): LoadedBinding {
-  if (loaded !== undefined) return { binding: loaded };
+  if (loaded !== undefined) return loaded;
   const load = createRequire(import.meta.url);
   const result = tryBinding({ file: BINDING_FILE, version: packageVersion(), load });
-  if ('binding' in result) loaded = result.binding;
+  if ('binding' in result) loaded = result;
   return result;
 }
 
@@ -73,7 +80,9 @@ export function tryBinding({ file, version, load }: BindingSource): LoadedBindin
       return broken(`the addon is older than this warren (it has no ${absent}): ${REBUILD}`);
     }
     const failure = binding.probe();
-    return failure === null ? { binding } : broken(`probe failed: ${failure}`);
+    return failure === null
+      ? { binding, file, passedOver: [] }
+      : broken(`probe failed: ${failure}`);
   } catch (error) {
     return broken(`fails: ${oneLine(errorText(error))}`);
   }

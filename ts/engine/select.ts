@@ -5,18 +5,22 @@
 import { inspect } from 'node:util';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Engine, EngineName, EngineOptions } from './engine.ts';
-import { BINDING_FILE, loadBinding } from './load-binding.ts';
+import { loadBinding } from './load-binding.ts';
 import { RustEngine } from './rust.ts';
 import { TypescriptEngine } from './typescript.ts';
 
-export interface RejectedEngine {
+/** An engine, or one file of an engine, that was not taken. */
+export interface RejectedEngine extends Unusable {
   readonly name: EngineName;
+}
+
+export interface Unusable {
   readonly reason: string;
   /** It is there and cannot be used, which somebody should mend; else it is just not there. */
   readonly broken: boolean;
 }
 
-/** What an engine has whose code is an addon. */
+/** What an engine has whose code is an addon: how many threads of its own, and its file. */
 export interface NativeFacts {
   readonly threads: number;
   readonly addon: string;
@@ -31,12 +35,18 @@ export interface SelectedEngine {
 /** One engine that may be there. */
 export interface Tier {
   readonly name: EngineName;
-  /** Not looked at unless it is the one that is wanted. */
-  readonly onlyByName?: true;
-  open(options: EngineOptions): OpenedTier | Omit<RejectedEngine, 'name'>;
+  /** Finds what it is made of and makes sure of it. Starts nothing and never throws. */
+  find(): FoundTier | Unusable;
 }
 
-type OpenedTier = Omit<SelectedEngine, 'rejected'>;
+export interface FoundTier {
+  /** The addon that it is made of, as an absolute path. */
+  readonly addon?: string;
+  /** Why other files of the same engine were not taken, though they are there. */
+  readonly passedOver?: readonly string[];
+  /** @throws when the system has no threads or descriptors left. */
+  open(options: EngineOptions): Engine & { readonly threads?: number };
+}
 
 export interface Selection {
   /** By default the environment's. */
@@ -46,14 +56,13 @@ export interface Selection {
 }
 
 /** The best one first. */
-const TIERS: readonly Tier[] = [
-  { name: 'rust', open: openRust },
+export const TIERS: readonly Tier[] = [
+  { name: 'rust', find: findRust },
   {
     name: 'addon',
-    onlyByName: true,
-    open: () => ({ reason: 'not part of this version of warren', broken: false }),
+    find: () => ({ reason: 'not part of this version of warren', broken: false }),
   },
-  { name: 'typescript', open: (options) => ({ engine: new TypescriptEngine(options) }) },
+  { name: 'typescript', find: () => ({ open: (options) => new TypescriptEngine(options) }) },
 ];
 
 const MAX_THREADS = 256;
@@ -65,36 +74,56 @@ export function rejectedText({ name, reason }: RejectedEngine): string {
 
 /** @throws WARREN_E_ENGINE when the wanted one cannot be had, or not with so many threads. */
 export function selectEngine(options: EngineOptions, selection: Selection = {}): SelectedEngine {
-  const { WARREN_ENGINE, WARREN_THREADS } = process.env;
-  const { wanted = WARREN_ENGINE, threads = WARREN_THREADS, tiers = TIERS } = selection;
-  const name = wanted === undefined || wanted === '' ? 'auto' : wanted;
-  const tried = tiers.filter((tier) =>
-    name === 'auto' ? tier.onlyByName !== true : tier.name === name,
-  );
-  if (tried.length === 0) {
-    const allowed = ['auto', ...tiers.map((tier) => tier.name)].join(', ');
-    throw engineError(`WARREN_ENGINE=${name}: no such engine (allowed: ${allowed})`);
-  }
+  const { threads = process.env['WARREN_THREADS'], tiers = TIERS } = selection;
+  const wanted = wantedEngine(selection.wanted);
+  const tried = tiersFor(wanted, tiers);
   const withThreads = { ...options, ...threadsOption(options.threads, threads) };
   const rejected: RejectedEngine[] = [];
-  for (const tier of tried) {
-    const opened = tier.open(withThreads);
+  for (const { name, find } of tried) {
+    const found = find();
+    const opened = 'reason' in found ? found : openFound(found, withThreads);
+    if ('passedOver' in found) {
+      for (const reason of found.passedOver ?? []) rejected.push({ name, reason, broken: true });
+    }
     if ('engine' in opened) return { ...opened, rejected };
-    rejected.push({ name: tier.name, ...opened });
+    rejected.push({ name, ...opened });
   }
-  const reasons = name === 'auto' ? rejected.map(rejectedText) : rejected.map((it) => it.reason);
-  throw engineError(`WARREN_ENGINE=${name}: ${reasons.join('; ')}`);
+  const reasons = wanted === 'auto' ? rejected.map(rejectedText) : rejected.map((it) => it.reason);
+  throw engineError(`WARREN_ENGINE=${wanted}: ${reasons.join('; ')}`);
 }
 
-function openRust(options: EngineOptions): ReturnType<Tier['open']> {
-  const loaded = loadBinding();
-  if ('reason' in loaded) return loaded;
+/** What `WARREN_ENGINE` says. */
+export function wantedEngine(given: string | undefined = process.env['WARREN_ENGINE']): string {
+  return given === undefined || given === '' ? 'auto' : given;
+}
+
+/** Those that may be taken, in order. @throws WARREN_E_ENGINE when there is none of that name. */
+export function tiersFor(wanted: string, tiers: readonly Tier[]): readonly Tier[] {
+  const tried = tiers.filter(({ name }) => wanted === 'auto' || name === wanted);
+  if (tried.length > 0) return tried;
+  const allowed = ['auto', ...tiers.map(({ name }) => name)].join(', ');
+  throw engineError(`WARREN_ENGINE=${wanted}: no such engine (allowed: ${allowed})`);
+}
+
+function openFound(
+  { addon, open }: FoundTier,
+  options: EngineOptions,
+): Omit<SelectedEngine, 'rejected'> | Unusable {
   try {
-    const engine = new RustEngine(loaded.binding, options);
-    return { engine, native: { threads: engine.threads, addon: BINDING_FILE } };
+    const engine = open(options);
+    return addon === undefined
+      ? { engine }
+      : { engine, native: { threads: engine.threads ?? 1, addon } };
   } catch (error) {
     return { reason: `cannot start: ${errorText(error)}`, broken: true };
   }
+}
+
+function findRust(): FoundTier | Unusable {
+  const loaded = loadBinding();
+  if ('reason' in loaded) return loaded;
+  const { binding, file: addon, passedOver } = loaded;
+  return { addon, passedOver, open: (options) => new RustEngine(binding, options) };
 }
 
 /** The caller's number goes before the environment's; without any the engine decides. */

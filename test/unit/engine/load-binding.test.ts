@@ -147,6 +147,6 @@ describe('tryBinding', () => {
 
 describe.skipIf(RUST === undefined)('loadBinding', () => {
   it('gives the same addon every time', () => {
-    expect(loadBinding()).toEqual({ binding: RUST });
+    expect(loadBinding()).toMatchObject({ binding: RUST });
   });
 });

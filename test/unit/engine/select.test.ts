@@ -30,15 +30,17 @@ function select(selection: Selection, options: EngineOptions = {}): SelectedEngi
 function present(name: Tier['name'], seen: EngineOptions[] = []): Tier {
   return {
     name,
-    open: (options) => {
-      seen.push(options);
-      return { engine: new TypescriptEngine(options) };
-    },
+    find: () => ({
+      open: (options) => {
+        seen.push(options);
+        return new TypescriptEngine(options);
+      },
+    }),
   };
 }
 
 function absent(name: Tier['name'], reason: string): Tier {
-  return { name, open: () => ({ reason, broken: false }) };
+  return { name, find: () => ({ reason, broken: false }) };
 }
 
 function engineError(...words: string[]): object {
@@ -74,25 +76,45 @@ describe('selectEngine', () => {
     const { engine, rejected } = select({ wanted: 'auto' });
     expect(['rust', 'typescript']).toContain(engine.name);
     for (const { reason } of rejected) expect(reason).not.toBe('');
-    expect(rejected.map(({ name }) => name)).toEqual(engine.name === 'rust' ? [] : ['rust']);
-  });
-
-  it('passes over, without a word, what nobody can do anything about', () => {
-    const tiers: Tier[] = [{ ...absent('addon', 'not here'), onlyByName: true }];
-    expect(select({ wanted: 'auto', tiers: [...tiers, present('typescript')] }).rejected).toEqual(
-      [],
-    );
-    expect(() => select({ wanted: 'addon', tiers })).toThrow(engineError('not here'));
+    const before = ['rust', 'addon', 'typescript'].indexOf(engine.name);
+    expect(new Set(rejected.map(({ name }) => name)).size).toBe(before);
   });
 
   it('keeps what a native engine says of itself', () => {
+    const open = (threads: number | undefined) => (options: EngineOptions) =>
+      Object.assign(new TypescriptEngine(options), threads === undefined ? {} : { threads });
+    const tier = (threads?: number): Tier => ({
+      name: 'rust',
+      find: () => ({ addon: '/x/warren.node', open: open(threads) }),
+    });
     const native = { threads: 3, addon: '/x/warren.node' };
+    expect(select({ wanted: 'auto', tiers: [tier(3)] }).native).toEqual(native);
+    expect(select({ wanted: 'auto', tiers: [tier()] }).native).toEqual({ ...native, threads: 1 });
+    expect(select({ wanted: 'typescript' }).native).toBeUndefined();
+  });
+
+  it('goes on behind one that cannot be started', () => {
+    const open = (): never => {
+      throw new Error('no threads');
+    };
+    const tiers: Tier[] = [{ name: 'rust', find: () => ({ open }) }, present('typescript')];
+    expect(select({ wanted: 'auto', tiers }).rejected).toEqual([
+      { name: 'rust', reason: 'cannot start: no threads', broken: true },
+    ]);
+  });
+
+  it('tells which files of the engine that runs are of no use', () => {
     const tier: Tier = {
       name: 'rust',
-      open: (options) => ({ engine: new TypescriptEngine(options), native }),
+      find: () => ({
+        addon: '/x/warren.node',
+        passedOver: ['/y/warren.node is empty'],
+        open: (options) => new TypescriptEngine(options),
+      }),
     };
-    expect(select({ wanted: 'auto', tiers: [tier] }).native).toEqual(native);
-    expect(select({ wanted: 'typescript' }).native).toBeUndefined();
+    expect(select({ wanted: 'rust', tiers: [tier] }).rejected).toEqual([
+      { name: 'rust', reason: '/y/warren.node is empty', broken: true },
+    ]);
   });
 
   it('takes the one that is forced, without looking at others', () => {
