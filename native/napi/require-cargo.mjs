@@ -1,13 +1,8 @@
-/** Before `npm run build:native`: says in one line what is missing where there is no cargo. */
-import { spawnSync } from 'node:child_process';
+/** Before `npm run build:native`: says in one line what is missing, instead of a failed build. */
+import { lacksForRust, UNAVAILABLE } from '../toolchain.mjs';
 
-// The variable is that of @napi-rs/cli.
-const { status, error } = spawnSync(process.env.CARGO || 'cargo', ['--version'], {
-  stdio: ['ignore', 'ignore', 'inherit'],
-});
-if (error !== undefined || status !== 0) {
-  process.stderr.write(
-    'build:native needs cargo: https://rustup.rs; warren works without it, on the typescript engine\n',
-  );
-  process.exitCode = 1;
+const lacks = lacksForRust();
+if (lacks !== undefined) {
+  process.stderr.write(`build:native: ${lacks}; warren works without it, on another engine\n`);
+  process.exitCode = UNAVAILABLE;
 }
