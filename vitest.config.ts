@@ -3,7 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/helpers/run-folder.ts'],
+    globalSetup: ['test/helpers/survey.ts', 'test/helpers/run-folder.ts'],
     pool: 'forks',
     // Two cores: files beside each other would only starve each other's sockets.
     maxWorkers: 2,

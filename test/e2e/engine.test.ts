@@ -17,15 +17,11 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BINDING_FILE } from '../../ts/engine/load-binding.ts';
 import { CLI, CliWorld, type LogLine, runCli } from '../helpers/cli.ts';
+import { canRefuseCalls } from '../helpers/programs.ts';
 import { RUST } from '../helpers/rust-binding.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SERVER = '[server]\nbind_addr = "127.0.0.1:0"\ndefault_token = "t"\nservices = {}\n';
-
-/** Whether strace can make system calls fail here. */
-const CAN_REFUSE = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
-if (!CAN_REFUSE)
-  process.stderr.write('skipped: refused system calls (no strace, or not allowed)\n');
 
 let world: CliWorld;
 beforeEach(() => {
@@ -99,7 +95,7 @@ describe.skipIf(RUST === undefined)('the rust engine', () => {
     expect(stdout).not.toContain('not used');
   });
 
-  it.skipIf(!CAN_REFUSE)('is not taken where the system refuses what it lives by', () => {
+  it.skipIf(!canRefuseCalls())('is not taken where the system refuses what it lives by', () => {
     for (const [call, part] of [
       ['splice', 'splice'],
       ['recvmmsg', 'udp'],

@@ -1,5 +1,5 @@
 /** A real HTTP server through the tunnel: keep-alive, pipelining, chunked bodies, a load tool. */
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { blobBlocks, blobDigest } from '../../ts/demo/blob.ts';
 import { Resources, until } from '../helpers/process-resources.ts';
 import { readAll, visit } from '../helpers/program-visitor.ts';
+import { findProgram } from '../helpers/programs.ts';
 import { Tunnel } from '../helpers/rathole-tunnel.ts';
 
 const BODY = 10_000_000;
@@ -147,10 +148,7 @@ test('a visitor that goes in the middle of a download leaves nothing behind', as
   await until('the next answer', async () => (await ask('/next', agent)) !== '');
 });
 
-const hasWrk = spawnSync('wrk', ['--version']).error === undefined;
-if (!hasWrk) process.stderr.write('skipped: no wrk\n');
-
-test.skipIf(!hasWrk)('wrk sees no socket error', async () => {
+test.skipIf(findProgram('wrk') === undefined)('wrk sees no socket error', async () => {
   const url = `http://127.0.0.1:${port}/load`;
   const { stdout } = await promisify(execFile)('wrk', ['-t1', '-c50', '-d1s', url]);
   expect(stdout).not.toMatch(/Socket errors|Non-2xx/);

@@ -1,15 +1,14 @@
 /** iperf3 through the tunnel: a program with a control connection and several data connections. */
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Daemon } from '../helpers/process-daemon.ts';
 import { freePort } from '../helpers/process-ports.ts';
 import { Resources, until } from '../helpers/process-resources.ts';
+import { findProgram } from '../helpers/programs.ts';
 import { Tunnel } from '../helpers/rathole-tunnel.ts';
 
 const BYTES = 33_554_432;
-const hasIperf = spawnSync('iperf3', ['--version']).error === undefined;
-if (!hasIperf) process.stderr.write('skipped: no iperf3\n');
 
 /** What iperf3 says it has carried. */
 interface Report {
@@ -20,7 +19,7 @@ interface Report {
   };
 }
 
-describe.skipIf(!hasIperf)('iperf3', () => {
+describe.skipIf(findProgram('iperf3') === undefined)('iperf3', () => {
   const resources = new Resources();
   let port = 0;
 

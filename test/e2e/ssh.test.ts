@@ -36,7 +36,6 @@ const run = promisify(execFile);
 const missing = [SSHD, '/usr/bin/ssh', '/usr/bin/ssh-keygen', '/usr/bin/scp'].filter(
   (program) => !existsSync(program),
 );
-if (missing.length > 0) process.stderr.write(`skipped: no ${missing.join(', ')}\n`);
 
 describe.skipIf(missing.length > 0)('ssh', () => {
   const resources = new Resources();

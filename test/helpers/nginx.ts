@@ -5,7 +5,7 @@ import { certificateFile, keyFile } from './certificates.ts';
 import type { Resources } from './process-resources.ts';
 import { findProgram, type RunningProgram, startProgram } from './programs.ts';
 
-/** Undefined where it is not installed; the reason was printed then. */
+/** Undefined where it is not installed. */
 export const NGINX: string | undefined = findProgram('nginx');
 
 export interface NginxOptions {

@@ -1,4 +1,5 @@
 /** Real programs that tests use where they are installed: where they are, and how they are started. */
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,12 +10,10 @@ import { type Resources, until } from './process-resources.ts';
 
 const FURTHER = ['/usr/sbin', '/usr/local/sbin'];
 
-/** Its path; undefined, and the reason is printed, where it is missing. */
+/** Its path; undefined where it is missing. */
 export function findProgram(name: string): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...FURTHER];
-  const found = folders.map((folder) => join(folder, name)).find(isProgram);
-  if (found === undefined) process.stderr.write(`skipped: no ${name} program\n`);
-  return found;
+  return folders.map((folder) => join(folder, name)).find(isProgram);
 }
 
 function isProgram(file: string): boolean {
@@ -24,6 +23,11 @@ function isProgram(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether strace can make system calls fail here. */
+export function canRefuseCalls(): boolean {
+  return spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 }
 
 /** A folder that is gone after the test. */
@@ -81,9 +85,7 @@ const ARCHITECTURE = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
 const NSS_WRAPPER = `/usr/lib/${ARCHITECTURE}-linux-gnu/libnss_wrapper.so`;
 
 export function canNameHosts(): boolean {
-  const isThere = existsSync(NSS_WRAPPER);
-  if (!isThere) process.stderr.write('skipped: no libnss_wrapper, so no names of a proxy alone\n');
-  return isThere;
+  return existsSync(NSS_WRAPPER);
 }
 
 function hostsOf(folder: string, hosts: ProgramOptions['hosts']): Record<string, string> {

@@ -15,7 +15,7 @@ export interface ProxyOptions extends Pick<ProgramOptions, 'hosts' | 'port'> {
 const PROGRAMS = { http: 'tinyproxy', socks5: 'microsocks' } as const;
 const found: { -readonly [Scheme in ProxyScheme]?: string | undefined } = {};
 
-/** Undefined where it is not installed; the reason was printed then. */
+/** Undefined where it is not installed. */
 export function proxyProgram(scheme: ProxyScheme): string | undefined {
   if (!(scheme in found)) found[scheme] = findProgram(PROGRAMS[scheme]);
   return found[scheme];

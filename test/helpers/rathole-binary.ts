@@ -4,19 +4,15 @@ import { RATHOLE_PROGRAM } from './rathole-tunnel.ts';
 
 const VERSION = '0.5.0';
 
-function find(): string | undefined {
+export function findRathole(): { readonly program: string } | { readonly reason: string } {
   const program = RATHOLE_PROGRAM;
   const { stdout, status } = spawnSync(program, ['--version'], { encoding: 'utf8' });
-  if (status !== 0) {
-    process.stderr.write(`skipped: no rathole binary (${program}; set WARREN_RATHOLE)\n`);
-    return undefined;
-  }
-  if (!stdout.includes(VERSION)) {
-    process.stderr.write(`skipped: ${program} is not rathole ${VERSION}\n`);
-    return undefined;
-  }
-  return program;
+  if (status !== 0) return { reason: `no rathole binary (${program}; set WARREN_RATHOLE)` };
+  if (!stdout.includes(VERSION)) return { reason: `${program} is not rathole ${VERSION}` };
+  return { program };
 }
 
-/** Undefined when it is missing; the reason was printed then. */
-export const RATHOLE: string | undefined = find();
+const found = findRathole();
+
+/** Undefined when it is missing. */
+export const RATHOLE: string | undefined = 'program' in found ? found.program : undefined;

@@ -67,15 +67,12 @@ export class Witness {
   }
 }
 
-/** Undefined, and the reason is printed, where it cannot be made. */
+/** Undefined where it cannot be made: no cc, or not Linux. */
 export function makeWitness(resources: Resources): Witness | undefined {
   const folder = temporaryFolder(resources);
   const library = join(folder, 'witness.so');
   const flags = ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl'];
   if (process.platform !== 'linux' || spawnSync('cc', flags).status !== 0) {
-    process.stderr.write(
-      'skipped: no cc on Linux, so nobody watches what the system is asked for\n',
-    );
     return undefined;
   }
   return new Witness(library, join(folder, 'witnessed'));
