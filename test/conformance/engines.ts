@@ -1,7 +1,10 @@
 /** The engines that there are, for the suite. */
+
+import type { AddonBinding } from '../../ts/dataplane/relay-thread.ts';
 import type { Engine } from '../../ts/engine/engine.ts';
 import { RustEngine } from '../../ts/engine/rust.ts';
 import { TypescriptEngine } from '../../ts/engine/typescript.ts';
+import { ADDON, ADDON_PORTABLE } from '../helpers/addon-binding.ts';
 import { RUST } from '../helpers/rust-binding.ts';
 import type { Environment } from './environment.ts';
 
@@ -15,8 +18,17 @@ export const TYPESCRIPT: Environment = {
   teardown,
 };
 
-/** Undefined where it is not built; the reason was printed then. */
+/** These are undefined where they are not built; the reason was printed then. */
 export const RUST_ENGINE: Environment | undefined = makeRust();
+
+export const ADDON_ENGINE: Environment | undefined = makeAddon(ADDON);
+/** As it is where there are no epoll and no splice. */
+export const PORTABLE_ENGINE: Environment | undefined = makeAddon(ADDON_PORTABLE);
+
+function makeAddon(addon: AddonBinding | undefined): Environment | undefined {
+  if (addon === undefined) return undefined;
+  return { setup: (options) => new TypescriptEngine(options, addon), teardown };
+}
 
 function makeRust(): Environment | undefined {
   const binding = RUST;

@@ -11,6 +11,7 @@ import { Descriptors } from './descriptors.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { Link } from './link.ts';
 import { OpenLinks } from './open-links.ts';
+import { Relay, type StartRelay } from './relay.ts';
 
 /** Takes a data channel that showed its session key; it decides from then on. */
 export type ChannelTaker = (link: Link) => void;
@@ -31,6 +32,8 @@ export class DataplaneContext {
   udpSockets = 0;
   readonly descriptors: Descriptors = new Descriptors();
   readonly tunnelRejected: ReasonCounts = {};
+  /** An engine with a faster way puts it here. */
+  startRelay: StartRelay = (near, far, options) => new Relay(near, far, options);
   /** Live sessions by session key (`keyText`). */
   readonly sessions: Map<string, ChannelTaker> = new Map();
 

@@ -11,15 +11,30 @@ import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
 import { brokenReason } from './link-end.ts';
 
+/** Two links that are being relayed, by whom ever. */
+export interface RunningRelay {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Why it ended; set before `done` is called. */
+  readonly reason: EndReason;
+  /** Aborts both connections. */
+  destroy(reason: EndReason): void;
+}
+
+/** Takes both links over; `done` is called when it is through with them, never inside of this. */
+export type StartRelay = (near: Link, far: Link, options: RelayOptions) => RunningRelay;
+
 export interface RelayOptions {
   readonly counters: ServiceCounters;
   readonly limits: Pick<Limits, 'halfCloseIdleMs' | 'closeHoldMs'>;
   /** What a broken link is called here. */
   readonly nearBroken: EndReason;
   readonly farBroken: EndReason;
-  /** Bytes of the in direction that were written to `far` before. */
-  readonly alreadyIn?: number;
-  readonly done: (relay: Relay) => void;
+  /** What has to be written to `far`, ahead of everything else. */
+  readonly unwritten: readonly Uint8Array[];
+  /** How many bytes of that came from `near`. */
+  readonly alreadyIn: number;
+  readonly done: (relay: RunningRelay) => void;
 }
 
 /** One direction: from where, to where, and whether its source has ended. */
@@ -30,7 +45,7 @@ interface Direction {
   ended: boolean;
 }
 
-export class Relay {
+export class Relay implements RunningRelay {
   readonly #options: RelayOptions;
   readonly #in: Direction;
   readonly #out: Direction;
@@ -42,7 +57,8 @@ export class Relay {
     this.#options = options;
     this.#in = { from: near, to: far, bytes: 0, ended: false };
     this.#out = { from: far, to: near, bytes: 0, ended: false };
-    this.#count(this.#in, options.alreadyIn ?? 0);
+    this.#count(this.#in, options.alreadyIn);
+    this.#begin(far);
     this.#run(this.#in, options.nearBroken);
     this.#run(this.#out, options.farBroken);
     // Its FIN may have come while it waited.
@@ -57,16 +73,22 @@ export class Relay {
     return this.#out.bytes;
   }
 
-  /** Why it ended; set before `done` is called. */
   get reason(): EndReason {
     return this.#reason ?? 'internal_error';
   }
 
-  /** Aborts both connections. */
   destroy(reason: EndReason): void {
     this.#reason ??= reason;
     this.#in.from.abort();
     this.#out.from.abort();
+  }
+
+  /** What is to be written and what this turn still reads: one write. */
+  #begin(far: Link): void {
+    if (this.#options.unwritten.length === 0) return;
+    far.cork();
+    for (const chunk of this.#options.unwritten) far.write(chunk);
+    setImmediate(() => far.uncork());
   }
 
   #run(direction: Direction, broken: EndReason): void {

@@ -13,7 +13,7 @@ import type { FrontOptions, ServiceFront } from './front.ts';
 import type { Link } from './link.ts';
 import { boundAddress, listenTcp } from './listen.ts';
 import { Pool } from './pool.ts';
-import { Relay } from './relay.ts';
+import type { RunningRelay } from './relay.ts';
 import { TcpLink } from './tcp-link.ts';
 import { WaitingVisitor } from './waiting-visitor.ts';
 
@@ -30,7 +30,7 @@ export class TcpFront implements ServiceFront {
   readonly #counters: ServiceCounters;
   readonly #pool: Pool;
   readonly #waiting = new Set<WaitingVisitor>();
-  readonly #relays = new Set<Relay>();
+  readonly #relays = new Set<RunningRelay>();
   #server: net.Server | undefined;
   #pairing: NodeJS.Immediate | undefined;
   #onEmpty: (() => void) | undefined;
@@ -168,29 +168,21 @@ export class TcpFront implements ServiceFront {
   #serve(visitor: WaitingVisitor, channel: Link): void {
     const nodelay = this.#options.nodelay();
     if (nodelay !== undefined) channel.setNoDelay(nodelay);
-    // The start command, what the visitor has sent, and what this turn still reads: one write.
-    channel.cork();
-    channel.write(this.#options.start());
     const stash = visitor.takeStash();
-    let stashed = 0;
-    for (const chunk of stash) {
-      channel.write(chunk);
-      stashed += chunk.byteLength;
-    }
     const facts = { visitor: visitor.link.peer, since: visitor.since };
-    const relay = new Relay(visitor.link, channel, {
+    const relay = this.#context.startRelay(visitor.link, channel, {
       counters: this.#counters,
       limits: this.#context.limits,
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
-      alreadyIn: stashed,
+      unwritten: [this.#options.start(), ...stash],
+      alreadyIn: stash.reduce((sum, chunk) => sum + chunk.byteLength, 0),
       done: (ended) => this.#relayEnded(ended, facts),
     });
     this.#relays.add(relay);
-    setImmediate(() => channel.uncork());
   }
 
-  #relayEnded(relay: Relay, facts: VisitorFacts): void {
+  #relayEnded(relay: RunningRelay, facts: VisitorFacts): void {
     this.#relays.delete(relay);
     this.#countVisitors();
     this.#visitorEnded(facts, relay.reason, relay.bytesIn, relay.bytesOut);

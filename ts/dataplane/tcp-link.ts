@@ -171,6 +171,25 @@ export class TcpLink implements Link {
     this.#buffer.allow(use);
   }
 
+  /**
+   * The number of its descriptor, for one that takes the connection over by a duplicate. Undefined
+   * while that cannot be: it is over, or what was written here is not with the system yet.
+   */
+  get transferable(): number | undefined {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded || socket.writableLength > 0) return undefined;
+    const fd = handleOf(socket)?.fd ?? -1;
+    return fd < 0 ? undefined : fd;
+  }
+
+  /** Ends here, without a word to the peer or the sink: the connection lives on elsewhere. */
+  release(): void {
+    this.#sink = NO_SINK;
+    this.onDrained = undefined;
+    // Closes the descriptor at once; there is no FIN while another one is open.
+    this.#socket.destroy();
+  }
+
   #onRead(length: number): boolean {
     const buffer = this.#buffer;
     this.#resumed = false;

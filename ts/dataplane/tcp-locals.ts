@@ -4,13 +4,13 @@ import { errorText, WarrenError } from '../errors.ts';
 import { dialTcp } from './dial.ts';
 import type { Link } from './link.ts';
 import type { LocalCarrier, LocalCarrierOptions } from './local-carrier.ts';
-import { Relay } from './relay.ts';
+import type { RunningRelay } from './relay.ts';
 
 const LOCAL_KEEPALIVE_MS = 60_000;
 
 export class TcpLocals implements LocalCarrier {
   readonly #options: LocalCarrierOptions;
-  readonly #relays = new Set<Relay>();
+  readonly #relays = new Set<RunningRelay>();
   readonly #connecting = new Map<Link, AbortController>();
 
   constructor(options: LocalCarrierOptions) {
@@ -83,12 +83,12 @@ export class TcpLocals implements LocalCarrier {
 
   #relay(link: Link, local: Link, rest: Uint8Array, since: number): void {
     const { context, counters } = this.#options;
-    if (rest.length > 0) local.write(rest);
-    const relay = new Relay(link, local, {
+    const relay = context.startRelay(link, local, {
       counters,
       limits: context.limits,
       nearBroken: 'channel_reset',
       farBroken: 'local_reset',
+      unwritten: rest.length > 0 ? [rest] : [],
       alreadyIn: rest.length,
       done: (ended) => {
         this.#relays.delete(ended);
@@ -100,7 +100,7 @@ export class TcpLocals implements LocalCarrier {
     this.#relays.add(relay);
   }
 
-  #ended(reason: EndReason, since: number, relay?: Relay): void {
+  #ended(reason: EndReason, since: number, relay?: RunningRelay): void {
     const { context, counters } = this.#options;
     counters.end(reason);
     context.visitorEnd({

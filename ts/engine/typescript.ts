@@ -1,5 +1,5 @@
 /**
- * The engine in TypeScript: `ts/dataplane` on node:net, node:tls and node:dgram. It runs wherever
+ * The engine in TypeScript, and with the C++ addon the one called `addon`: `ts/dataplane` on node:net, node:tls and node:dgram. It runs wherever
  * Node does and keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive
  * interval, TCP_USER_TIMEOUT, congestion control) is left to the native engines.
  */
@@ -8,6 +8,7 @@ import { DataplaneContext } from '../dataplane/context.ts';
 import { TypescriptControlStream } from '../dataplane/control-stream.ts';
 import { dialTunnel } from '../dataplane/dial-tunnel.ts';
 import { EventBatch } from '../dataplane/event-batch.ts';
+import { type AddonBinding, RelayThread } from '../dataplane/relay-thread.ts';
 import { TypescriptServerService } from '../dataplane/server-service.ts';
 import { TypescriptTunnelListener } from '../dataplane/tunnel-listener.ts';
 import { WarrenError } from '../errors.ts';
@@ -17,6 +18,7 @@ import type {
   CloseOptions,
   ControlStream,
   Engine,
+  EngineName,
   EngineOptions,
   ServerService,
   TunnelHandler,
@@ -27,18 +29,26 @@ import type { ClientServiceSpec, DialSpec, ServerServiceSpec, TunnelListenSpec }
 import type { EngineStats } from './stats.ts';
 
 export class TypescriptEngine implements Engine {
-  readonly name = 'typescript';
+  readonly name: EngineName;
   readonly #context: DataplaneContext;
   readonly #listeners = new Set<TypescriptTunnelListener>();
   readonly #services = new Set<TypescriptServerService | TypescriptClientService>();
   readonly #held = new Set<TypescriptControlStream>();
   readonly #dials = new Set<AbortController>();
+  readonly #relays: RelayThread | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: EngineOptions = {}) {
+  /**
+   * `addon`: relays plain tcp from now on.
+   * @throws Error where the system refuses it a thread
+   */
+  constructor(options: EngineOptions = {}, addon?: AddonBinding) {
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const batch = new EventBatch(options.events);
     this.#context = new DataplaneContext(limits, options.accessLog ?? false, batch);
+    this.name = addon === undefined ? 'typescript' : 'addon';
+    this.#relays = addon === undefined ? undefined : new RelayThread(addon, this.#context);
+    if (this.#relays !== undefined) this.#context.startRelay = this.#relays.start;
   }
 
   async listen(spec: TunnelListenSpec, handler: TunnelHandler): Promise<TunnelListener> {
@@ -99,6 +109,7 @@ export class TypescriptEngine implements Engine {
   }
 
   stats(): EngineStats {
+    this.#relays?.settle();
     return {
       services: [...this.#services].map((service) => service.stats()),
       unauthenticated: this.#context.admission.unauthenticated,
@@ -129,6 +140,7 @@ export class TypescriptEngine implements Engine {
     for (const stream of [...this.#held]) stream.destroy(reason);
     await Promise.all(ends);
     await this.#context.links.destroyAll();
+    this.#relays?.close();
     this.#context.batch.flush();
   }
 

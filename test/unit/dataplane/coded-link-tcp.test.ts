@@ -70,6 +70,8 @@ async function tunnel(client: () => Handshake, server: () => Handshake) {
       limits: { halfCloseIdleMs: 60_000, closeHoldMs: 5_000 },
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
+      unwritten: [],
+      alreadyIn: 0,
       done: ({ reason }) => reasons.push(reason),
     });
   relay(near, far);

@@ -362,6 +362,8 @@ describe('a relay over it', () => {
       limits: { halfCloseIdleMs: 60_000, closeHoldMs: 5_000 },
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
+      unwritten: [],
+      alreadyIn: 0,
       done: ({ reason }) => ended.push(reason),
     });
     return { near, inner, ended, ...rest };

@@ -13,7 +13,8 @@ function open(options: { alreadyIn?: number; nearEnded?: boolean; idleMs?: numbe
     limits: { halfCloseIdleMs: options.idleMs ?? 1_000, closeHoldMs: 5_000 },
     nearBroken: 'visitor_reset',
     farBroken: 'channel_reset',
-    ...(options.alreadyIn === undefined ? {} : { alreadyIn: options.alreadyIn }),
+    unwritten: [],
+    alreadyIn: options.alreadyIn ?? 0,
     done: (ended) => ends.push(ended.reason),
   });
   return { near, far, counters, ends, relay };

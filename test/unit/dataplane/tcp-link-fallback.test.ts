@@ -3,7 +3,7 @@ import net from 'node:net';
 import { expect, it, vi } from 'vitest';
 import { ServiceCounters } from '../../../ts/dataplane/counters.ts';
 import { OpenLinks } from '../../../ts/dataplane/open-links.ts';
-import { Relay } from '../../../ts/dataplane/relay.ts';
+import { Relay, type RunningRelay } from '../../../ts/dataplane/relay.ts';
 import { TcpLink } from '../../../ts/dataplane/tcp-link.ts';
 
 // As on a Node that keeps the handle elsewhere.
@@ -21,7 +21,7 @@ it('relays whole and ends cleanly on data events where no handle can be moved', 
   await once(echo, 'listening');
   const local = echo.address() as net.AddressInfo;
   const front = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  const ended = new Promise<Relay>((done) => {
+  const ended = new Promise<RunningRelay>((done) => {
     front.on('connection', (socket) => {
       const far = TcpLink.dial(links, { host: '127.0.0.1', port: local.port }, {});
       new Relay(TcpLink.accepted(links, socket), far, {
@@ -29,6 +29,8 @@ it('relays whole and ends cleanly on data events where no handle can be moved', 
         limits: { halfCloseIdleMs: 60_000, closeHoldMs: 5_000 },
         nearBroken: 'visitor_reset',
         farBroken: 'local_reset',
+        unwritten: [],
+        alreadyIn: 0,
         done,
       });
     });

@@ -93,6 +93,8 @@ describe('tcp link', () => {
       limits: { halfCloseIdleMs: 1_000, closeHoldMs: 5_000 },
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
+      unwritten: [],
+      alreadyIn: 0,
       done: ({ reason }) => ended.push(reason),
     });
     await peer.write('x');

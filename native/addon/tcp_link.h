@@ -1,0 +1,43 @@
+// One end of a byte path: a connected, non-blocking TCP socket, and what is known of its readiness.
+// It is read and written until the system has no more; the reactor says when it has again.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "unique_fd.h"
+
+namespace warren {
+
+class Relay;
+
+// What reads and writes return besides a number of bytes; a read of 0 is FIN.
+inline constexpr ssize_t kBlocked = -1;
+inline constexpr ssize_t kBroken = -2;
+
+struct TcpLink {
+  TcpLink(Relay& owner, UniqueFd descriptor) : relay(owner), fd(std::move(descriptor)) {}
+
+  ssize_t Read(uint8_t* to, size_t length);
+  ssize_t Write(const uint8_t* from, size_t length);
+  // FIN, behind everything written. One that is broken says so when it is read.
+  void Finish();
+  // From now on closing is RST.
+  void ResetOnClose();
+  // Takes the error that broke it, if one did; asks the system only where the reactor saw one.
+  bool TakeError();
+  // The peer has acknowledged everything; false where that cannot be known.
+  bool IsDelivered() const;
+
+  Relay& relay;
+  const UniqueFd fd;
+  bool readable = true;
+  bool writable = true;
+  // The peer's FIN has come, or an error: a read may find more behind what it got.
+  bool ending = false;
+  bool erred = false;
+};
+
+}  // namespace warren

@@ -1,0 +1,165 @@
+/**
+ * Relays that a thread of the C++ addon runs: it takes over pairs of plain TCP sockets by duplicates of
+ * their descriptors. JavaScript hears of each of them once more, at its end. What is not plain TCP, or
+ * cannot be taken over now, is relayed here as ever.
+ */
+import type { EndReason } from '../engine/reason.ts';
+import type { DataplaneContext } from './context.ts';
+import type { Link } from './link.ts';
+import { Relay, type RelayOptions, type RunningRelay, type StartRelay } from './relay.ts';
+import { TcpLink } from './tcp-link.ts';
+
+/** What the addon exports (native/addon/addon.cc). Each has one thread. */
+export interface NativeRelayThread {
+  /**
+   * Takes two connected sockets over. `unwritten` goes to `far` ahead of everything else and is not
+   * counted. Returns a number for it, or 0 where no descriptors are to be had.
+   */
+  begin(near: number, far: number, unwritten: Uint8Array, halfCloseIdleMs: number): number;
+  /** RST both ways. That one is reported, like every end. */
+  abort(id: number): void;
+  /**
+   * Four numbers for each relay that has ended since, and with `runningToo` for those that run: its
+   * id, how it ended, bytes in, bytes out. `wake` is called when there are some of the former.
+   */
+  reports(runningToo: boolean): Float64Array;
+  /** Whether the process lives on for what runs. */
+  keepAlive(on: boolean): void;
+  /** Ends the thread, and what it still runs. */
+  close(): void;
+}
+
+/** The addon as a module. */
+export interface AddonBinding {
+  version(): string;
+  /** Why it cannot work here; null when it can. */
+  probe(): string | null;
+  /** @throws Error where the system refuses a thread or its descriptors. */
+  RelayThread: new (
+    wake: () => void,
+  ) => NativeRelayThread;
+}
+
+/** `Ending` of native/addon/relay.h, by number. */
+const RUNNING = 0;
+
+export class RelayThread {
+  readonly #context: DataplaneContext;
+  readonly #native: NativeRelayThread;
+  readonly #relays = new Map<number, ThreadRelay>();
+
+  constructor(binding: AddonBinding, context: DataplaneContext) {
+    this.#context = context;
+    this.#native = new binding.RelayThread(() => this.#read(false));
+  }
+
+  readonly start: StartRelay = (near, far, options) =>
+    this.#takeOver(near, far, options) ?? new Relay(near, far, options);
+
+  /** Brings the counters of services up to date. */
+  settle(): void {
+    if (this.#relays.size > 0) this.#read(true);
+  }
+
+  /** Only when no relay is left that anybody waits for. */
+  close(): void {
+    this.#native.close();
+  }
+
+  #takeOver(near: Link, far: Link, options: RelayOptions): RunningRelay | undefined {
+    if (!(near instanceof TcpLink && far instanceof TcpLink)) return undefined;
+    const from = near.transferable;
+    const to = far.transferable;
+    if (from === undefined || to === undefined) return undefined;
+    const unwritten = Buffer.concat(options.unwritten);
+    const id = this.#native.begin(from, to, unwritten, options.limits.halfCloseIdleMs);
+    if (id === 0) return undefined;
+    near.release();
+    far.release();
+    if (this.#relays.size === 0) this.#native.keepAlive(true);
+    const relay = new ThreadRelay(options, () => this.#native.abort(id));
+    this.#relays.set(id, relay);
+    return relay;
+  }
+
+  #read(runningToo: boolean): void {
+    const reports = this.#native.reports(runningToo);
+    for (let at = 0; at + 3 < reports.length; at += 4) {
+      const [id = 0, ending = RUNNING, bytesIn = 0, bytesOut = 0] = reports.subarray(at, at + 4);
+      const relay = this.#relays.get(id);
+      relay?.count(bytesIn, bytesOut);
+      if (relay === undefined || ending === RUNNING) continue;
+      this.#relays.delete(id);
+      if (this.#relays.size === 0) this.#native.keepAlive(false);
+      // Never inside of the call that asked.
+      queueMicrotask(() => this.#ended(relay, ending));
+    }
+  }
+
+  #ended(relay: ThreadRelay, ending: number): void {
+    try {
+      relay.ended(ending);
+    } catch (error) {
+      this.#context.fault('relay thread', error);
+    }
+  }
+}
+
+/** A relay that the thread runs. */
+class ThreadRelay implements RunningRelay {
+  readonly #options: RelayOptions;
+  readonly #abort: () => void;
+  #bytesIn: number;
+  #bytesOut = 0;
+  #reason: EndReason | undefined;
+
+  constructor(options: RelayOptions, abort: () => void) {
+    this.#options = options;
+    this.#abort = abort;
+    this.#bytesIn = options.alreadyIn;
+    options.counters.bytesIn += options.alreadyIn;
+  }
+
+  get bytesIn(): number {
+    return this.#bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#bytesOut;
+  }
+
+  get reason(): EndReason {
+    return this.#reason ?? 'internal_error';
+  }
+
+  destroy(reason: EndReason): void {
+    this.#reason ??= reason;
+    this.#abort();
+  }
+
+  /** As the thread has counted: without what was read before it began. */
+  count(bytesIn: number, bytesOut: number): void {
+    const { counters, alreadyIn } = this.#options;
+    counters.bytesIn += bytesIn + alreadyIn - this.#bytesIn;
+    counters.bytesOut += bytesOut - this.#bytesOut;
+    this.#bytesIn = bytesIn + alreadyIn;
+    this.#bytesOut = bytesOut;
+  }
+
+  ended(ending: number): void {
+    const { nearBroken, farBroken, done } = this.#options;
+    // By number; of an abort the reason is known already.
+    const reasons: readonly EndReason[] = [
+      'internal_error',
+      'visitor_fin',
+      'local_fin',
+      nearBroken,
+      farBroken,
+      'half_close_timeout',
+      'destroyed',
+      'internal_error',
+    ];
+    this.#reason ??= reasons[ending] ?? 'internal_error';
+    done(this);
+  }
+}
