@@ -75,8 +75,8 @@ ssize_t Direction::Fill(TcpLink& from, Workspace& workspace) {
   return got;
 }
 
-// One read and one write through the thread's buffer. kBlocked: the source is dry, or the other side
-// is full.
+// One read and one write through the thread's buffer. kBlocked: the source is dry, or the other
+// side is full.
 ssize_t Direction::Copy(TcpLink& from, TcpLink& to, Workspace& workspace, bool& to_broke) {
   // Never read what cannot be written.
   if (!to.writable) return kBlocked;

@@ -1,7 +1,6 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "pipes.h"
@@ -17,8 +16,8 @@ constexpr int kPipeBytesMin = 64 << 10;
 // A quarter of what an unprivileged user may have by default.
 constexpr int kPipesMax = 64;
 constexpr size_t kIdleMax = 16;
-constexpr auto kIdleTime = std::chrono::seconds(10);
 constexpr auto kBackOff = std::chrono::milliseconds(250);
+constexpr unsigned kSpliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
 // Three quarters of all descriptors are in use: the rest is for connections.
 bool IsShort(int fd) {
@@ -29,38 +28,20 @@ bool IsShort(int fd) {
 }  // namespace
 
 ssize_t Pipe::Fill(TcpLink& from, bool& unsupported) {
-  if (!from.readable) return kBlocked;
-  ssize_t got;
-  do {
-    got = splice(from.fd.get(), nullptr, in_.get(), nullptr, kPipeBytes,
-                 SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  } while (got < 0 && errno == EINTR);
-  if (got >= 0) {
-    length_ = static_cast<size_t>(got);
-    return got;
-  }
-  if (errno == EAGAIN) {
-    from.readable = false;
-    return kBlocked;
-  }
-  unsupported = errno == EINVAL || errno == ENOSYS || errno == EPERM;
-  return kBroken;
+  const ssize_t got = Attempt(from.readable, [&] {
+    return splice(from.fd.get(), nullptr, in_.get(), nullptr, kPipeBytes, kSpliceFlags);
+  });
+  unsupported = got == kBroken && (errno == EINVAL || errno == ENOSYS || errno == EPERM);
+  if (got > 0) length_ = static_cast<size_t>(got);
+  return got;
 }
 
 ssize_t Pipe::Drain(TcpLink& to) {
-  if (!to.writable) return kBlocked;
-  ssize_t put;
-  do {
-    put = splice(out_.get(), nullptr, to.fd.get(), nullptr, length_,
-                 SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  } while (put < 0 && errno == EINTR);
-  if (put > 0) {
-    length_ -= static_cast<size_t>(put);
-    return put;
-  }
-  if (put == 0 || errno != EAGAIN) return kBroken;
-  to.writable = false;
-  return kBlocked;
+  const ssize_t put = Attempt(to.writable, [&] {
+    return splice(out_.get(), nullptr, to.fd.get(), nullptr, length_, kSpliceFlags);
+  });
+  if (put > 0) length_ -= static_cast<size_t>(put);
+  return put == 0 ? kBroken : put;
 }
 
 std::unique_ptr<Pipe> Pipes::Open() {
@@ -79,7 +60,6 @@ std::unique_ptr<Pipe> Pipes::Take(Clock::time_point now) {
   if (!idle_.empty()) {
     auto pipe = std::move(idle_.back());
     idle_.pop_back();
-    unneeded_ = std::min(unneeded_, idle_.size());
     return pipe;
   }
   if (open_ >= kPipesMax || now < refused_until_) return nullptr;
@@ -100,14 +80,9 @@ void Pipes::GiveBack(std::unique_ptr<Pipe> pipe) {
   idle_.push_back(std::move(pipe));
 }
 
-void Pipes::Trim(Clock::time_point now) {
-  if (now < trim_at_) return;
-  // Those at the front: the last one given back is the next one taken.
-  const size_t unneeded = std::min(unneeded_, idle_.size());
-  idle_.erase(idle_.begin(), idle_.begin() + static_cast<ptrdiff_t>(unneeded));
-  open_ -= static_cast<int>(unneeded);
-  unneeded_ = idle_.size();
-  trim_at_ = now + kIdleTime;
+void Pipes::Clear() {
+  open_ -= static_cast<int>(idle_.size());
+  idle_.clear();
 }
 
 }  // namespace warren

@@ -10,6 +10,6 @@ ssize_t Pipe::Fill(TcpLink&, bool& unsupported) {
 ssize_t Pipe::Drain(TcpLink&) { return kBroken; }
 std::unique_ptr<Pipe> Pipes::Take(Clock::time_point) { return nullptr; }
 void Pipes::GiveBack(std::unique_ptr<Pipe>) {}
-void Pipes::Trim(Clock::time_point) {}
+void Pipes::Clear() {}
 
 }  // namespace warren

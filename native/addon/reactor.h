@@ -1,5 +1,5 @@
-// Waits for links: epoll, edge-triggered, on Linux; poll elsewhere. It sets the links' flags and says
-// which relays have something to do.
+// Waits for links: epoll, edge-triggered, on Linux; poll elsewhere. It sets the links' flags and
+// says which relays have something to do.
 #pragma once
 
 #include <vector>

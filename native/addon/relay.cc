@@ -43,8 +43,8 @@ std::optional<Ending> Relay::Tick(Workspace& workspace) {
 }
 
 bool Relay::is_timed() const {
-  return half_closed_ != Ending::kRunning || delivering_ != Ending::kRunning ||
-         in_.is_splicing() || out_.is_splicing();
+  return half_closed_ != Ending::kRunning || delivering_ != Ending::kRunning || in_.is_splicing() ||
+         out_.is_splicing();
 }
 
 void Relay::Abort() {

@@ -39,8 +39,8 @@ class Relay {
  public:
   Relay(UniqueFd near, UniqueFd far, RelayOptions options);
 
-  // Moves what can be moved now; the way it ended, once it has. `more()` tells whether to come again
-  // without waiting.
+  // Moves what can be moved now; the way it ended, once it has. `more()` tells whether to come
+  // again without waiting.
   std::optional<Ending> Run(Workspace& workspace);
   // What only time brings; called every tick while `is_timed`.
   std::optional<Ending> Tick(Workspace& workspace);
@@ -57,9 +57,6 @@ class Relay {
   // Both may be asked by any thread.
   uint64_t bytes_in() const { return in_.bytes(); }
   uint64_t bytes_out() const { return out_.bytes(); }
-  // Marks of its thread: it is in the list of those to run, of those with a clock.
-  bool is_queued = false;
-  bool is_ticking = false;
 
  private:
   std::optional<Ending> OnBroken(bool near_broke, Workspace& workspace);

@@ -11,8 +11,6 @@ namespace {
 
 // How exactly half-closed relays and dry pipes are timed.
 constexpr int kTickMs = 100;
-// How often idle pipes are looked at.
-constexpr int kTrimMs = 10'000;
 
 UniqueFd Duplicate(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
@@ -90,17 +88,15 @@ void* RelayThread::Main(void* self) {
 
 void RelayThread::Loop() {
   for (;;) {
-    int timeout_ms = workspace_.pipes.has_idle() ? kTrimMs : -1;
-    if (!ticking_.empty()) timeout_ms = kTickMs;
-    if (!queued_.empty()) timeout_ms = 0;
+    const int timeout_ms = !queued_.empty() ? 0 : !ticking_.empty() ? kTickMs : -1;
     changed_.clear();
     reactor_.Wait(timeout_ms, changed_);
     workspace_.now = Clock::now();
-    for (TcpLink* link : changed_) Queue(link->relay);
+    for (TcpLink* link : changed_) queued_.insert(&link->relay);
     if (!TakeOrders()) return;
     RunQueued();
     Tick();
-    workspace_.pipes.Trim(workspace_.now);
+    if (relays_.empty()) workspace_.pipes.Clear();
   }
 }
 
@@ -121,7 +117,7 @@ bool RelayThread::TakeOrders() {
   }
   for (Relay* relay : beginning) {
     if (reactor_.Add(relay->near) && reactor_.Add(relay->far)) {
-      Queue(*relay);
+      queued_.insert(relay);
     } else {
       relay->Abort();
       Settle(*relay, Ending::kFault);
@@ -137,39 +133,29 @@ bool RelayThread::TakeOrders() {
   return true;
 }
 
-void RelayThread::Queue(Relay& relay) {
-  if (!std::exchange(relay.is_queued, true)) queued_.push_back(&relay);
-}
-
 void RelayThread::RunQueued() {
-  std::vector<Relay*> queued;
+  std::unordered_set<Relay*> queued;
   queued.swap(queued_);
-  for (Relay* relay : queued) {
-    relay->is_queued = false;
-    Settle(*relay, relay->Run(workspace_));
-  }
+  for (Relay* relay : queued) Settle(*relay, relay->Run(workspace_));
 }
 
 void RelayThread::Tick() {
   if (ticking_.empty() || workspace_.now < tick_at_) return;
-  std::vector<Relay*> ticking;
+  std::unordered_set<Relay*> ticking;
   ticking.swap(ticking_);
-  for (Relay* relay : ticking) {
-    relay->is_ticking = false;
-    Settle(*relay, relay->Tick(workspace_));
-  }
+  for (Relay* relay : ticking) Settle(*relay, relay->Tick(workspace_));
   tick_at_ = workspace_.now + std::chrono::milliseconds(kTickMs);
 }
 
 // Sees to what comes next for a relay, which is gone if it has ended.
 void RelayThread::Settle(Relay& relay, std::optional<Ending> ending) {
   if (!ending) {
-    if (relay.more()) Queue(relay);
-    if (relay.is_timed() && !std::exchange(relay.is_ticking, true)) ticking_.push_back(&relay);
+    if (relay.more()) queued_.insert(&relay);
+    if (relay.is_timed()) ticking_.insert(&relay);
     return;
   }
-  if (relay.is_queued) std::erase(queued_, &relay);
-  if (relay.is_ticking) std::erase(ticking_, &relay);
+  queued_.erase(&relay);
+  ticking_.erase(&relay);
   reactor_.Remove(relay.near);
   reactor_.Remove(relay.far);
   relay.GiveBack(workspace_);

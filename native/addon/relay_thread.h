@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "direction.h"
@@ -45,7 +46,6 @@ class RelayThread {
   static void* Main(void* self);
   void Loop();
   bool TakeOrders();
-  void Queue(Relay& relay);
   void RunQueued();
   void Tick();
   void Settle(Relay& relay, std::optional<Ending> ending);
@@ -68,8 +68,9 @@ class RelayThread {
   // Below: the thread's own.
   Workspace workspace_;
   std::vector<TcpLink*> changed_;
-  std::vector<Relay*> queued_;
-  std::vector<Relay*> ticking_;
+  // Those that have something to do, and those that are looked at every tick.
+  std::unordered_set<Relay*> queued_;
+  std::unordered_set<Relay*> ticking_;
   Clock::time_point tick_at_{};
 };
 

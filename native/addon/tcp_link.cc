@@ -3,7 +3,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <cerrno>
 #if defined(__linux__)
 #include <linux/sockios.h>
 #endif
@@ -21,33 +20,15 @@ constexpr int kSendFlags = 0;  // Node ignores SIGPIPE.
 }  // namespace
 
 ssize_t TcpLink::Read(uint8_t* to, size_t length) {
-  if (!readable) return kBlocked;
-  ssize_t got;
-  do {
-    got = recv(fd.get(), to, length, 0);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return kBroken;
-    readable = false;
-    return kBlocked;
-  }
+  const ssize_t got = Attempt(readable, [&] { return recv(fd.get(), to, length, 0); });
   // A short read has emptied the socket (epoll(7), question 9), but for FIN.
-  if (static_cast<size_t>(got) < length && got > 0 && !ending) readable = false;
+  if (got > 0 && static_cast<size_t>(got) < length && !ending) readable = false;
   return got;
 }
 
 ssize_t TcpLink::Write(const uint8_t* from, size_t length) {
-  if (!writable) return kBlocked;
-  ssize_t put;
-  do {
-    put = send(fd.get(), from, length, kSendFlags);
-  } while (put < 0 && errno == EINTR);
-  if (put < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return kBroken;
-    writable = false;
-    return kBlocked;
-  }
-  if (static_cast<size_t>(put) < length) writable = false;
+  const ssize_t put = Attempt(writable, [&] { return send(fd.get(), from, length, kSendFlags); });
+  if (put >= 0 && static_cast<size_t>(put) < length) writable = false;
   return put;
 }
 

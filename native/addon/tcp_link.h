@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 
@@ -16,6 +17,20 @@ class Relay;
 // What reads and writes return besides a number of bytes; a read of 0 is FIN.
 inline constexpr ssize_t kBlocked = -1;
 inline constexpr ssize_t kBroken = -2;
+
+// Makes a system call that moves bytes, while the link is known to be ready for it.
+template <typename Call>
+ssize_t Attempt(bool& ready, Call call) {
+  if (!ready) return kBlocked;
+  ssize_t moved;
+  do {
+    moved = call();
+  } while (moved < 0 && errno == EINTR);
+  if (moved >= 0) return moved;
+  if (errno != EAGAIN && errno != EWOULDBLOCK) return kBroken;
+  ready = false;
+  return kBlocked;
+}
 
 struct TcpLink {
   TcpLink(Relay& owner, UniqueFd descriptor) : relay(owner), fd(std::move(descriptor)) {}

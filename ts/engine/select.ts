@@ -5,6 +5,7 @@
 import { inspect } from 'node:util';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Engine, EngineName, EngineOptions } from './engine.ts';
+import { loadAddon } from './load-addon.ts';
 import { loadBinding } from './load-binding.ts';
 import { RustEngine } from './rust.ts';
 import { TypescriptEngine } from './typescript.ts';
@@ -29,6 +30,16 @@ export interface NativeFacts {
 export interface SelectedEngine {
   readonly engine: Engine;
   readonly native?: NativeFacts;
+  readonly rejected: readonly RejectedEngine[];
+}
+
+/** Which engine a role runs, what it is made of, and why not another. */
+export interface EngineFacts {
+  readonly name: EngineName;
+  /** Threads of its own, and the file of its code; undefined for one in TypeScript. */
+  readonly threads: number | undefined;
+  readonly addon: string | undefined;
+  /** What would have gone before it, in order. */
   readonly rejected: readonly RejectedEngine[];
 }
 
@@ -58,14 +69,15 @@ export interface Selection {
 /** The best one first. */
 export const TIERS: readonly Tier[] = [
   { name: 'rust', find: findRust },
-  {
-    name: 'addon',
-    find: () => ({ reason: 'not part of this version of warren', broken: false }),
-  },
+  { name: 'addon', find: findAddon },
   { name: 'typescript', find: () => ({ open: (options) => new TypescriptEngine(options) }) },
 ];
 
 const MAX_THREADS = 256;
+
+export function engineFacts({ engine, native, rejected }: SelectedEngine): EngineFacts {
+  return { name: engine.name, threads: native?.threads, addon: native?.addon, rejected };
+}
 
 /** For people: which engine, and why not. */
 export function rejectedText({ name, reason }: RejectedEngine): string {
@@ -124,6 +136,13 @@ function findRust(): FoundTier | Unusable {
   if ('reason' in loaded) return loaded;
   const { binding, file: addon, passedOver } = loaded;
   return { addon, passedOver, open: (options) => new RustEngine(binding, options) };
+}
+
+function findAddon(): FoundTier | Unusable {
+  const loaded = loadAddon();
+  if ('reason' in loaded) return loaded;
+  const { binding, file: addon } = loaded;
+  return { addon, open: (options) => new TypescriptEngine(options, binding) };
 }
 
 /** The caller's number goes before the environment's; without any the engine decides. */
