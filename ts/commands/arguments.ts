@@ -1,6 +1,6 @@
 /**
- * The command line as a value. cac knows the commands, options and help; it is not asked to run
- * anything, because its own errors end neither with our texts nor with our exit codes.
+ * The command line as a value. cac parses it and writes the help, from our definition; it is not
+ * asked to run anything, because its own errors end neither with our texts nor with our exit codes.
  *
  * @throws WARREN_E_USAGE
  */
@@ -9,6 +9,14 @@ import type { Role } from '../config/config.ts';
 import { WarrenError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { TIMER_MAX_MS } from '../timers.ts';
+import {
+  COMMANDS,
+  GLOBAL_OPTIONS,
+  optionSyntax,
+  SHELLS,
+  type Shell,
+  valueSyntax,
+} from './definition.ts';
 import { helpSections } from './usage.ts';
 
 export interface RunArguments {
@@ -39,17 +47,27 @@ export interface GenkeyArguments {
   readonly force: boolean;
 }
 
+export interface StatusArguments {
+  readonly verb: 'status';
+  readonly json: boolean;
+}
+
+export interface CompletionArguments {
+  readonly verb: 'completion';
+  readonly shell: Shell;
+}
+
 export type Arguments =
   | RunArguments
   | CheckArguments
   | DemoArguments
   | GenkeyArguments
+  | StatusArguments
+  | CompletionArguments
   | { readonly verb: 'version'; readonly verbose: boolean }
   | { readonly verb: 'help'; readonly print: () => void };
 
-const DEFAULT_DRAIN_SECONDS = 10;
 const MAX_DRAIN_SECONDS = Math.floor(TIMER_MAX_MS / 1_000);
-const DEFAULT_DEMO_MIB = 256;
 const MAX_DEMO_MIB = 1_048_576;
 
 /** Options as cac gives them: camel case, and whatever type the words looked like. */
@@ -86,36 +104,25 @@ export function parseArguments(argv: readonly string[]): Arguments {
 
 function commandLine(): CAC {
   const cli = cac('warren');
-  cli.globalCommand.version(packageVersion(), '-V, --version');
-  cli.option('-h, --help', 'Show this help, or that of a command');
-  cli.option('--verbose', 'With --version: engine, node and platform too');
+  for (const option of GLOBAL_OPTIONS) cli.option(optionSyntax(option), option.meaning);
+  // What the help begins with; the option is ours.
+  cli.globalCommand.versionNumber = packageVersion();
   cli.globalCommand.helpCallback = (sections) =>
-    helpSections(sections, cli.matchedCommandName === undefined);
-  cli
-    .command('<CONFIG>', 'Run the role that the file has')
-    .usage('[OPTIONS] CONFIG')
-    .option('-s, --server', 'Run as server, where the file has both roles')
-    .option('-c, --client', 'Run as client, where the file has both roles')
-    .option('--access-log', 'One log line per visitor connection')
-    .option('--drain-timeout <SECONDS>', 'How long visitors may take to finish at the end', {
-      default: DEFAULT_DRAIN_SECONDS,
-    })
-    .option('--genkey [CURVE]', 'As rathole has it: print a key pair for the noise transport');
-  cli
-    .command('check <CONFIG>', 'Check the file and print what it means, secrets masked')
-    .usage('check [OPTIONS] CONFIG')
-    .option('-s, --server', 'Only the certificates of the server have to be on this host')
-    .option('-c, --client', 'Only those of the client');
-  cli
-    .command('genkey', 'Make a key pair for the noise transport')
-    .usage('genkey [OPTIONS]')
-    .option('--json', 'Print it as JSON')
-    .option('--out <PREFIX>', 'Write PREFIX.key (mode 0600) and PREFIX.pub')
-    .option('--force', 'With --out: overwrite files that are there');
-  cli
-    .command('demo', 'Run a tunnel on this machine, end to end, and measure it')
-    .usage('demo [OPTIONS]')
-    .option('--size <MIB>', 'MiB to transfer', { default: DEFAULT_DEMO_MIB });
+    helpSections(
+      sections,
+      COMMANDS.find(({ name }) => name === cli.matchedCommandName),
+    );
+  for (const { name, operand, meaning, options } of COMMANDS) {
+    const words = operand === undefined ? [name] : [name, valueSyntax(operand)];
+    const command = cli.command(words.join(' ').trim(), meaning);
+    const usage = [name, options.length === 0 ? '' : '[OPTIONS]', operand?.name ?? ''];
+    command.usage(usage.filter((word) => word !== '').join(' '));
+    for (const option of options) {
+      const { value } = option;
+      const config = value?.default === undefined ? {} : { default: value.default };
+      command.option(optionSyntax(option), option.meaning, config);
+    }
+  }
   return cli;
 }
 
@@ -179,6 +186,14 @@ function toArguments(
     if (force && out === undefined) throw usageError('--force is for --out');
     return { verb: 'genkey', json: isGiven(options.json), out, force };
   }
+  if (name === 'status') {
+    expectAtMost(0, words);
+    return { verb: 'status', json: isGiven(options.json) };
+  }
+  if (name === 'completion') {
+    expectAtMost(1, words);
+    return { verb: 'completion', shell: shellOf(words[0]) };
+  }
   const file = words[0];
   if (file === undefined || file === '') throw usageError('no configuration file given');
   expectAtMost(1, words);
@@ -194,6 +209,12 @@ function toArguments(
 
 function expectAtMost(count: number, words: readonly string[]): void {
   if (words.length > count) throw usageError(`unexpected argument: ${words[count]}`);
+}
+
+function shellOf(word: string | undefined): Shell {
+  const shell = SHELLS.find((each) => each === word);
+  if (shell !== undefined) return shell;
+  throw usageError(`completion takes a shell: ${SHELLS.join(', ')}`);
 }
 
 function roleOption(options: Options): Role | undefined {

@@ -15,7 +15,7 @@ export const EXIT_SIGNAL_BASE = 128;
 /** Code and meaning, for people. */
 export const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
   ['0', 'ended as asked'],
-  ['1', 'the configuration cannot be used (its files and the engine included), or no output'],
+  ['1', 'the configuration, its files or the engine cannot be used; or no output'],
   ['2', 'the command line cannot be used'],
   ['3', 'cannot start: the address cannot be had'],
   ['70', 'a fault in warren: please report it'],

@@ -35,6 +35,14 @@ async function dispatch(command: Arguments, faults: Faults): Promise<number> {
       const { genkey } = await import('./genkey.ts');
       return genkey(command);
     }
+    case 'status': {
+      const { status } = await import('./status.ts');
+      return status(command);
+    }
+    case 'completion': {
+      const { completion } = await import('./completion.ts');
+      return completion(command);
+    }
     case 'demo': {
       const { demo } = await import('./demo.ts');
       return demo(command);

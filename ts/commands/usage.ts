@@ -1,4 +1,5 @@
-/** What `--help` says beyond commands and options. */
+/** What `--help` and the man page say beyond commands and options. */
+import { type CommandDefinition, optionSyntax, PROGRAM_OPTIONS } from './definition.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 
 export interface HelpSection {
@@ -6,21 +7,24 @@ export interface HelpSection {
   body: string;
 }
 
-type Row = readonly [name: string, meaning: string];
+export type Row = readonly [name: string, meaning: string];
 
-const ENVIRONMENT: readonly Row[] = [
-  ['WARREN_LOG', 'log level: error, warn, info, debug, trace, off (default: info)'],
+export const ABOUT = 'a reverse tunnel that speaks rathole';
+
+export const ENVIRONMENT: readonly Row[] = [
+  ['WARREN_LOG', 'error, warn, info, debug, trace or off (default: info)'],
   ['RUST_LOG', 'the same, where WARREN_LOG is not set'],
-  ['WARREN_LOG_FORMAT', 'pretty or json (default: pretty on a terminal, json elsewhere)'],
+  ['WARREN_LOG_FORMAT', 'pretty or json (default: pretty on a terminal)'],
   ['WARREN_ACCESS_LOG', '1: one log line per visitor connection'],
   ['WARREN_ENGINE', 'auto, rust, addon or typescript (default: auto)'],
-  ['WARREN_THREADS', 'threads of the rust engine (default: as many as cores, at most 4)'],
+  ['WARREN_THREADS', 'threads of the rust engine (default: cores, at most 4)'],
+  ['SSL_CERT_FILE', 'authorities that TLS clients trust, in PEM'],
   ['NO_COLOR', 'no colours'],
 ];
 
-const SIGNALS: readonly Row[] = [
+export const SIGNALS: readonly Row[] = [
   ['SIGTERM, SIGINT', 'stop accepting, drain, end; a second one ends at once'],
-  ['SIGHUP', 'read the configuration again (a changed file is noticed without it)'],
+  ['SIGHUP', 'read the configuration now (changes are noticed anyway)'],
 ];
 
 function table(rows: readonly Row[]): string {
@@ -34,25 +38,51 @@ const MORE: readonly HelpSection[] = [
   { title: 'Exit codes', body: table(EXIT_CODES) },
 ];
 
-const ABOUT = ': a reverse tunnel that speaks rathole';
-
 /** Title of the section that cac adds and that says nothing here. */
 const CHATTER = 'For more info';
 
-/** The final order of a help text; `isWhole` for that of the program, not of one command. */
-export function helpSections(sections: readonly HelpSection[], isWhole: boolean): HelpSection[] {
-  const kept = sections.filter(({ title }) => title?.startsWith(CHATTER) !== true);
-  const trimmed = kept.map((section, index) => ({
-    ...section,
-    // cac's first section is name/version.
-    body: index === 0 ? section.body.replace('/', ' ') + ABOUT : trimLines(section.body),
-  }));
-  return isWhole ? [...trimmed, ...MORE] : trimmed;
+/** What cac lists with every command. */
+const OF_PROGRAM = PROGRAM_OPTIONS.map((option) => `  ${optionSyntax(option)} `);
+
+const COLUMNS = 80;
+
+/** The final order of a help text: of one command, or of the program where there is none. */
+export function helpSections(
+  sections: readonly HelpSection[],
+  command: CommandDefinition | undefined,
+): HelpSection[] {
+  const unwanted = command === undefined ? [] : OF_PROGRAM;
+  // cac's first section is name/version.
+  const [name, usage, ...rest] = sections
+    .filter(({ title }) => title?.startsWith(CHATTER) !== true)
+    .map((section) => ({ ...section, body: trimLines(section.body, unwanted) }));
+  if (name === undefined || usage === undefined) return [...sections];
+  const title = { body: `${name.body.replace('/', ' ')}: ${ABOUT}` };
+  if (command === undefined) return [title, usage, ...rest, ...MORE];
+  return [title, usage, { body: description(command) }, ...rest];
 }
 
-function trimLines(text: string): string {
+function description({ meaning, more = '' }: CommandDefinition): string {
+  return wrap(`${meaning}. ${more.replaceAll('`', '')}`);
+}
+
+/** Without spaces at their ends, and without lines that begin so. */
+function trimLines(text: string, unwanted: readonly string[]): string {
   return text
     .split('\n')
+    .filter((line) => !unwanted.some((beginning) => line.startsWith(beginning)))
     .map((line) => line.trimEnd())
     .join('\n');
+}
+
+/** In lines that a terminal has room for. */
+function wrap(text: string): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length > COLUMNS) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines.join('\n');
 }
