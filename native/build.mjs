@@ -31,7 +31,8 @@ async function build({ name, script, file, needs }) {
   const before = performance.now();
   const { status, lastWords } = await runScript(script, env);
   const seconds = Math.round((performance.now() - before) / 1000);
-  if (status === UNAVAILABLE) return { name, result: `not built: ${lastWords}` };
+  if (status === UNAVAILABLE)
+    return { name, result: `not built: ${lastWords.replace(`${script}: `, '')}` };
   if (status === 0) return { name, result: `built in ${seconds} s: ${file}` };
   return { name, result: `FAILED (npm run ${script}, exit code ${status})`, failed: true };
 }

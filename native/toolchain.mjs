@@ -38,8 +38,8 @@ export function lacksForRust() {
 
 /** What the C++ addon's build lacks, and what to install; else its compiler. */
 export function cppToolchain() {
-  // node-gyp finds Visual Studio and Python by itself.
-  if (process.platform === 'win32') return { env: {} };
+  if (process.platform === 'win32')
+    return { lacks: 'Node’s sockets have no descriptors on Windows' };
   const { command, lacks } = compiler(process.env.CXX, ['c++', 'g++', 'clang++'], CPP);
   if (lacks !== undefined) return { lacks };
   const missing = lacksPython() ?? lacksMake();

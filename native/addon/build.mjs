@@ -8,17 +8,16 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cppToolchain, UNAVAILABLE } from '../toolchain.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Node's headers where Node itself was unpacked; else node-gyp fetches them from nodejs.org. */
+/** Node's headers: where one is told, else where Node itself was unpacked, else undefined. */
 function headersArgument() {
+  if (process.env.npm_config_nodedir !== undefined) return [];
   const folder = dirname(dirname(process.execPath));
-  const isThere =
-    process.env.npm_config_nodedir === undefined &&
-    existsSync(join(folder, 'include/node/node_api.h')) &&
-    existsSync(join(folder, 'include/node/common.gypi'));
-  return isThere ? [`--nodedir=${folder}`] : [];
+  const files = ['node_api.h', 'common.gypi'].map((name) => join(folder, 'include/node', name));
+  return files.every(existsSync) ? [`--nodedir=${folder}`] : undefined;
 }
 
 /** npm brings node-gyp and tells its scripts where; other package managers may have it in PATH. */
@@ -35,26 +34,27 @@ function writeChecksum(file) {
 }
 
 function build(portable) {
-  if (process.platform === 'win32') return 'Node’s sockets have no descriptors on Windows';
+  const { lacks, env } = cppToolchain();
+  if (lacks !== undefined) return { lacks };
   const [program, ...first] = nodeGyp();
+  if (spawnSync(program, [...first, '--version']).status !== 0)
+    return { lacks: 'no node-gyp that runs: npm install -g node-gyp' };
+  // `npm run --silent` would hide node-gyp's own errors.
+  const environment = { ...process.env, npm_config_loglevel: 'error', ...env };
+  const options = { cwd: ROOT, env: environment, stdio: 'inherit' };
+  const gyp = (...args) => spawnSync(program, [...first, ...args], options).status === 0;
+  const headers = headersArgument();
+  if (headers === undefined && !gyp('install', '--ensure'))
+    return { lacks: 'no headers of Node, which come from nodejs.org: see above' };
   const variables = portable ? ['--', '-Dwarren_portable=1'] : [];
-  // The JSON form of the log is for npm; a person wants the compiler's words.
-  const { error, status } = spawnSync(
-    program,
-    [...first, 'rebuild', ...headersArgument(), ...variables],
-    { cwd: ROOT, stdio: 'inherit' },
-  );
-  if (error !== undefined)
-    return `node-gyp cannot be run (${error.message}): npm install -g node-gyp`;
-  if (status !== 0) {
-    return 'node-gyp failed, see above: it needs a C++20 compiler (g++ 11, clang 14 or newer), make and python3';
-  }
+  if (!gyp('rebuild', ...(headers ?? []), ...variables))
+    return { failure: 'node-gyp failed, see above: g++ 11, clang 14 or newer is needed' };
   writeChecksum(join(ROOT, 'build/Release/warren_addon.node'));
-  return undefined;
+  return {};
 }
 
-const failure = build(process.argv.includes('--portable'));
-if (failure !== undefined) {
-  process.stderr.write(`build:addon: ${failure}\n`);
-  process.exitCode = 1;
+const { lacks, failure } = build(process.argv.includes('--portable'));
+if (lacks !== undefined || failure !== undefined) {
+  process.stderr.write(`build:addon: ${lacks ?? failure}\n`);
+  process.exitCode = lacks === undefined ? 1 : UNAVAILABLE;
 }

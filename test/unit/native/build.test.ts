@@ -170,10 +170,11 @@ describe.skipIf(process.platform === 'win32')('npm run build', () => {
   });
 
   it('takes what a part itself finds missing as missing', () => {
-    const npm = 'case "$3" in build:addon) echo "one" >&2; echo "no headers" >&2; exit 69;; esac';
+    const npm =
+      'case "$3" in build:addon) echo "one" >&2; echo "build:addon: no headers" >&2; exit 69;; esac';
     const { status, stdout, stderr } = build({ ...EVERYTHING, npm });
     expect(status).toBe(0);
-    expect(stderr).toBe('one\nno headers\n');
+    expect(stderr).toBe('one\nbuild:addon: no headers\n');
     expect(table(stdout)['addon']).toBe('not built: no headers');
   });
 
