@@ -22,6 +22,7 @@ export { Secret } from './config/secret.ts';
 export type { RoleOptions } from './control/role.ts';
 export type { CloseOptions, Engine, EngineName } from './engine/engine.ts';
 export type { EndReason } from './engine/reason.ts';
+export type { EngineFacts, RejectedEngine } from './engine/select.ts';
 export type { SocketAddress } from './engine/spec.ts';
 export type { EngineStats, ServiceStats } from './engine/stats.ts';
 export { ERROR_CODES, type ErrorCode, WarrenError } from './errors.ts';

@@ -8,7 +8,8 @@ import { warnOfClearTransport } from '../control/clear-transport.ts';
 import { Gate } from '../control/gate.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
 import { dialChange, dialSpec } from '../control/transport.ts';
-import type { CloseOptions, Engine, EngineName } from '../engine/engine.ts';
+import type { CloseOptions, Engine } from '../engine/engine.ts';
+import type { EngineFacts } from '../engine/select.ts';
 import type { DialSpec } from '../engine/spec.ts';
 import type { EngineStats } from '../engine/stats.ts';
 import { WarrenError } from '../errors.ts';
@@ -54,8 +55,9 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  get engine(): EngineName | undefined {
-    return this.#role.engine?.name;
+  /** Which one runs, and why not a faster one; undefined before `start`. */
+  get engine(): EngineFacts | undefined {
+    return this.#role.engineFacts;
   }
 
   /** Whether this service has an authenticated session now. */

@@ -27,7 +27,7 @@ function serverDaemon(config: Config, options: RoleOptions): Daemon {
   return {
     start: () => server.start(),
     facts: () => ({
-      engine: server.engine,
+      engine: server.engine?.name,
       address: server.address === undefined ? undefined : formatAddress(server.address),
     }),
     reload: async ({ server: section }) => {
@@ -44,7 +44,10 @@ function clientDaemon(config: Config, options: RoleOptions): Daemon {
   const client = new Client(section, options);
   return {
     start: () => client.start(),
-    facts: () => ({ engine: client.engine, remote: formatAddress(section.remoteAddr) }),
+    facts: () => ({
+      engine: client.engine?.name,
+      remote: formatAddress(section.remoteAddr),
+    }),
     reload: async ({ client: next }) => {
       if (next !== undefined) await client.reload(next);
       return next !== undefined;

@@ -1,7 +1,13 @@
 /** What both roles share: options, the engine they open, and how they take turns reloading. */
 import type { Engine, EngineOptions } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import { rejectedText, type SelectedEngine, selectEngine } from '../engine/select.ts';
+import {
+  type EngineFacts,
+  engineFacts,
+  rejectedText,
+  type SelectedEngine,
+  selectEngine,
+} from '../engine/select.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { type Logger, SILENT_LOGGER } from '../log.ts';
 import { LogSampler } from '../log-sampler.ts';
@@ -28,7 +34,7 @@ export class RoleBase {
   /** For what a stranger can cause at will. */
   readonly sampled: LogSampler;
   readonly #options: RoleOptions;
-  #engine: Engine | undefined;
+  #selected: SelectedEngine | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: RoleOptions) {
@@ -42,14 +48,18 @@ export class RoleBase {
   }
 
   get engine(): Engine | undefined {
-    return this.#engine;
+    return this.#selected?.engine;
+  }
+
+  get engineFacts(): EngineFacts | undefined {
+    return this.#selected === undefined ? undefined : engineFacts(this.#selected);
   }
 
   /** @throws WARREN_E_ENGINE */
   openEngine(): Engine {
     const { engine, limits, threads, accessLog = false } = this.#options;
     if (engine !== undefined) {
-      this.#engine = engine;
+      this.#selected = { engine, rejected: [] };
       return engine;
     }
     const facts = engineEventLog(this.log, this.sampled);
@@ -64,7 +74,7 @@ export class RoleBase {
       },
     };
     const selected = selectEngine(options);
-    this.#engine = selected.engine;
+    this.#selected = selected;
     this.#tell(selected);
     if (selected.engine.name === 'typescript') {
       this.log.debug({}, 'keepalive_interval is left to the system: this engine cannot set it');
@@ -76,7 +86,7 @@ export class RoleBase {
   #tell({ engine, native, rejected }: SelectedEngine): void {
     const fields = {
       engine: engine.name,
-      ...(native === undefined ? {} : { threads: native.threads }),
+      ...native,
       ...(rejected.length === 0 ? {} : { rejected: rejected.map(rejectedText) }),
     };
     const level = rejected.some(({ broken }) => broken) ? 'warn' : 'info';

@@ -1,47 +1,53 @@
 /**
- * Finds the addon of the Rust engine and makes sure of it before anything relies on it: it can be
- * loaded here, it is of this package's version, it has every function that is called, and what it
- * lives by works on this machine. Where not, the reason is for people: it says what was looked for
- * and what to do.
+ * Finds the addon of the Rust engine: the one that was built in this clone goes first, then that of
+ * the package for this platform. The first that works is taken. Each that is there and does not work
+ * leaves its reason; where there is none, the reason says what was looked for and what to do.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
-import type * as generated from './binding.d.ts';
-import type { BindingEngine } from './binding.d.ts';
+import { checkNativeFile, isThere } from './native-file.ts';
+import { type Platform, platformOf, thisMachine } from './platform.ts';
+import { type Binding, broken, type NoBinding, oneLine, tryBinding } from './try-binding.ts';
 
-/** What the addon exports. */
-export type Binding = typeof generated;
+export type { Binding } from './try-binding.ts';
 
 export type LoadedBinding = FoundBinding | NoBinding;
 
 export interface FoundBinding {
   readonly binding: Binding;
+  /** Where it really is, behind all links. */
   readonly file: string;
-  /** Why files before this one were not taken. */
+  /** Why the one before this was not taken, though it is there. */
   readonly passedOver: readonly string[];
 }
 
-export interface NoBinding {
-  readonly reason: string;
-  /** Something is there and is of no use, which somebody should mend; else nothing is there. */
-  readonly broken: boolean;
-}
-
-/** What is looked for, and how; tests have their own. */
-export interface BindingSource {
-  readonly file: string;
-  /** The only one that is taken: the addon and its caller are two halves of one thing. */
+/** A package of warren to find the addon for; tests have their own. */
+export interface BindingOwner {
+  readonly folder: string;
   readonly version: string;
-  load(file: string): unknown;
+  readonly platform: Platform;
+  /** That of a module inside the package, so that every package manager's layout is searched. */
+  readonly require: NodeJS.Require;
 }
 
-/** Where `npm run build:native` puts it. What brings it prebuilt will be looked for here, too. */
-export const BINDING_FILE: string = fileURLToPath(
-  new URL('../../native/warren.node', import.meta.url),
-);
+/** Where it is looked for, and what to do about one that is of no use. */
+interface Candidate {
+  readonly file: string;
+  readonly remedy: string;
+  readonly damaged: string;
+}
+
+const LOCAL = 'native/warren.node';
+const BUILD = 'npm run build:native makes it (needs cargo)';
+
+const PACKAGE: string = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Where `npm run build:native` puts it. */
+export const BINDING_FILE: string = join(PACKAGE, LOCAL);
 
 let loaded: FoundBinding | undefined;
 
@@ -51,108 +57,78 @@ let loaded: FoundBinding | undefined;
  */
 export function loadBinding(): LoadedBinding {
   if (loaded !== undefined) return loaded;
-  const load = createRequire(import.meta.url);
-  const result = tryBinding({ file: BINDING_FILE, version: packageVersion(), load });
+  const result = findBinding({
+    folder: PACKAGE,
+    version: packageVersion(),
+    platform: platformOf(thisMachine()),
+    require: createRequire(import.meta.url),
+  });
   if ('binding' in result) loaded = result;
   return result;
 }
 
-export function tryBinding({ file, version, load }: BindingSource): LoadedBinding {
-  if (!existsSync(file)) {
-    const platform = `${process.platform}-${process.arch}`;
-    return { reason: `not built for ${platform} (no file ${file}): ${REBUILD}`, broken: false };
+/** Never throws. */
+export function findBinding(owner: BindingOwner): LoadedBinding {
+  const passedOver: string[] = [];
+  for (const find of [localBuild, platformPackage]) {
+    const candidate = find(owner);
+    if (candidate === undefined) continue;
+    const result = 'reason' in candidate ? candidate : tryCandidate(candidate, owner);
+    if ('binding' in result) return { ...result, passedOver };
+    passedOver.push(result.reason);
   }
-  let binding: unknown;
+  if (passedOver.length > 0) return broken(passedOver.join('; '));
+  return { reason: absence(owner), broken: false };
+}
+
+function tryCandidate(
+  { file, remedy, damaged }: Candidate,
+  { version, require }: BindingOwner,
+): Omit<FoundBinding, 'passedOver'> | NoBinding {
+  const problem = checkNativeFile(file);
+  if (problem !== undefined) return broken(`${problem}: ${damaged}`);
+  const real = realpathSync(file);
+  const result = tryBinding({ file: real, version, remedy, load: require });
+  return 'binding' in result ? { ...result, file: real } : result;
+}
+
+function localBuild({ folder }: BindingOwner): Candidate | undefined {
+  const file = join(folder, LOCAL);
+  const remedy = `in a clone, ${BUILD}`;
+  return isThere(file) ? { file, remedy, damaged: remedy } : undefined;
+}
+
+function platformPackage(owner: BindingOwner): Candidate | NoBinding | undefined {
+  const { version, platform, require } = owner;
+  const { name, enginePackage } = platform;
+  if (enginePackage === undefined) return undefined;
   try {
-    binding = load(file);
-  } catch (error) {
-    return broken(`cannot be loaded: ${oneLine(errorText(error))}`);
-  }
-  if (!isBinding(binding)) return broken(`${file} is not warren's addon: ${REBUILD}`);
-  try {
-    const found = binding.version();
+    const manifest = require.resolve(`${enginePackage}/package.json`);
+    const remedy = `npm install ${enginePackage}@${version}`;
+    const json: unknown = JSON.parse(readFileSync(manifest, 'utf8'));
+    const found: unknown =
+      typeof json === 'object' && json !== null && Reflect.get(json, 'version');
     if (found !== version) {
-      const versions = `the addon is of version ${found}, warren of ${version}`;
-      return broken(`${versions} (${file}): ${REBUILD}`);
+      return broken(`${enginePackage} is of version ${found}, warren of ${version}: ${remedy}`);
     }
-    const absent = missing(binding, EXPORTS) ?? missing(binding.BindingEngine.prototype, METHODS);
-    if (absent !== undefined) {
-      return broken(`the addon is older than this warren (it has no ${absent}): ${REBUILD}`);
-    }
-    const failure = binding.probe();
-    return failure === null
-      ? { binding, file, passedOver: [] }
-      : broken(`probe failed: ${failure}`);
+    const folder = dirname(manifest);
+    // npm takes a package that is there for a good one, whatever has become of its files.
+    const damaged = `remove ${folder} and install again`;
+    return { file: join(folder, `warren.${name}.node`), remedy, damaged };
   } catch (error) {
-    return broken(`fails: ${oneLine(errorText(error))}`);
+    const isAbsent = error instanceof Error && Reflect.get(error, 'code') === 'MODULE_NOT_FOUND';
+    return isAbsent ? undefined : broken(`${enginePackage}: ${oneLine(errorText(error))}`);
   }
 }
 
-function broken(reason: string): NoBinding {
-  return { reason, broken: true };
-}
-
-const REBUILD = 'in a clone, npm run build:native makes it (needs cargo)';
-
-/**
- * What an addon must have: between two commits the version stays and functions come. Their types
- * make the compiler see to it that none is forgotten.
- */
-const EXPORTS: Readonly<Record<keyof Binding, true>> = {
-  BindingEngine: true,
-  defaultLimits: true,
-  endReasons: true,
-  probe: true,
-  version: true,
-};
-
-const METHODS: Readonly<Record<keyof BindingEngine, true>> = {
-  takeUpcalls: true,
-  keepAlive: true,
-  listen: true,
-  updateListener: true,
-  stopAccepting: true,
-  closeListener: true,
-  dial: true,
-  abortDial: true,
-  streamRead: true,
-  streamWrite: true,
-  streamFinish: true,
-  streamDestroy: true,
-  openServerService: true,
-  openClientService: true,
-  attachServer: true,
-  attachClient: true,
-  resumeServer: true,
-  resumeClient: true,
-  updateServer: true,
-  updateClient: true,
-  detach: true,
-  closeService: true,
-  destroyService: true,
-  forgetService: true,
-  threads: true,
-  stats: true,
-  shutdown: true,
-};
-
-/** One of another version may have other functions, so only what tells the version is asked for. */
-function isBinding(value: unknown): value is Binding {
-  return (
-    typeof value === 'object' && value !== null && 'version' in value && isFunction(value.version)
-  );
-}
-
-/** The first of these functions that is not there. */
-function missing(owner: object, names: object): string | undefined {
-  return Object.keys(names).find((name) => !isFunction(Reflect.get(owner, name)));
-}
-
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function';
-}
-
-/** Loaders' messages have line ends of their own. */
-function oneLine(text: string): string {
-  return text.trim().replace(/\s+/g, ' ');
+/** Why there is none at all. */
+function absence({ folder, version, platform }: BindingOwner): string {
+  const { name, enginePackage } = platform;
+  // Only a clone has the sources.
+  if (existsSync(join(folder, 'ts'))) {
+    return `not built for ${name} (no file ${join(folder, LOCAL)}): ${BUILD}`;
+  }
+  return enginePackage === undefined
+    ? `not prebuilt for ${name}: in a clone, ${BUILD}`
+    : `no package ${enginePackage} (optional dependencies were left out, the lock file is of another platform, or the registry lacks it): npm install ${enginePackage}@${version}`;
 }

@@ -86,10 +86,10 @@ export function rejectedText({ name, reason }: RejectedEngine): string {
 
 /** @throws WARREN_E_ENGINE when the wanted one cannot be had, or not with so many threads. */
 export function selectEngine(options: EngineOptions, selection: Selection = {}): SelectedEngine {
-  const { threads = process.env['WARREN_THREADS'], tiers = TIERS } = selection;
+  const { tiers = TIERS } = selection;
   const wanted = wantedEngine(selection.wanted);
   const tried = tiersFor(wanted, tiers);
-  const withThreads = { ...options, ...threadsOption(options.threads, threads) };
+  const withThreads = { ...options, ...threadsOption(options.threads, selection.threads) };
   const rejected: RejectedEngine[] = [];
   for (const { name, find } of tried) {
     const found = find();
@@ -150,10 +150,20 @@ function threadsOption(
   own: number | undefined,
   environment: string | undefined,
 ): Pick<EngineOptions, 'threads'> {
-  if (own !== undefined) return { threads: checkedThreads('threads: ', inspect(own), own) };
-  if (environment === undefined || environment === '') return {};
-  const count = /^\d+$/.test(environment) ? Number(environment) : Number.NaN;
-  return { threads: checkedThreads('WARREN_THREADS=', environment, count) };
+  const threads =
+    own === undefined
+      ? environmentThreads(environment)
+      : checkedThreads('threads: ', inspect(own), own);
+  return threads === undefined ? {} : { threads };
+}
+
+/** What `WARREN_THREADS` says. @throws WARREN_E_ENGINE when that is no number of threads. */
+export function environmentThreads(
+  given: string | undefined = process.env['WARREN_THREADS'],
+): number | undefined {
+  if (given === undefined || given === '') return undefined;
+  const count = /^\d+$/.test(given) ? Number(given) : Number.NaN;
+  return checkedThreads('WARREN_THREADS=', given, count);
 }
 
 function checkedThreads(source: string, given: string, count: number): number {

@@ -4,7 +4,7 @@
  */
 import { errorText } from '../errors.ts';
 import type { EngineName } from './engine.ts';
-import { TIERS, type Tier, tiersFor, wantedEngine } from './select.ts';
+import { environmentThreads, TIERS, type Tier, tiersFor, wantedEngine } from './select.ts';
 
 export interface EngineSurvey {
   /** As `WARREN_ENGINE` says it, or `auto`. */
@@ -35,21 +35,30 @@ export function surveyEngines(
   wanted: string = wantedEngine(),
   tiers: readonly Tier[] = TIERS,
 ): EngineSurvey {
-  let tried: readonly Tier[] = [];
-  let problem: string | undefined;
-  try {
-    tried = tiersFor(wanted, tiers);
-  } catch (error) {
-    problem = errorText(error);
-  }
   const engines = tiers.map((tier) =>
-    tried.includes(tier) ? surveyTier(tier) : skipped(tier, wanted),
+    wanted === 'auto' || tier.name === wanted ? surveyTier(tier) : skipped(tier, wanted),
   );
-  const chosen = engines.find(({ state }) => state === 'usable')?.name;
-  if (chosen === undefined) {
-    problem ??= `WARREN_ENGINE=${wanted}: ${engines.find(isTried)?.reasons.join('; ')}`;
+  const problem = problemOf(wanted, tiers) ?? lackOf(wanted, engines);
+  const first = engines.find(({ state }) => state === 'usable');
+  return { wanted, chosen: problem === undefined ? first?.name : undefined, problem, engines };
+}
+
+/** What is wrong with the environment. */
+function problemOf(wanted: string, tiers: readonly Tier[]): string | undefined {
+  try {
+    tiersFor(wanted, tiers);
+    environmentThreads();
+    return undefined;
+  } catch (error) {
+    return errorText(error);
   }
-  return { wanted, chosen, problem, engines };
+}
+
+/** Why none of those that were looked at can be used. */
+function lackOf(wanted: string, engines: readonly SurveyedEngine[]): string | undefined {
+  if (engines.some(({ state }) => state === 'usable')) return undefined;
+  const tried = engines.filter(({ state }) => state !== 'skipped');
+  return `WARREN_ENGINE=${wanted}: ${tried.flatMap(({ reasons }) => reasons).join('; ')}`;
 }
 
 function surveyTier({ name, find }: Tier): SurveyedEngine {
@@ -65,8 +74,4 @@ function surveyTier({ name, find }: Tier): SurveyedEngine {
 function skipped({ name }: Tier, wanted: string): SurveyedEngine {
   const reason = `not looked at: WARREN_ENGINE=${wanted}`;
   return { name, state: 'skipped', addon: undefined, reasons: [reason] };
-}
-
-function isTried({ state }: SurveyedEngine): boolean {
-  return state !== 'skipped';
 }

@@ -11,7 +11,8 @@ import { warnOfClearTransport } from '../control/clear-transport.ts';
 import { RoleBase, type RoleOptions } from '../control/role.ts';
 import { HELLO_RULE } from '../control/routines.ts';
 import { listenTransport } from '../control/transport.ts';
-import type { CloseOptions, Engine, EngineName, TunnelListener } from '../engine/engine.ts';
+import type { CloseOptions, Engine, TunnelListener } from '../engine/engine.ts';
+import type { EngineFacts } from '../engine/select.ts';
 import type { SocketAddress } from '../engine/spec.ts';
 import type { EngineStats } from '../engine/stats.ts';
 import { errorText, WarrenError } from '../errors.ts';
@@ -70,8 +71,9 @@ export class Server implements AsyncDisposable {
     return this.#running?.services.get(name)?.engineService.address;
   }
 
-  get engine(): EngineName | undefined {
-    return this.#role.engine?.name;
+  /** Which one runs, and why not a faster one; undefined before `start`. */
+  get engine(): EngineFacts | undefined {
+    return this.#role.engineFacts;
   }
 
   stats(): EngineStats {
