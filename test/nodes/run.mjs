@@ -1,0 +1,83 @@
+/**
+ * `npm run test:nodes [-- OPTIONS] [FILE...]`: the e2e tests on every supported Node, with every engine
+ * that is built: vitest and what it starts run on that Node.
+ *
+ * --node MAJOR      only this one; may be repeated
+ * --engine NAME     only this one; may be repeated
+ * --markdown FILE   where the table is written to, too
+ *
+ * Nodes are kept in WARREN_CACHE (default: ~/.cache/warren).
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { markdownTable } from '../helpers/markdown-table.mjs';
+import { readReport, reportArgs } from '../helpers/vitest-report.mjs';
+import { installNode } from './install.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
+const CLI = join(ROOT, 'dist/cli.js');
+const NODES = ['20', '22', '24', '26'];
+const ENGINES = ['rust', 'addon', 'typescript'];
+
+const several = { type: 'string', multiple: true };
+const { values, positionals } = parseArgs({
+  options: { node: several, engine: several, markdown: { type: 'string' } },
+  allowPositionals: true,
+});
+const files = positionals.length === 0 ? ['test/e2e'] : positionals;
+const work = mkdtempSync(join(tmpdir(), 'warren-nodes-'));
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+
+const rows = [['Node', 'engine', 'passed', 'failed', 'skipped', 'seconds', '']];
+for (const major of values.node ?? NODES) {
+  const installed = installNode(major);
+  if (installed.reason !== undefined) {
+    rows.push([major, '-', '-', '-', '-', '-', `not tested: ${installed.reason}`]);
+    continue;
+  }
+  for (const engine of values.engine ?? ENGINES) rows.push(tryOn(installed, engine));
+}
+const table = markdownTable(rows);
+process.stdout.write(`\n${files.join(' ')}\n\n${table}`);
+if (values.markdown !== undefined) writeFileSync(values.markdown, table);
+process.exitCode = rows.some((row) => row.at(-1).startsWith('FAILED')) ? 1 : 0;
+
+function tryOn({ node, version }, engine) {
+  const env = {
+    ...process.env,
+    // For what is started by name.
+    PATH: `${dirname(node)}${delimiter}${process.env.PATH}`,
+    WARREN_ENGINE: engine,
+  };
+  const missing = lacksEngine(node, env);
+  if (missing !== undefined) {
+    return [version, engine, '-', '-', '-', '-', `not tested: ${missing}`];
+  }
+  process.stdout.write(`\n== Node ${version}, ${engine}\n`);
+  const report = join(work, `${version}-${engine}.json`);
+  const before = performance.now();
+  const { status } = spawnSync(node, [VITEST, 'run', ...reportArgs(report), ...files], {
+    cwd: ROOT,
+    env,
+    stdio: 'inherit',
+  });
+  const seconds = String(Math.round((performance.now() - before) / 1000));
+  const result = readReport(report);
+  if (result === undefined) return [version, engine, '-', '-', '-', seconds, 'FAILED: no report'];
+  const { passed, failures, skipped } = result;
+  const words = status === 0 ? 'ok' : `FAILED: ${failures[0] ?? `exit code ${status}`}`;
+  return [version, engine, `${passed}`, `${failures.length}`, `${skipped}`, seconds, words];
+}
+
+/** The program's own words on that Node: undefined where it would run on that engine. */
+function lacksEngine(node, env) {
+  const words = [CLI, '--version', '--verbose'];
+  const { stdout, stderr } = spawnSync(node, words, { env, encoding: 'utf8' });
+  const engine = /^engine +(.+)$/m.exec(stdout)?.[1] ?? `the program says ${stdout}${stderr}`;
+  return engine === env.WARREN_ENGINE ? undefined : engine;
+}
