@@ -7,23 +7,46 @@ export interface HelpSection {
   body: string;
 }
 
-export type Row = readonly [name: string, meaning: string];
+/** `more` is what the man page says behind the meaning, as in `definition.ts`. */
+export type Row = readonly [name: string, meaning: string, more?: string];
 
 export const ABOUT = 'a reverse tunnel that speaks rathole';
 
 export const ENVIRONMENT: readonly Row[] = [
-  ['WARREN_LOG', 'error, warn, info, debug, trace or off (default: info)'],
+  ['WARREN_LOG', 'level: error, warn, info, debug, trace, off (default: info)'],
   ['RUST_LOG', 'the same, where WARREN_LOG is not set'],
-  ['WARREN_LOG_FORMAT', 'pretty or json (default: pretty on a terminal)'],
-  ['WARREN_ACCESS_LOG', '1: one log line per visitor connection'],
-  ['WARREN_ENGINE', 'auto, rust, addon or typescript (default: auto)'],
-  ['WARREN_THREADS', 'threads of the rust engine (default: cores, at most 4)'],
-  ['SSL_CERT_FILE', 'authorities that TLS clients trust, in PEM'],
-  ['NO_COLOR', 'no colours'],
+  [
+    'WARREN_LOG_FORMAT',
+    'form: pretty or json (default: pretty on a terminal)',
+    'Where the log is no terminal, JSON lines are the default.',
+  ],
+  ['WARREN_ACCESS_LOG', '1 for one log line per visitor connection', 'The same as `--access-log`.'],
+  [
+    'WARREN_ENGINE',
+    'engine: auto, rust, addon or typescript (default: auto)',
+    '`auto` takes the first of them that can be had. Any other value is strict: where that engine' +
+      ' cannot be had, the start fails and says why.',
+  ],
+  [
+    'WARREN_THREADS',
+    'threads of the rust engine (default: cores, at most 4)',
+    'From 1 to 256. It is checked whichever engine runs.',
+  ],
+  [
+    'SSL_CERT_FILE',
+    'authorities that TLS clients trust, in PEM',
+    'They are trusted instead of those of the system. `trusted_root` in the configuration goes' +
+      ' before it.',
+  ],
+  ['NO_COLOR', 'no colours', 'Whatever its value is.'],
 ];
 
 export const SIGNALS: readonly Row[] = [
-  ['SIGTERM, SIGINT', 'stop accepting, drain, end; a second one ends at once'],
+  [
+    'SIGTERM, SIGINT',
+    'stop accepting, drain, end; a second one ends at once',
+    'Visitors that are being served may finish, for as long as `--drain-timeout` says.',
+  ],
   ['SIGHUP', 'read the configuration now (changes are noticed anyway)'],
 ];
 
@@ -76,7 +99,7 @@ function trimLines(text: string, unwanted: readonly string[]): string {
 }
 
 /** In lines that a terminal has room for. */
-function wrap(text: string): string {
+export function wrap(text: string): string {
   const lines = [''];
   for (const word of text.split(' ')) {
     const line = lines.at(-1) ?? '';
