@@ -12,7 +12,7 @@ import { renderTable } from './table.ts';
 
 const HELP = `usage: node bench/dist/leak.js [--peers NAME[,NAME]] [--peer NAME=CLI[,VARIABLE=VALUE]...]...
           [--visitors N] [--rate N] [--aborted N] [--laps N] [--plant N]
-  --peers     of warren (default; or rust, typescript), rathole, frp
+  --peers     of warren (default; or rust, addon, typescript), rathole, frp
   --visitors  short visitors of a lap, default 50000, at --rate a second, default 5000
   --aborted   visitors of a lap that end with RST, default 500
   --laps      laps in which memory must grow beyond the bound to count as a leak, default 3

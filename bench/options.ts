@@ -51,7 +51,7 @@ export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N
   --transports of ${TRANSPORTS.join(', ')}; --only may then leave
                out the transport: --transports tls,noise --only bulk; a quick run takes only
                some rows of noise-aesgcm, tls-rsa and tls-both unless it picks them
-  --peers      of direct, warren (or rust, typescript), rathole, frp, splice-relay
+  --peers      of direct, warren (or rust, addon, typescript), rathole, frp, splice-relay
   --peer       one more peer: a build of warren (CLI is the path of its cli.js; empty for the usual
                one) with these environment variables, for instance
                --peer old=/tmp/old/dist/cli.js,WARREN_ENGINE=rust
