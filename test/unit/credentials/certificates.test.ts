@@ -1,14 +1,16 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { datesFault } from '../../../ts/credentials/certificates.ts';
-import { certificateFile } from '../../helpers/certificates.ts';
+import { certificate } from '../../helpers/certificates.ts';
 
 /** Tag and length of a UTCTime. */
 const UTC_TIME = Buffer.from([0x17, 13]);
 
 describe('what is wrong with a certificate’s dates', () => {
-  const sound = new X509Certificate(readFileSync(certificateFile('ecdsa')));
+  let sound: X509Certificate;
+  beforeEach(() => {
+    sound = certificate('ecdsa');
+  });
 
   it('nothing, too early, too late', () => {
     const from = new Date(sound.validFrom);

@@ -5,7 +5,7 @@ import { CredentialError } from '../../../ts/credentials/credential-error.ts';
 import { findSystemRoots, systemRoots } from '../../../ts/credentials/system-roots.ts';
 import { bundleFile, keyFile, rootFile, roots } from '../../helpers/certificates.ts';
 
-const pem = readFileSync(rootFile(), 'utf8');
+const pem = () => readFileSync(rootFile(), 'utf8');
 const nothing = {
   env: {},
   readFile: (path: string) => readFileSync(path),
@@ -17,7 +17,12 @@ const sorted = (list: readonly Uint8Array[]) =>
 
 test('SSL_CERT_FILE goes before everything', () => {
   const env = { SSL_CERT_FILE: bundleFile() };
-  const found = findSystemRoots({ ...nothing, env, bundles: [rootFile()], fromNode: () => [pem] });
+  const found = findSystemRoots({
+    ...nothing,
+    env,
+    bundles: [rootFile()],
+    fromNode: () => [pem()],
+  });
   expect(sorted(found)).toEqual(sorted([...roots('other-ca'), ...roots('ca')]));
 });
 
@@ -32,7 +37,7 @@ test('an SSL_CERT_FILE that cannot be used is an error that names it, not anothe
 
 test('then what Node finds, then the first of the usual files that has any, then Mozilla’s', () => {
   const bundles = ['/nonexistent.pem', keyFile('ecdsa'), bundleFile(), rootFile()];
-  const byNode = findSystemRoots({ ...nothing, bundles, fromNode: () => [pem] });
+  const byNode = findSystemRoots({ ...nothing, bundles, fromNode: () => [pem()] });
   expect(sorted(byNode)).toEqual(sorted(roots()));
   for (const fromNode of [() => undefined, () => []]) {
     expect(findSystemRoots({ ...nothing, bundles, fromNode })).toHaveLength(2);
@@ -42,7 +47,7 @@ test('then what Node finds, then the first of the usual files that has any, then
 
 test('one damaged certificate does not take the others away', () => {
   const damaged = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
-  expect(findSystemRoots({ ...nothing, fromNode: () => [damaged, pem] })).toHaveLength(1);
+  expect(findSystemRoots({ ...nothing, fromNode: () => [damaged, pem()] })).toHaveLength(1);
 });
 
 test('this system has some, and they are read once', () => {
