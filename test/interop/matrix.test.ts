@@ -15,6 +15,7 @@ import {
   UdpVisitor,
   upload,
 } from '../helpers/program-visitor.ts';
+import { findProgram } from '../helpers/programs.ts';
 import { RATHOLE } from '../helpers/rathole-binary.ts';
 import { type Program, Tunnel } from '../helpers/rathole-tunnel.ts';
 import { TRANSPORTS, transportLines } from '../helpers/transport-cases.ts';
@@ -38,7 +39,10 @@ const PAIRS: readonly Pick<Cell, 'server' | 'client'>[] =
       ]
     : [{ server: 'rathole', client: 'rathole' }];
 
-const CELLS = TRANSPORTS.flatMap((transport) => PAIRS.map((pair) => ({ transport, ...pair })));
+const HAS_OPENSSL = findProgram('openssl') !== undefined;
+const CELLS = TRANSPORTS.filter((transport) => HAS_OPENSSL || !transport.includes('tls')).flatMap(
+  (transport) => PAIRS.map((pair) => ({ transport, ...pair })),
+);
 
 describe.skipIf(RATHOLE === undefined).each(CELLS)(
   'matrix $transport, $server server, $client client',
