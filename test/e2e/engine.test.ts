@@ -1,26 +1,17 @@
 /**
- * Which engine a daemon runs and how its operator sees why. Builds that lack the addon, or have a
- * bad one, are copies of this one.
+ * Which engine a daemon runs and how its operator sees why. Installations that lack the addon, or
+ * have one of another version, are copies of this one.
  */
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BINDING_FILE } from '../../ts/engine/load-binding.ts';
 import { CLI, CliWorld, type LogLine, runCli } from '../helpers/cli.ts';
+import { ENGINE_PACKAGE, PackageCopy } from '../helpers/package-copy.ts';
 import { canRefuseCalls } from '../helpers/programs.ts';
 import { RUST } from '../helpers/rust-binding.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SERVER = '[server]\nbind_addr = "127.0.0.1:0"\ndefault_token = "t"\nservices = {}\n';
 
 let world: CliWorld;
@@ -28,29 +19,6 @@ beforeEach(() => {
   world = new CliWorld();
 });
 afterEach(() => world.clean());
-
-interface Copy {
-  readonly cli: string;
-  /** Where its addon is looked for. */
-  readonly addon: string;
-}
-
-/** A copy of the built package without an addon. */
-function copyOfPackage(version?: string): Copy {
-  const folder = join(world.folder, 'package');
-  cpSync(dirname(CLI), join(folder, 'dist'), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction');
-  const manifest = readFileSync(join(ROOT, 'package.json'), 'utf8');
-  const changed = version === undefined ? manifest : withVersion(manifest, version);
-  writeFileSync(join(folder, 'package.json'), changed);
-  const addon = join(folder, relative(ROOT, BINDING_FILE));
-  mkdirSync(dirname(addon), { recursive: true });
-  return { cli: join(folder, 'dist/cli.js'), addon };
-}
-
-function withVersion(manifest: string, version: string): string {
-  return manifest.replace(/"version": "[^"]*"/, `"version": "${version}"`);
-}
 
 /** What a server's log says of its engine. */
 async function selection(engine: string, cli = CLI): Promise<LogLine> {
@@ -87,6 +55,7 @@ describe.skipIf(RUST === undefined)('the rust engine', () => {
     const line = await selection(wanted);
     expect(line).toMatchObject({ level: 'info', engine: 'rust', threads: expect.any(Number) });
     expect(line).not.toHaveProperty('rejected');
+    expect(line['addon']).toBe(BINDING_FILE);
     const { code, stdout } = await versionFacts(wanted);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^engine +rust$/m);
@@ -96,12 +65,14 @@ describe.skipIf(RUST === undefined)('the rust engine', () => {
   });
 
   it.skipIf(!canRefuseCalls())('is not taken where the system refuses what it lives by', () => {
+    const copy = new PackageCopy(world.folder);
+    copy.putLocal();
     for (const [call, part] of [
       ['splice', 'splice'],
       ['recvmmsg', 'udp'],
     ] as const) {
       const refusing = ['-f', '-o', '/dev/null', `-einject=${call}:error=EPERM`];
-      const words = [...refusing, process.execPath, CLI, '--version', '--verbose'];
+      const words = [...refusing, process.execPath, copy.cli, '--version', '--verbose'];
       const { stdout } = spawnSync('strace', words, {
         encoding: 'utf8',
         env: { ...process.env, WARREN_ENGINE: 'auto' },
@@ -114,49 +85,93 @@ describe.skipIf(RUST === undefined)('the rust engine', () => {
   });
 
   it('is not taken from another version', async () => {
-    const { cli, addon } = copyOfPackage('99.0.0');
-    copyFileSync(BINDING_FILE, addon);
-    const { level, rejected } = await selection('auto', cli);
+    const copy = new PackageCopy(world.folder, '99.0.0');
+    copy.putLocal();
+    const { level, rejected } = await selection('auto', copy.cli);
     expect(level).toBe('warn');
     expect(rejected).toEqual([
       expect.stringMatching(/^rust: .*version \d+\.\d+\.\d+.*, warren of 99\.0\.0/),
+      expect.stringMatching(/^addon: /),
     ]);
   });
 });
 
-describe('an addon that cannot be had', () => {
-  it('is not there: auto goes on and says where it was looked for', async () => {
-    const { cli, addon } = copyOfPackage();
+describe('an installation without native engines', () => {
+  const MISSING = ENGINE_PACKAGE === undefined ? 'not prebuilt' : `no package ${ENGINE_PACKAGE} `;
+
+  it('runs: auto goes on and says what was looked for', async () => {
+    const { cli } = new PackageCopy(world.folder);
     const line = await selection('auto', cli);
     expect(line).toMatchObject({ level: 'info', engine: 'typescript' });
-    expect(line['rejected']).toEqual([expect.stringContaining(addon)]);
+    const reasons = [
+      expect.stringContaining(`rust: ${MISSING}`),
+      expect.stringMatching(/^addon: ./),
+    ];
+    expect(line['rejected']).toEqual(reasons);
     const { stdout, code } = await versionFacts('auto', cli);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^engine +typescript$/m);
-    const reasons = stdout.split('\n').filter((fact) => fact.startsWith('not used'));
-    expect(reasons).toEqual([
-      expect.stringMatching(/^not used +rust: not built .*npm run build:native/),
-    ]);
-    expect(reasons[0]).toContain(addon);
+    const told = stdout.split('\n').filter((fact) => fact.startsWith('not used'));
+    expect(told).toEqual((line['rejected'] as string[]).map((reason) => `not used  ${reason}`));
   });
 
-  it('cannot be loaded: the loader’s words are told', async () => {
-    const { cli, addon } = copyOfPackage();
-    writeFileSync(addon, 'no shared library');
-    const { level, rejected } = await selection('auto', cli);
-    expect(level).toBe('warn');
-    expect(rejected).toEqual([expect.stringMatching(/^rust: cannot be loaded: ./)]);
-  });
-
-  it('is demanded: the daemon ends with 1 and the reason', async () => {
-    const { cli, addon } = copyOfPackage();
+  it('ends with 1 and the reason where one is demanded', async () => {
+    const { cli } = new PackageCopy(world.folder);
     const file = world.file('server.toml', SERVER);
     const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'rust' }, cli);
     expect(code).toBe(1);
-    expect(stderr).toContain('WARREN_ENGINE=rust');
-    expect(stderr).toContain(addon);
+    expect(stderr).toContain(`WARREN_ENGINE=rust: ${MISSING}`);
     const { stdout } = await versionFacts('rust', cli);
-    expect(stdout).toMatch(/^engine +none: WARREN_ENGINE=rust: not built/m);
+    expect(stdout).toContain(`engine    none: WARREN_ENGINE=rust: ${MISSING}`);
+  });
+});
+
+describe('the library', () => {
+  it('tells which engine runs and why not another', async () => {
+    const { cli } = new PackageCopy(world.folder);
+    const library = JSON.stringify(join(dirname(cli), 'index.js'));
+    const program = world.file(
+      'program.mjs',
+      `import { Server } from ${library};
+      const server = new Server({ bindAddr: '127.0.0.1:0', services: {} });
+      console.log(JSON.stringify([server.engine ?? null]));
+      await server.start();
+      console.log(JSON.stringify([server.engine]));
+      await server.close({ deadlineMs: 0 });`,
+    );
+    const { stdout, stderr } = await runCli([], { WARREN_ENGINE: 'auto' }, program);
+    expect(stderr).toBe('');
+    const [before, after] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)[0]);
+    expect(before).toBeNull();
+    expect(after).toEqual({
+      name: 'typescript',
+      rejected: [
+        { name: 'rust', reason: expect.any(String), broken: false },
+        { name: 'addon', reason: expect.any(String), broken: false },
+      ],
+    });
+  });
+
+  it.skipIf(RUST === undefined)('may be there twice in one process', async () => {
+    const copy = new PackageCopy(world.folder);
+    const file = copy.putLocal();
+    const libraries = [CLI, copy.cli].map((cli) => JSON.stringify(join(dirname(cli), 'index.js')));
+    const program = world.file(
+      'program.mjs',
+      `for (const library of [${libraries}]) {
+        const { Server } = await import(library);
+        const server = new Server({ bindAddr: '127.0.0.1:0', services: {} });
+        await server.start();
+        console.log(server.engine.name, server.engine.addon);
+        setImmediate(() => server.close({ deadlineMs: 0 }));
+      }`,
+    );
+    const { code, stdout, stderr } = await runCli([], { WARREN_ENGINE: 'rust' }, program);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toBe(`rust ${BINDING_FILE}\nrust ${file}\n`);
   });
 });
 
