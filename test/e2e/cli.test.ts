@@ -36,6 +36,8 @@ describe('help and version', () => {
         'check',
         'demo',
         'genkey',
+        'status',
+        'completion',
         '--server',
         '--drain-timeout',
         'WARREN_LOG',
@@ -151,6 +153,10 @@ describe('usage errors end with 2 and a hint', () => {
     [['genkey', '--force'], '--force is for --out'],
     [['genkey', '--out'], 'value is missing'],
     [['check', '--json', 'a.toml'], '--json'],
+    [['status', 'a.toml'], 'unexpected argument: a.toml'],
+    [['completion'], 'completion takes a shell: bash, zsh, fish'],
+    [['completion', 'ksh'], 'completion takes a shell: bash, zsh, fish'],
+    [['completion', 'bash', 'zsh'], 'unexpected argument: zsh'],
   ];
   it.each(cases)('%j', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -354,9 +360,9 @@ pkcs12 = "gone.p12"\npkcs12_password = "hunter2"\n`;
 
   it('an engine that cannot be had', async () => {
     const file = world.file('s.toml', SERVER);
-    const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'addon' });
+    const { code, stderr } = await runCli([file], { WARREN_ENGINE: 'java' });
     expect(code).toBe(1);
-    expect(stderr).toContain('WARREN_ENGINE=addon');
+    expect(stderr).toContain('WARREN_ENGINE=java: no such engine');
   });
 });
 
@@ -364,7 +370,7 @@ describe('output that cannot be written ends with 1 and one plain line', () => {
   const sh = (words: string) =>
     spawnSync('sh', ['-c', `"$0" "$1" ${words}`, process.execPath, CLI], { encoding: 'utf8' });
 
-  it.each(['--help', 'check --help', '--version'])('%s', (words) => {
+  it.each(['--help', 'check --help', '--version', 'status', 'completion fish'])('%s', (words) => {
     const { status, stderr } = sh(`${words} > /dev/full`);
     expect(stderr).toMatch(/^warren: standard output cannot be written: .*no space left.*\n$/i);
     expect(status).toBe(1);

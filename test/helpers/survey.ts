@@ -2,10 +2,12 @@
  * What there is to test with, told once before the first file: engines, and programs that tests use
  * where they are installed. What is missing is named with what is not tested without it.
  */
+import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { type SurveyedEngine, surveyEngines } from '../../ts/engine/survey.ts';
+import { BASH_COMPLETION } from './completion-shells.ts';
 import { canNameHosts, canRefuseCalls, findProgram } from './programs.ts';
 import { findRathole } from './rathole-binary.ts';
 
@@ -38,6 +40,13 @@ const MEANS: readonly Means[] = [
   program('iperf3', 'iperf3 through a tunnel'),
   program('cc', 'socket options and names as the system sees them'),
   program('python3', 'datagrams from port 0'),
+  ...['bash', 'script', 'zsh', 'fish'].map((name) => program(name, 'completions in that shell')),
+  {
+    name: 'bash-completion',
+    without: 'completions that this package finds',
+    missing: () => (existsSync(BASH_COMPLETION) ? undefined : `no file ${BASH_COMPLETION}`),
+  },
+  ...['mandoc', 'groff'].map((name) => program(name, 'the man page in that reader')),
   {
     name: 'strace',
     without: 'an engine whose system calls are refused',

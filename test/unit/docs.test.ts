@@ -6,7 +6,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS, GLOBAL_OPTIONS, optionSyntax, SHELLS } from '../../ts/commands/definition.ts';
 import { EXIT_CODES } from '../../ts/commands/exit-codes.ts';
+import { ENVIRONMENT, SIGNALS } from '../../ts/commands/usage.ts';
 import { parseConfig } from '../../ts/config/load.ts';
 import { generateNoiseKeys } from '../../ts/credentials/noise-keys.ts';
 import { END_REASONS, REASONS } from '../../ts/engine/reason.ts';
@@ -55,6 +57,33 @@ function yesNo(value: boolean): string {
   return value ? 'yes' : 'no';
 }
 
+/** Where the options of a command are in command-line.md. */
+const SECTIONS: Readonly<Record<string, string>> = {
+  '': 'Options',
+  check: 'Check',
+  genkey: 'Keys',
+  status: 'Status',
+  completion: 'Completions',
+  demo: 'Demo',
+};
+
+/** The options that a section of command-line.md has, as they are typed. */
+function optionRows(section: string): string[] {
+  const [, text = ''] = read('docs/command-line.md').split(`\n## ${section}\n`);
+  const [own = ''] = text.split('\n## ');
+  return [...own.matchAll(/^\| (`-[^|]*) \|/gm)].map(([, cell = '']) => bare(cell));
+}
+
+/** The name and the operand in `warren check [-s|-c] CONFIG`. */
+function commandOf(typed: string): [name: string, operand: string] {
+  const words = typed
+    .replaceAll(/\[.*?\]/g, '')
+    .split(' ')
+    .slice(1);
+  const name = words.find((word) => /^[a-z]+$/.test(word)) ?? '';
+  return [name, words.find((word) => /^[A-Z]+$/.test(word)) ?? ''];
+}
+
 /** No cell of a row is left empty. */
 function expectFilled(table: string[][]): void {
   for (const cells of table) expect(cells.filter((cell) => cell === '')).toEqual([]);
@@ -87,9 +116,36 @@ describe('docs', () => {
     expectFilled(table);
   });
 
-  it('command-line.md has every exit code', () => {
+  it('command-line.md has every command, and no other', () => {
+    const [, lines = ''] = read('docs/command-line.md').split('\n\n');
+    const typed = lines.split('\n').map((line) => line.trim().split(/ {2,}/)[0] ?? '');
+    const named = typed.filter((line) => !line.startsWith('warren --help'));
+    const expected = COMMANDS.map(({ name, operand }) => [name, operand?.name ?? '']);
+    expect(named.map(commandOf)).toEqual(expected);
+  });
+
+  it.each(COMMANDS)('command-line.md has every option of "$name", and no other', (command) => {
+    const { name, options } = command;
+    const named = optionRows(SECTIONS[name] ?? '');
+    const all = name === '' ? [...options, ...GLOBAL_OPTIONS] : options;
+    expect(named).toEqual(all.map((option) => optionSyntax(option).replaceAll(/[<>]/g, '')));
+  });
+
+  it('command-line.md has every variable of the environment, and no other', () => {
+    const named = rows('command-line.md').map(([name = '']) => name);
+    expect(named.filter((name) => /^[A-Z_]{3,}$/.test(name))).toEqual(
+      ENVIRONMENT.map(([it]) => it),
+    );
+  });
+
+  it('command-line.md has every signal, exit code and shell', () => {
+    const page = read('docs/command-line.md');
+    for (const [signals] of SIGNALS) expect(page).toContain(`| ${signals} |`);
     const table = rows('command-line.md').map(([code]) => code);
-    for (const [code] of EXIT_CODES) expect(table).toContain(code);
+    expect(table.filter((code) => /^\d/.test(code ?? ''))).toEqual(
+      EXIT_CODES.map(([code]) => code),
+    );
+    for (const shell of SHELLS) expect(page).toContain(`warren completion ${shell}`);
   });
 
   it.each(PAGES)('%s links to what is there', (page) => {

@@ -11,11 +11,11 @@ export function literal(text: string): string {
     .replaceAll("'", '\\(aq');
 }
 
-/** Running text: a sentence begins a line; names between backticks become bold. */
+/** Running text: a sentence begins a line; names between backticks become bold and are not hyphenated. */
 export function prose(text: string): string[] {
   return text
     .replaceAll('\\', '\\e')
-    .replaceAll(/`([^`]+)`/g, (_, name: string) => `\\fB${name.replaceAll('-', '\\-')}\\fP`)
+    .replaceAll(/`([^`]+)`/g, (_, name: string) => `\\fB\\%${name.replaceAll('-', '\\-')}\\fP`)
     .split(/(?<=\.) (?=[A-Z0-9\\])/)
     .flatMap((sentence) => wrap(sentence).split('\n'))
     .map((line) => (/^[.']/.test(line) ? `\\&${line}` : line));
