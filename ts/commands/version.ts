@@ -1,4 +1,5 @@
 /** What `--version` prints. */
+import { platformOf, thisMachine } from '../engine/platform.ts';
 import { type NativeFacts, rejectedText, selectEngine } from '../engine/select.ts';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
@@ -13,7 +14,7 @@ export function versionText(verbose: boolean): string {
     ...engineFacts(),
     ['protocol', 'rathole wire v1'],
     ['node', process.version],
-    ['platform', `${process.platform}-${process.arch}`],
+    ['platform', platformOf(thisMachine()).name],
   ];
   return line + facts.map(([name, value]) => `${name.padEnd(9)} ${value}\n`).join('');
 }
