@@ -121,13 +121,14 @@ pub(crate) fn unsent(socket: &impl AsRawFd) -> Option<usize> {
 
 /// How many descriptors this process may have open; `None`: as many as it likes, or unknown.
 pub(crate) fn open_files_limit() -> Option<u64> {
-    let mut limit = libc::rlimit {
+    // The fields of `rlimit` have 32 bits on a processor of 32.
+    let mut limit = libc::rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: the call writes one `rlimit` to where one is.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    // SAFETY: the call writes one `rlimit64` to where one is.
+    let result = unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut limit) };
+    (result == 0 && limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur)
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub(crate) fn unsent<T>(_socket: &T) -> Option<usize> {
 
 /// How many descriptors this process may have open; `None`: as many as it likes, or unknown.
 #[cfg(unix)]
+#[allow(
+    clippy::useless_conversion,
+    clippy::unnecessary_fallible_conversions,
+    reason = "rlim_t is signed on FreeBSD, and an u64 on macOS"
+)]
 pub(crate) fn open_files_limit() -> Option<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
@@ -34,7 +39,10 @@ pub(crate) fn open_files_limit() -> Option<u64> {
     };
     // SAFETY: the call writes one `rlimit` to where one is.
     let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    if result != 0 || limit.rlim_cur == libc::RLIM_INFINITY {
+        return None;
+    }
+    limit.rlim_cur.try_into().ok()
 }
 
 /// Windows has no such limit.
