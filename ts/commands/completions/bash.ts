@@ -35,7 +35,7 @@ _warren_files() {
 
 _warren() {
   local IFS=$' \\t\\n'
-  local cur=\${COMP_WORDS[COMP_CWORD]} word command=run value= ended=
+  local cur=\${COMP_WORDS[COMP_CWORD]} word command=run value='' ended=''
   local -i i operands=0
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
