@@ -1,5 +1,6 @@
 /** What this machine is called in the names of prebuilt engines, which are those of napi-rs. */
-import { familySync } from 'detect-libc';
+import { createRequire } from 'node:module';
+import type * as DetectLibc from 'detect-libc';
 
 /** What decides which native code runs here. */
 export interface Machine {
@@ -38,10 +39,16 @@ export function thisMachine(): Machine {
   return {
     platform,
     arch,
-    // Where neither can be told it is glibc or something compatible.
-    libc: platform === 'linux' ? (familySync() === 'musl' ? 'musl' : 'glibc') : undefined,
+    libc: platform === 'linux' ? libcHere() : undefined,
     armVersion: typeof armVersion === 'string' ? armVersion : undefined,
   };
+}
+
+/** Where neither can be told it is glibc, or something compatible. */
+function libcHere(): 'glibc' | 'musl' {
+  // Loaded when it is needed: `warren check` has no use for it, and it brings child_process.
+  const { familySync } = createRequire(import.meta.url)('detect-libc') as typeof DetectLibc;
+  return familySync() === 'musl' ? 'musl' : 'glibc';
 }
 
 export function platformOf(machine: Machine): Platform {
