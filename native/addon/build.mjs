@@ -41,7 +41,7 @@ function build(portable) {
     return { lacks: 'no node-gyp that runs: npm install -g node-gyp' };
   // `npm run --silent` would hide node-gyp's own errors.
   const environment = { ...process.env, npm_config_loglevel: 'error', ...env };
-  const options = { cwd: ROOT, env: environment, stdio: 'inherit' };
+  const options = { cwd: join(ROOT, 'native/addon'), env: environment, stdio: 'inherit' };
   const gyp = (...args) => spawnSync(program, [...first, ...args], options).status === 0;
   const headers = headersArgument();
   if (headers === undefined && !gyp('install', '--ensure'))
