@@ -142,6 +142,13 @@ describe('what is cut short', () => {
   });
 });
 
+it('does not count commands that have no length', () => {
+  const bytes = machO(MACHO_X64);
+  bytes.writeUInt32LE(0xffff_ffff, 16);
+  bytes.writeUInt32LE(0, 36);
+  expect(problem(bytes, machine('darwin', 'x64'))).toMatch(/^is cut short or damaged/);
+});
+
 it('outlives any bytes', () => {
   const images = [elf({ needed: ['libc.so.6'] }), machO(MACHO_X64), fatMachO(7, 8), pe(PE_X64)];
   const change = fc.record({ at: fc.nat(400), value: fc.nat(255) });
