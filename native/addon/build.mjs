@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cppToolchain, UNAVAILABLE } from '../toolchain.mjs';
@@ -33,6 +33,14 @@ function writeChecksum(file) {
   writeFileSync(`${file}.sha256`, `${sum}  ${basename(file)}\n`);
 }
 
+/** Where node-gyp looks for it. A published package has it beside the sources: see there. */
+function placeGypFile() {
+  const place = join(ROOT, 'binding.gyp');
+  if (existsSync(place)) return;
+  copyFileSync(join(ROOT, 'native/addon/binding.gyp'), place);
+  process.on('exit', () => rmSync(place, { force: true }));
+}
+
 function build(portable) {
   const { lacks, env } = cppToolchain();
   if (lacks !== undefined) return { lacks };
@@ -41,14 +49,17 @@ function build(portable) {
     return { lacks: 'no node-gyp that runs: npm install -g node-gyp' };
   // `npm run --silent` would hide node-gyp's own errors.
   const environment = { ...process.env, npm_config_loglevel: 'error', ...env };
-  const options = { cwd: join(ROOT, 'native/addon'), env: environment, stdio: 'inherit' };
+  const options = { cwd: ROOT, env: environment, stdio: 'inherit' };
   const gyp = (...args) => spawnSync(program, [...first, ...args], options).status === 0;
   const headers = headersArgument();
   if (headers === undefined && !gyp('install', '--ensure'))
     return { lacks: 'no headers of Node, which come from nodejs.org: see above' };
+  placeGypFile();
   const variables = portable ? ['--', '-Dwarren_portable=1'] : [];
   if (!gyp('rebuild', ...(headers ?? []), ...variables))
     return { failure: 'node-gyp failed, see above: g++ 11, clang 14 or newer is needed' };
+  // make leaves a copy of it where the loader takes what comes first.
+  rmSync(join(ROOT, 'build/Release/warren_addon_portable.node'), { force: true });
   writeChecksum(join(ROOT, 'build/Release/warren_addon.node'));
   return {};
 }

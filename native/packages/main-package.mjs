@@ -19,6 +19,8 @@ export function stageMainPackage(folder, manifest, engines, prebuilds) {
   writeManifest(folder, manifest, engines);
   compile(join(folder, 'dist'));
   for (const file of listedFiles()) copy(join(ROOT, file), join(folder, file));
+  // Not at the root: it says why.
+  copy(join(ROOT, 'binding.gyp'), join(folder, 'native/addon/binding.gyp'));
   for (const { source, machine, file } of findPrebuilds(prebuilds)) {
     addNativeFile(source, join(folder, 'prebuilds', file), machine, manifest.version);
   }

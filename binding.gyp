@@ -1,19 +1,19 @@
-# The C++ addon: `npm run build:addon`. Not at the root of the package: there, pnpm up to 9 and yarn up
-# to 4.13 build at installation what has a binding.gyp, whatever `gypfile` says, and newer ones complain.
+# The C++ addon: `npm run build:addon`. The published package has this file beside the sources: at a
+# package's root, pnpm up to 9 and yarn up to 4.13 build by it at installation, whatever `gypfile` says.
 {
-  "variables": {"warren_portable%": 0, "build_dir%": "<(module_root_dir)/../../build"},
+  "variables": {"warren_portable%": 0},
   "target_defaults": {
     "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api"],
     "defines": [
       "NAPI_VERSION=8",
-      "WARREN_VERSION=<!(node -p \"require('../../package.json').version\")",
+      "WARREN_VERSION=<!(node -p \"require('./package.json').version\")",
     ],
     "sources": [
-      "addon.cc",
-      "direction.cc",
-      "relay.cc",
-      "relay_thread.cc",
-      "tcp_link.cc",
+      "native/addon/addon.cc",
+      "native/addon/direction.cc",
+      "native/addon/relay.cc",
+      "native/addon/relay_thread.cc",
+      "native/addon/tcp_link.cc",
     ],
     # It waits for system calls: what is smaller is no slower.
     "cflags": ["-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-Os"],
@@ -31,12 +31,11 @@
   "targets": [
     {
       "target_name": "warren_addon",
-      "product_dir": "<(build_dir)/Release",
       "conditions": [
         [
           "OS=='linux'",
-          {"sources": ["pipes_linux.cc", "reactor_epoll.cc"]},
-          {"sources": ["pipes_portable.cc", "reactor_poll.cc"]},
+          {"sources": ["native/addon/pipes_linux.cc", "native/addon/reactor_epoll.cc"]},
+          {"sources": ["native/addon/pipes_portable.cc", "native/addon/reactor_poll.cc"]},
         ],
       ],
     },
@@ -49,9 +48,9 @@
         "targets": [
           {
             "target_name": "warren_addon_portable",
-            "product_dir": "<(build_dir)/Portable",
+            "product_dir": "<(PRODUCT_DIR)/../Portable",
             "defines": ["WARREN_PORTABLE"],
-            "sources": ["pipes_portable.cc", "reactor_poll.cc"],
+            "sources": ["native/addon/pipes_portable.cc", "native/addon/reactor_poll.cc"],
           },
         ],
       },
