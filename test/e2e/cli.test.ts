@@ -67,7 +67,7 @@ describe('help and version', () => {
     }
     const { code, stdout } = await runCli(['--version', '--verbose']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^engine +(rust|typescript)$/m);
+    expect(stdout).toMatch(/^engine +(rust|addon|typescript)$/m);
     expect(stdout).toContain(process.version);
     expect(stdout).toContain(process.platform);
   });

@@ -128,7 +128,8 @@ function absence({ folder, version, platform }: BindingOwner): string {
   if (existsSync(join(folder, 'ts'))) {
     return `not built for ${name} (no file ${join(folder, LOCAL)}): ${BUILD}`;
   }
-  return enginePackage === undefined
-    ? `not prebuilt for ${name}: in a clone, ${BUILD}`
-    : `no package ${enginePackage} (optional dependencies were left out, the lock file is of another platform, or the registry lacks it): npm install ${enginePackage}@${version}`;
+  if (enginePackage === undefined) return `not prebuilt for ${name}: in a clone, ${BUILD}`;
+  const why =
+    'optional dependencies were left out, the lock file is of another platform, or the registry lacks it';
+  return `no package ${enginePackage} (${why}): npm install ${enginePackage}@${version}`;
 }
