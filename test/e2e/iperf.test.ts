@@ -8,7 +8,8 @@ import { Resources, until } from '../helpers/process-resources.ts';
 import { findProgram } from '../helpers/programs.ts';
 import { Tunnel } from '../helpers/rathole-tunnel.ts';
 
-const BYTES = 33_554_432;
+/** Much more than sockets and pipes on the way of four streams take while nobody reads. */
+const BYTES = 402_653_184;
 
 /** What iperf3 says it has carried. */
 interface Report {
