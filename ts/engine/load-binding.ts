@@ -130,6 +130,7 @@ function absence({ folder, version, platform }: BindingOwner): string {
   }
   if (enginePackage === undefined) return `not prebuilt for ${name}: in a clone, ${BUILD}`;
   const why =
-    'optional dependencies were left out, the lock file is of another platform, or the registry lacks it';
+    'optional dependencies were left out, ' +
+    'the lock file is of another platform, or the registry lacks it';
   return `no package ${enginePackage} (${why}): npm install ${enginePackage}@${version}`;
 }

@@ -9,7 +9,7 @@ import { readPe } from './native-pe.ts';
 
 export interface NativeFormat {
   readonly format: 'ELF' | 'Mach-O' | 'PE';
-  /** Of the processors it has code for, as in `process.arch`; what Node has no name for as numbers. */
+  /** Processors it has code for, as in `process.arch`; those that Node does not name as numbers. */
   readonly archs: readonly string[];
   /** The C library it asks for, where it is one of these. */
   readonly libc?: 'glibc' | 'musl' | undefined;
