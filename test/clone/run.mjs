@@ -77,7 +77,7 @@ function tryOn(machine) {
     problems.push(...partProblems({ name, result, machine, survey: tested.output }));
     return result.replace(/: .*/, '');
   });
-  const result = readReport(report);
+  const result = readReport(report, clone);
   problems.push(...(result?.failures ?? ['npm test made no report']));
   const tests = result ? `${result.passed} passed, ${result.skipped} skipped` : '-';
   rmSync(clone, { recursive: true, force: true });

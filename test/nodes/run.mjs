@@ -33,6 +33,7 @@ const files = positionals.length === 0 ? ['test/e2e'] : positionals;
 const work = mkdtempSync(join(tmpdir(), 'warren-nodes-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 
+const told = [];
 const rows = [['Node', 'engine', 'passed', 'failed', 'skipped', 'seconds', '']];
 for (const major of values.node ?? NODES) {
   const installed = installNode(major);
@@ -42,10 +43,10 @@ for (const major of values.node ?? NODES) {
   }
   for (const engine of values.engine ?? ENGINES) rows.push(tryOn(installed, engine));
 }
-const table = markdownTable(rows);
-process.stdout.write(`\n${files.join(' ')}\n\n${table}`);
-if (values.markdown !== undefined) writeFileSync(values.markdown, table);
-process.exitCode = rows.some((row) => row.at(-1).startsWith('FAILED')) ? 1 : 0;
+const text = `${markdownTable(rows)}${told.map((failure) => `\n- ${failure}`).join('')}\n`;
+process.stdout.write(`\n${files.join(' ')}\n\n${text}`);
+if (values.markdown !== undefined) writeFileSync(values.markdown, text);
+process.exitCode = told.length === 0 ? 0 : 1;
 
 function tryOn({ node, version }, engine) {
   const env = {
@@ -67,11 +68,12 @@ function tryOn({ node, version }, engine) {
     stdio: 'inherit',
   });
   const seconds = String(Math.round((performance.now() - before) / 1000));
-  const result = readReport(report);
-  if (result === undefined) return [version, engine, '-', '-', '-', seconds, 'FAILED: no report'];
-  const { passed, failures, skipped } = result;
-  const words = status === 0 ? 'ok' : `FAILED: ${failures[0] ?? `exit code ${status}`}`;
-  return [version, engine, `${passed}`, `${failures.length}`, `${skipped}`, seconds, words];
+  const result = readReport(report, ROOT);
+  const failures = result?.failures ?? [];
+  if (status !== 0 && failures.length === 0) failures.push(`vitest ended with ${status}`);
+  told.push(...failures.map((failure) => `${version}, ${engine}: ${failure}`));
+  const numbers = [result?.passed, failures.length, result?.skipped].map((n) => `${n ?? '-'}`);
+  return [version, engine, ...numbers, seconds, failures.length === 0 ? 'ok' : 'FAILED'];
 }
 
 /** The program's own words on that Node: undefined where it would run on that engine. */
