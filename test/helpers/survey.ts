@@ -7,6 +7,7 @@ import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { type SurveyedEngine, surveyEngines } from '../../ts/engine/survey.ts';
+import { ADDON_PORTABLE } from './addon-binding.ts';
 import { BASH_COMPLETION } from './completion-shells.ts';
 import { canNameHosts, canRefuseCalls, findProgram } from './programs.ts';
 import { findRathole } from './rathole-binary.ts';
@@ -25,6 +26,11 @@ function program(name: string, without: string): Means {
 }
 
 const MEANS: readonly Means[] = [
+  {
+    name: 'portable addon',
+    without: 'the addon as it is without epoll and splice',
+    missing: () => (ADDON_PORTABLE ? undefined : 'npm run build:addon -- --portable'),
+  },
   { name: 'rathole', without: 'against the original', missing: missingRathole },
   program('openssl', 'TLS'),
   program('nginx', 'WebSocket behind nginx'),
