@@ -4,13 +4,14 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { ROOT } from './targets.mjs';
 
 /** That of package.json. @throws Error when Cargo.toml has another one */
-export function releaseVersion() {
-  const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
-  const crates = parse(readFileSync(`${ROOT}Cargo.toml`, 'utf8')).workspace.package.version;
+export function releaseVersion(root = ROOT) {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const crates = parse(readFileSync(join(root, 'Cargo.toml'), 'utf8')).workspace.package.version;
   if (crates !== version) {
     throw new Error(
       `package.json has version ${version}, Cargo.toml ${crates} (workspace.package): they must be the same`,

@@ -14,6 +14,10 @@ export interface Scene {
   readonly newerNode:
     | { readonly node: string; readonly version: string }
     | { readonly reason: string };
+  /** Why no C++ addon can be built here. */
+  readonly noCompiler: string | null;
+  /** npm's setting `nodedir`; without one node-gyp downloads the headers. */
+  readonly nodeHeaders: string;
   /** Folders of packages, tarballs beside them. */
   readonly staged: string;
   /** The platform package of this machine, where its binary is built. */

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TARGETS, targetHere } from '../../native/packages/targets.mjs';
+import { cppToolchain } from '../../native/toolchain.mjs';
 import { findProgram } from '../helpers/programs.ts';
 import { installNode } from '../nodes/install.mjs';
 import { Registry } from './registry.ts';
@@ -35,6 +36,8 @@ export async function setup(project) {
       enginePackages: TARGETS.map(({ packageName }) => packageName),
       npm: realpathSync(findProgram('npm')),
       newerNode: newer,
+      noCompiler: cppToolchain().lacks ?? null,
+      nodeHeaders: npm('config', 'get', 'nodedir').trim(),
       ...makePackages(join(work, 'staged')),
     });
   } catch (error) {
