@@ -28,6 +28,8 @@ class Pipe {
   ssize_t Drain(TcpLink& to);
 
  private:
+  ssize_t FillOnce(TcpLink& from);
+
   UniqueFd out_;
   UniqueFd in_;
   size_t length_ = 0;

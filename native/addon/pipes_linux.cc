@@ -28,10 +28,25 @@ bool IsShort(int fd) {
 }  // namespace
 
 ssize_t Pipe::Fill(TcpLink& from, bool& unsupported) {
+  if (!from.readable) return kBlocked;
+  ssize_t got = FillOnce(from);
+  unsupported = got == kBroken && (errno == EINVAL || errno == ENOSYS || errno == EPERM);
+  if (got > 0 || got == kBroken) return got;
+  // A splice stops for good in front of urgent data, and tells of it as of an empty socket or,
+  // after FIN, of the end. A read goes past it.
+  from.readable = true;
+  if (const ssize_t waiting = from.Peek(); waiting <= 0) return waiting;
+  // Or it has come a moment ago.
+  got = FillOnce(from);
+  unsupported = got <= 0;
+  from.readable = true;
+  return got;
+}
+
+ssize_t Pipe::FillOnce(TcpLink& from) {
   const ssize_t got = Attempt(from.readable, [&] {
     return splice(from.fd.get(), nullptr, in_.get(), nullptr, kPipeBytes, kSpliceFlags);
   });
-  unsupported = got == kBroken && (errno == EINVAL || errno == ENOSYS || errno == EPERM);
   if (got > 0) length_ = static_cast<size_t>(got);
   return got;
 }

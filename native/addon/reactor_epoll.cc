@@ -23,7 +23,8 @@ int Reactor::Open() {
 }
 
 bool Reactor::Add(TcpLink& link) {
-  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &link}};
+  epoll_event event{.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                    .data = {.ptr = &link}};
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, link.fd.get(), &event) == 0;
 }
 
@@ -45,6 +46,7 @@ void Reactor::Wait(int timeout_ms, std::vector<TcpLink*>& changed) {
     const bool ending = erred || (what & (EPOLLRDHUP | EPOLLHUP)) != 0;
     link.erred |= erred;
     link.ending |= ending;
+    link.urgent |= (what & EPOLLPRI) != 0;
     link.readable |= ending || (what & EPOLLIN) != 0;
     link.writable |= erred || (what & (EPOLLOUT | EPOLLHUP)) != 0;
     changed.push_back(&link);

@@ -22,8 +22,13 @@ constexpr int kSendFlags = 0;  // Node ignores SIGPIPE.
 ssize_t TcpLink::Read(uint8_t* to, size_t length) {
   const ssize_t got = Attempt(readable, [&] { return recv(fd.get(), to, length, 0); });
   // A short read has emptied the socket (epoll(7), question 9), but for FIN.
-  if (got > 0 && static_cast<size_t>(got) < length && !ending) readable = false;
+  if (got > 0 && static_cast<size_t>(got) < length && !ending && !urgent) readable = false;
   return got;
+}
+
+ssize_t TcpLink::Peek() {
+  uint8_t byte;
+  return Attempt(readable, [&] { return recv(fd.get(), &byte, 1, MSG_PEEK); });
 }
 
 ssize_t TcpLink::Write(const uint8_t* from, size_t length) {

@@ -36,6 +36,8 @@ struct TcpLink {
   TcpLink(Relay& owner, UniqueFd descriptor) : relay(owner), fd(std::move(descriptor)) {}
 
   ssize_t Read(uint8_t* to, size_t length);
+  // A read of one byte that leaves it there.
+  ssize_t Peek();
   ssize_t Write(const uint8_t* from, size_t length);
   // FIN, behind everything written. One that is broken says so when it is read.
   void Finish();
@@ -53,6 +55,8 @@ struct TcpLink {
   // The peer's FIN has come, or an error: a read may find more behind what it got.
   bool ending = false;
   bool erred = false;
+  // Urgent data has come at some time: a read stops in front of it, though more is there.
+  bool urgent = false;
 };
 
 }  // namespace warren

@@ -43,14 +43,23 @@ export interface AddonBinding {
 /** `Ending` of native/addon/relay.h, by number. */
 const RUNNING = 0;
 
+/** Those with relays. One without any that is forgotten goes, with its thread, though nobody closed it. */
+const busy = new Set<RelayThread>();
+
 export class RelayThread {
   readonly #context: DataplaneContext;
   readonly #native: NativeRelayThread;
   readonly #relays = new Map<number, ThreadRelay>();
+  #whenEmpty: (() => void) | undefined;
 
   constructor(binding: AddonBinding, context: DataplaneContext) {
     this.#context = context;
-    this.#native = new binding.RelayThread(() => this.#read(false));
+    // The addon holds the function for as long as its thread runs.
+    const self = new WeakRef(this);
+    this.#native = new binding.RelayThread(() => {
+      const thread = self.deref();
+      if (thread !== undefined) thread.#read(false);
+    });
   }
 
   readonly start: StartRelay = (near, far, options) =>
@@ -61,8 +70,14 @@ export class RelayThread {
     if (this.#relays.size > 0) this.#read(true);
   }
 
-  /** Only when no relay is left that anybody waits for. */
-  close(): void {
+  /** Aborts what still runs, tells of its end, then ends the thread. */
+  async close(): Promise<void> {
+    for (const relay of this.#relays.values()) relay.destroy('destroyed');
+    if (this.#relays.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve;
+      });
+    }
     this.#native.close();
   }
 
@@ -76,7 +91,7 @@ export class RelayThread {
     if (id === 0) return undefined;
     near.release();
     far.release();
-    if (this.#relays.size === 0) this.#native.keepAlive(true);
+    if (this.#relays.size === 0) this.#setBusy(true);
     const relay = new ThreadRelay(options, () => this.#native.abort(id));
     this.#relays.set(id, relay);
     return relay;
@@ -84,16 +99,24 @@ export class RelayThread {
 
   #read(runningToo: boolean): void {
     const reports = this.#native.reports(runningToo);
-    for (let at = 0; at + 3 < reports.length; at += 4) {
-      const [id = 0, ending = RUNNING, bytesIn = 0, bytesOut = 0] = reports.subarray(at, at + 4);
+    const numberAt = (index: number): number => reports[index] ?? 0;
+    for (let at = 0; at < reports.length; at += 4) {
+      const id = numberAt(at);
+      const ending = numberAt(at + 1);
       const relay = this.#relays.get(id);
-      relay?.count(bytesIn, bytesOut);
+      relay?.count(numberAt(at + 2), numberAt(at + 3));
       if (relay === undefined || ending === RUNNING) continue;
       this.#relays.delete(id);
-      if (this.#relays.size === 0) this.#native.keepAlive(false);
+      if (this.#relays.size === 0) this.#setBusy(false);
       // Never inside of the call that asked.
       queueMicrotask(() => this.#ended(relay, ending));
     }
+  }
+
+  #setBusy(on: boolean): void {
+    this.#native.keepAlive(on);
+    if (on) busy.add(this);
+    else busy.delete(this);
   }
 
   #ended(relay: ThreadRelay, ending: number): void {
@@ -102,6 +125,7 @@ export class RelayThread {
     } catch (error) {
       this.#context.fault('relay thread', error);
     }
+    if (this.#relays.size === 0) this.#whenEmpty?.();
   }
 }
 

@@ -140,7 +140,7 @@ export class TypescriptEngine implements Engine {
     for (const stream of [...this.#held]) stream.destroy(reason);
     await Promise.all(ends);
     await this.#context.links.destroyAll();
-    this.#relays?.close();
+    await this.#relays?.close();
     this.#context.batch.flush();
   }
 
