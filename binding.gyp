@@ -6,6 +6,8 @@
     "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api"],
     "defines": [
       "NAPI_VERSION=8",
+      # Where a worker is being ended nothing can be thrown any more.
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
       "WARREN_VERSION=<!(node -p \"require('./package.json').version\")",
     ],
     "sources": [

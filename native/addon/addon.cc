@@ -39,6 +39,10 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
   explicit RelayThreadObject(const Napi::CallbackInfo& info)
       : ObjectWrap(info), thread_([this] { wake_.NonBlockingCall(); }) {
     const Napi::Env env = info.Env();
+    if (!info[0].IsFunction()) {
+      Napi::TypeError::New(env, "wake is not a function").ThrowAsJavaScriptException();
+      return;
+    }
     if (const int error = thread_.Open(); error != 0) {
       Napi::Error::New(env, std::strerror(error)).ThrowAsJavaScriptException();
       return;
@@ -75,6 +79,8 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
   Napi::Value Reports(const Napi::CallbackInfo& info) {
     const std::vector<Report> reports = thread_.TakeReports(info[0].ToBoolean());
     auto numbers = Napi::Float64Array::New(info.Env(), reports.size() * kReportNumbers);
+    // Nothing can be made any more where a worker is being ended.
+    if (numbers.IsEmpty()) return numbers;
     double* next = numbers.Data();
     for (const Report& report : reports) {
       *next++ = static_cast<double>(report.id);
@@ -95,15 +101,13 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
     }
   }
 
-  void Close(const Napi::CallbackInfo& info) {
-    if (is_open_) napi_remove_env_cleanup_hook(info.Env(), &RelayThreadObject::OnExit, this);
-    CloseThread();
-  }
+  void Close(const Napi::CallbackInfo&) { CloseThread(); }
 
   static void OnExit(void* self) { static_cast<RelayThreadObject*>(self)->CloseThread(); }
 
   void CloseThread() {
     if (!std::exchange(is_open_, false)) return;
+    napi_remove_env_cleanup_hook(Env(), &RelayThreadObject::OnExit, this);
     thread_.Close();
     wake_.Release();
   }

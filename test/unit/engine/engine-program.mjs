@@ -1,14 +1,16 @@
 /**
- * What the tests of the Rust engine's life do in processes of their own: one scenario, named by the
- * first argument. It uses the built engine, `dist`.
+ * What the tests of the native engines' lives do in processes of their own: one scenario, named by the
+ * first argument, with the engine that `ENGINE` names. It uses what is built, `dist`.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { parentPort, Worker } from 'node:worker_threads';
 import { clientHandshake, serverHandshake } from '../../../dist/control/handshake.js';
 import { clientRoutine, HELLO_RULE, serverRoutine } from '../../../dist/control/routines.js';
+import { loadAddon } from '../../../dist/engine/load-addon.js';
 import { loadBinding } from '../../../dist/engine/load-binding.js';
 import { RustEngine } from '../../../dist/engine/rust.js';
+import { TypescriptEngine } from '../../../dist/engine/typescript.js';
 
 const HOST = '127.0.0.1';
 const TOKEN = 'token';
@@ -22,10 +24,16 @@ const ROUNDS = 20;
 /** Far beyond the time in which a process with nothing open ends. */
 const STILL_HERE_MS = 150;
 
+const IS_RUST = process.env.ENGINE === 'rust';
+const THREADS = IS_RUST ? 2 : 1;
+
 function open() {
-  const loaded = loadBinding();
+  const loaded = IS_RUST ? loadBinding() : loadAddon();
   if ('reason' in loaded) throw new Error(loaded.reason);
-  return new RustEngine(loaded.binding, { threads: 2 });
+  const { binding } = loaded;
+  return IS_RUST
+    ? new RustEngine(binding, { threads: THREADS })
+    : new TypescriptEngine({}, binding);
 }
 
 function say(text) {
@@ -379,7 +387,7 @@ const SCENARIOS = {
   async forgotten() {
     let engines = Array.from({ length: 4 }, open);
     // A thread has its name when it runs.
-    await until(() => (engineThreads() ?? 8) === 2 * engines.length);
+    await until(() => (engineThreads() ?? THREADS * 4) === THREADS * engines.length);
     engines = undefined;
     await until(() => {
       globalThis.gc();
