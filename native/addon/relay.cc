@@ -21,7 +21,9 @@ std::optional<Ending> Relay::Run(Workspace& workspace) {
   if (out == Turn::kFromBroken) return OnBroken(false, workspace);
   if (out == Turn::kToBroken) return OnBroken(true, workspace);
   // Both, or the second would stay for the next time.
-  if (bool(in_.TakeMoved()) | bool(out_.TakeMoved())) moved_at_ = workspace.now;
+  const bool in_moved = in_.TakeMoved();
+  const bool out_moved = out_.TakeMoved();
+  if (in_moved || out_moved) moved_at_ = workspace.now;
   NoteHalfClose(workspace);
   if (in == Turn::kEnded && out == Turn::kEnded) return half_closed_;
   // A link that broke while nothing could be read from it or written to it.
