@@ -8,6 +8,8 @@ import type { AddonBinding } from '../dataplane/relay-thread.ts';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { checkNativeFile } from './native-file.ts';
+import { platformOf, thisMachine } from './platform.ts';
+import { oneLine } from './try-binding.ts';
 
 export interface LoadedAddon {
   readonly binding: AddonBinding;
@@ -44,12 +46,12 @@ export function loadAddon(): LoadedAddon | NoAddon {
 
 export function tryAddon({ folder, version, load }: AddonSource): LoadedAddon | NoAddon {
   if (process.platform === 'win32') {
-    return { reason: 'cannot be: Node’s sockets have no descriptors on Windows', broken: false };
+    return { reason: "cannot be: Node's sockets have no descriptors on Windows", broken: false };
   }
   const file = findAddon(folder);
   if (file === undefined) {
-    const platform = `${process.platform}-${process.arch}`;
-    return { reason: `not built for ${platform} (nothing in ${folder}): ${REMEDY}`, broken: false };
+    const { name } = platformOf(thisMachine());
+    return { reason: `not built for ${name} (nothing in ${folder}): ${REMEDY}`, broken: false };
   }
   const problem = checkNativeFile(file);
   if (problem !== undefined) return { reason: `${problem}: ${REMEDY}`, broken: true };
@@ -60,12 +62,13 @@ export function tryAddon({ folder, version, load }: AddonSource): LoadedAddon | 
       ? { binding: binding as AddonBinding, file }
       : { reason: `${file} ${reason}`, broken: true };
   } catch (error) {
-    const text = errorText(error).trim().replace(/\s+/g, ' ');
-    return { reason: `cannot be loaded: ${text}: ${REMEDY}`, broken: true };
+    const text = oneLine(errorText(error));
+    return { reason: `${file} cannot be loaded: ${text}: ${REMEDY}`, broken: true };
   }
 }
 
-const REMEDY = 'npm run build:addon makes it (needs a C++20 compiler, make and python3)';
+const REMEDY =
+  'npm run build:addon in the folder of warren makes it (needs a C++20 compiler, make and python3)';
 
 /** node-gyp-build throws where there is nothing, with a text for developers. */
 function findAddon(folder: string): string | undefined {
@@ -80,7 +83,7 @@ function findAddon(folder: string): string | undefined {
 /** One of another version may have other functions, so only what tells the version is asked for. */
 function reasonAgainst(binding: unknown, version: string): string | undefined {
   if (!isObject(binding) || typeof binding['version'] !== 'function') {
-    return `is not warren’s addon: ${REMEDY}`;
+    return `is not warren's addon: ${REMEDY}`;
   }
   const found: unknown = binding['version']();
   if (found !== version) return `is of version ${found}, warren of ${version}: ${REMEDY}`;
