@@ -1,5 +1,5 @@
 # The C++ addon: `npm run build:addon`. The published package has this file beside the sources: at a
-# package's root, pnpm up to 9 and yarn up to 4.13 build by it at installation, whatever `gypfile` says.
+# package's root, pnpm 9 and yarn 4.5 build by it at installation, whatever `gypfile` says; yarn 4.18 warns.
 {
   "variables": {"warren_portable%": 0},
   "target_defaults": {
