@@ -38,6 +38,7 @@ function readExample(path: string): Uint8Array {
   if (path.endsWith('.pem')) {
     return readWholeFile(certificateFile(path.includes('client') ? 'client' : 'ecdsa'));
   }
+  if (basename(path) === 'token') return Buffer.from('a token\n');
   let text = readFileSync(path, 'utf8');
   for (const [word, key] of Object.entries(KEYS)) text = text.replace(word, key);
   return Buffer.from(text);
@@ -56,22 +57,27 @@ describe('examples', () => {
     expect(config[role]?.services.size).toBeGreaterThan(0);
   });
 
-  it.each(['minimal', 'udp', 'noise', 'tls', 'mutual-tls', 'websocket'])(
-    '%s: both ends fit together',
-    (folder) => {
-      const { server } = loadExample(join(folder, 'server.toml')).config;
-      const { client } = loadExample(join(folder, 'client.toml')).config;
-      // Behind a gateway the client has the gateway's port.
-      const port = folder === 'websocket' ? 443 : server?.bindAddr.port;
-      expect(client?.remoteAddr.port).toBe(port);
-      expect(client?.transport.type).toBe(server?.transport.type);
-      expect(client?.transport.noise?.pattern).toBe(server?.transport.noise?.pattern);
-      expect(client?.transport.websocket?.path).toBe(server?.transport.websocket?.path);
-      const facts = (services: NonNullable<typeof server | typeof client>['services']) =>
-        [...services.values()].map(({ name, type, token }) => [name, type, token.reveal()]);
-      expect(client && facts(client.services)).toEqual(server && facts(server.services));
+  it.each([
+    ...['minimal', 'udp', 'noise', 'tls', 'mutual-tls', 'websocket'].map((folder) => {
+      return { folder, files: [`${folder}/server.toml`, `${folder}/client.toml`] as const };
+    }),
+    {
+      folder: 'docker',
+      files: ['docker/server/config/server.toml', 'docker/client/config/client.toml'] as const,
     },
-  );
+  ])('$folder: both ends fit together', ({ folder, files }) => {
+    const { server } = loadExample(files[0]).config;
+    const { client } = loadExample(files[1]).config;
+    // Behind a gateway the client has the gateway's port.
+    const port = folder === 'websocket' ? 443 : server?.bindAddr.port;
+    expect(client?.remoteAddr.port).toBe(port);
+    expect(client?.transport.type).toBe(server?.transport.type);
+    expect(client?.transport.noise?.pattern).toBe(server?.transport.noise?.pattern);
+    expect(client?.transport.websocket?.path).toBe(server?.transport.websocket?.path);
+    const facts = (services: NonNullable<typeof server | typeof client>['services']) =>
+      [...services.values()].map(({ name, type, token }) => [name, type, token.reveal()]);
+    expect(client && facts(client.services)).toEqual(server && facts(server.services));
+  });
 
   it('a Noise example cannot run before it has keys of its own', () => {
     expect(() => loadConfig(join(EXAMPLES, 'noise', 'server.toml'))).toThrow('not a Noise key');
