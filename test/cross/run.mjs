@@ -67,8 +67,9 @@ for (const target of positionals.length > 0 ? positionals : allTargets()) {
 const table = markdownTable(rows);
 process.stdout.write(`\n${table}`);
 if (values.markdown !== undefined) writeFileSync(values.markdown, table);
-const isBad = (words) => words.startsWith('FAILED') || (positionals.length > 0 && words !== 'ok');
-process.exitCode = rows.slice(1).some((row) => isBad(row.at(-1))) ? 1 : 0;
+const hasFailed = rows.some((row) => row.at(-1).startsWith('FAILED'));
+const isTested = (target) => rows.some((row) => row[0] === target && row.at(-1) === 'ok');
+process.exitCode = hasFailed || !positionals.every(isTested) ? 1 : 0;
 
 function allTargets() {
   const built = existsSync(values.prebuilds)
