@@ -7,8 +7,7 @@
 # FOLDER/etc is laid over /etc, FOLDER/units are all units there are, PACKAGE is the installed package
 # `warren` and NODE its node program.
 #
-# Prints `systemd PID` when it is about to run, and ends with it. SIGTERM to this script ends all of it,
-# and so does SIGKILL (only empty cgroups stay behind then).
+# Prints `systemd PID` when it is about to run, and ends with it. SIGTERM to this script ends all of it.
 set -eu
 
 if [ "${4:-}" != inside ]; then

@@ -57,7 +57,9 @@ export class SystemdHost {
     if (!existsSync(SYSTEMD)) return { cannot: `no ${SYSTEMD}` };
     const folder = temporaryFolder(resources);
     writeFiles(folder, files);
-    const command = ['bash', SCRIPT, folder, ROOT, process.execPath] as const;
+    // Ends with this process, however that ends.
+    const bound = ['setpriv', '--pdeathsig', 'TERM'] as const;
+    const command = [...bound, 'bash', SCRIPT, folder, ROOT, process.execPath] as const;
     const daemon = Daemon.start(resources, 'systemd', command);
     // Not SIGKILL: it takes its mounts and cgroups down.
     resources.defer(() => daemon.stop());
