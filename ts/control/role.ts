@@ -76,7 +76,7 @@ export class RoleBase {
     const selected = selectEngine(options);
     this.#selected = selected;
     this.#tell(selected);
-    if (selected.engine.name === 'typescript') {
+    if (selected.engine.name !== 'rust') {
       this.log.debug({}, 'keepalive_interval is left to the system: this engine cannot set it');
     }
     return selected.engine;
