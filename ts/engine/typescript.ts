@@ -1,7 +1,8 @@
 /**
- * The engine in TypeScript, and with the C++ addon the one called `addon`: `ts/dataplane` on node:net, node:tls and node:dgram. It runs wherever
- * Node does and keeps the whole contract of `engine.ts`. What node:net cannot set (keepalive
- * interval, TCP_USER_TIMEOUT, congestion control) is left to the native engines.
+ * The engine in TypeScript, and with the C++ addon the one called `addon`: `ts/dataplane` on node:net,
+ * node:tls and node:dgram. It runs wherever Node does and keeps the whole contract of `engine.ts`.
+ * What node:net cannot set (keepalive interval, TCP_USER_TIMEOUT, congestion control) is left to the
+ * Rust engine.
  */
 import { TypescriptClientService } from '../dataplane/client-service.ts';
 import { DataplaneContext } from '../dataplane/context.ts';
