@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { platformOf, thisMachine } from '../../ts/engine/platform.ts';
 import { ADDON } from '../helpers/addon-binding.ts';
 import { CliWorld, runCli } from '../helpers/cli.ts';
 import { PackageCopy } from '../helpers/package-copy.ts';
@@ -32,7 +33,8 @@ describe('of this clone', () => {
     const { code, stderr, facts } = await status({ WARREN_ENGINE: engine });
     expect([code, stderr]).toEqual([0, '']);
     const { node, platform, wanted, problem } = facts;
-    expect([node, platform]).toEqual([process.version, `${process.platform}-${process.arch}`]);
+    // As packages name it, and `--version --verbose`.
+    expect([node, platform]).toEqual([process.version, platformOf(thisMachine()).name]);
     expect([facts.engine, wanted, problem]).toEqual([engine, engine, null]);
     for (const { name, state, file, reasons } of facts.engines) {
       expect(state).toBe(name === engine ? 'usable' : 'skipped');

@@ -2,6 +2,7 @@
  * `warren status`: which engine this installation would run, and what there is of the others. It
  * starts the engine for a moment, as a daemon would, and knows nothing of daemons that run.
  */
+import { platformOf, thisMachine } from '../engine/platform.ts';
 import { type SelectedEngine, selectEngine } from '../engine/select.ts';
 import { type SurveyedEngine, surveyEngines } from '../engine/survey.ts';
 import { WarrenError } from '../errors.ts';
@@ -58,8 +59,8 @@ function trySelect(): SelectedEngine | WarrenError {
 
 function statusOf(selected: SelectedEngine | WarrenError): Status {
   const { wanted, engines } = surveyEngines();
-  const { version: node, platform, arch } = process;
-  const about = { version: packageVersion(), node, platform: `${platform}-${arch}`, wanted };
+  const { name: platform } = platformOf(thisMachine());
+  const about = { version: packageVersion(), node: process.version, platform, wanted };
   if (selected instanceof WarrenError) {
     const nothing = { engine: null, threads: null, problem: selected.message };
     return { ...about, ...nothing, engines: engines.map((each) => tierOf(each, [])) };
