@@ -48,6 +48,8 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
       return;
     }
     wake_ = Napi::ThreadSafeFunction::New(env, info[0].As<Napi::Function>(), "warren-relay", 0, 1);
+    // Its error is thrown already, unless the worker is being ended.
+    if (static_cast<napi_threadsafe_function>(wake_) == nullptr) return;
     wake_.Unref(env);
     // Behind the function's own hook, so before it.
     napi_add_env_cleanup_hook(env, &RelayThreadObject::OnExit, this);
