@@ -7,14 +7,16 @@
  * addon runs on glibc 2.28 or on musl, wherever it was built. macOS and Windows build their own, as a
  * release does. On Linux zig builds macOS, too, and `win32-x64-gnu`: no release has that one, it shows
  * that the code links for Windows.
+ *
+ * --check  on Linux: whether the Rust and C code compiles for them; nothing is linked, nothing made
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { binaryName, ROOT, TARGETS } from '../packages/targets.mjs';
 import { checkBinary, GLIBC_FLOOR, writeChecksum } from './binary.mjs';
-import { provideZig } from './zig.mjs';
+import { CACHE, provideZig } from './zig.mjs';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 const ARTIFACTS = join(ROOT, 'native/artifacts');
@@ -50,24 +52,31 @@ function whyNot({ platform, triple }) {
 }
 
 function build(target) {
-  const { triple } = target;
-  provideStandardLibrary(triple);
-  const work = mkdtempSync(join(tmpdir(), 'warren-target-'));
-  try {
-    const zig = process.platform === 'linux';
-    const version = target.libc === 'glibc' ? `.${GLIBC_FLOOR}` : '';
-    const args = [
-      '--release',
-      '--package',
-      'warren-napi',
-      '--target',
-      `${triple}${zig ? version : ''}`,
-    ];
-    const env = { ...process.env, ...(zig && provideZig().env), ...flagsOf(triple, work) };
-    return cargo([zig ? 'zigbuild' : 'build', ...args], env);
-  } finally {
-    rmSync(work, { recursive: true });
-  }
+  provideStandardLibrary(target.triple);
+  const useZig = process.platform === 'linux';
+  const words = [useZig ? 'zigbuild' : 'build', '--release', ...packageFor(target, useZig)];
+  return cargo(words, environmentFor(target, useZig));
+}
+
+function check(target) {
+  if (process.platform !== 'linux') throw new Error('--check needs zig, which is used on Linux');
+  provideStandardLibrary(target.triple);
+  const { error, status } = spawnSync('cargo-zigbuild', ['check', ...packageFor(target, true)], {
+    cwd: ROOT,
+    env: environmentFor(target, true),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (error !== undefined || status !== 0)
+    throw new Error(`it does not compile for ${target.name}`);
+}
+
+function packageFor({ triple, libc }, useZig) {
+  const version = useZig && libc === 'glibc' ? `.${GLIBC_FLOOR}` : '';
+  return ['--package', 'warren-napi', '--target', `${triple}${version}`];
+}
+
+function environmentFor({ triple }, useZig) {
+  return { ...process.env, ...(useZig && provideZig().env), ...flagsOf(triple) };
 }
 
 /** cargo's own words go to the terminal; what it made is in its messages. */
@@ -89,7 +98,7 @@ function cargo(args, env) {
   return files.find((file) => /\.(so|dylib|dll)$/.test(file));
 }
 
-function flagsOf(triple, work) {
+function flagsOf(triple) {
   // For one target only, so they do not reach build scripts.
   const flags = (...added) => ({ RUSTFLAGS: [process.env.RUSTFLAGS ?? '', ...added].join(' ') });
   // A library for musl's Node uses the musl that is there.
@@ -98,9 +107,11 @@ function flagsOf(triple, work) {
   if (triple.endsWith('-msvc')) return flags('-C target-feature=+crt-static');
   if (triple !== STAND_IN.triple) return {};
   // napi-build links one for GNU. Nothing of it is used: the addon finds Node's functions as it is loaded.
-  writeFileSync(join(work, 'libnode.dll'), '');
-  writeFileSync(join(work, 'libnode.a'), '!<arch>\n');
-  return { LIBNODE_PATH: work };
+  const folder = join(CACHE, 'libnode');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'libnode.dll'), '');
+  writeFileSync(join(folder, 'libnode.a'), '!<arch>\n');
+  return { LIBNODE_PATH: folder };
 }
 
 function provideStandardLibrary(triple) {
@@ -120,11 +131,20 @@ function provideStandardLibrary(triple) {
   }
 }
 
+const { values, positionals } = parseArgs({
+  options: { check: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+
 try {
-  mkdirSync(ARTIFACTS, { recursive: true });
-  for (const target of selectTargets(process.argv.slice(2))) {
+  for (const target of selectTargets(positionals)) {
+    if (values.check) {
+      check(target);
+      continue;
+    }
     const built = build(target);
     const found = checkBinary(built, target, MAX_BYTES);
+    mkdirSync(ARTIFACTS, { recursive: true });
     const file = join(ARTIFACTS, target.file);
     copyFileSync(built, file);
     writeChecksum(file);

@@ -70,7 +70,7 @@ function emulate(target, work) {
     const where = `${libc} of Debian ${suite}, Node ${version}`;
     return {
       name: isOurs ? where : `${processor.qemu}, ${where}`,
-      node: writeScript(command, binary, folder, work),
+      node: writeScript({ command, binary, sysroot: folder, libc, work }),
     };
   } catch (error) {
     return { name: isOurs ? libc : processor.qemu, reason: error.message };
@@ -84,21 +84,21 @@ function loader({ loaders, folder }, libc, sysroot) {
 }
 
 /** A script that runs the binary and tells it what it is. */
-function writeScript(command, binary, sysroot, work) {
+function writeScript({ command, binary, sysroot, libc, work }) {
   const folder = mkdtempSync(join(work, 'node-'));
   const script = join(folder, 'node');
   const preload = join(folder, 'itself.cjs');
-  writeFileSync(preload, itself(script, binary, sysroot));
+  writeFileSync(preload, itself(script, binary, sysroot, libc));
   const words = [...command, binary, '--require', preload].map((word) => `'${word}'`);
   writeFileSync(script, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 });
   return script;
 }
 
 /**
- * /proc/self/exe is the loader or the emulator, and /usr is this machine's. Node starts further ones
- * by the first, detect-libc tells the C library by both.
+ * /proc/self/exe is the loader or the emulator, and /usr and /etc are this machine's. Node starts further
+ * ones by the first, detect-libc tells the C library by both, node-gyp-build by /etc/alpine-release.
  */
-function itself(script, binary, sysroot) {
+function itself(script, binary, sysroot, libc) {
   const files = { '/proc/self/exe': binary, '/usr/bin/ldd': join(sysroot, 'usr/bin/ldd') };
   return `
 const fs = require('node:fs');
@@ -106,6 +106,7 @@ const { openSync } = fs;
 const files = ${JSON.stringify(files)};
 fs.openSync = (path, ...more) => openSync(files[path] ?? path, ...more);
 process.execPath = ${JSON.stringify(script)};
+process.env.LIBC = '${libc}';
 `;
 }
 
