@@ -6,7 +6,7 @@
  * --engine NAME     only this one; may be repeated
  * --markdown FILE   where the table is written to, too
  *
- * Nodes are kept in WARREN_CACHE (default: ~/.cache/warren).
+ * Nodes are kept in WARREN_CACHE (default: ~/.cache/warren). Where not one could be tried it ends with 69.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { UNAVAILABLE } from '../../native/toolchain.mjs';
 import { markdownTable } from '../helpers/markdown-table.mjs';
 import { readReport, reportArgs } from '../helpers/vitest-report.mjs';
 import { installNode } from './install.mjs';
@@ -46,7 +47,8 @@ for (const major of values.node ?? NODES) {
 const text = `${markdownTable(rows)}${told.map((failure) => `\n- ${failure}`).join('')}\n`;
 process.stdout.write(`\n${files.join(' ')}\n\n${text}`);
 if (values.markdown !== undefined) writeFileSync(values.markdown, text);
-process.exitCode = told.length === 0 ? 0 : 1;
+const isAnyTried = rows.slice(1).some((row) => !row.at(-1).startsWith('not tested'));
+process.exitCode = isAnyTried ? Math.min(told.length, 1) : UNAVAILABLE;
 
 function tryOn({ node, version }, engine) {
   const env = {
