@@ -1,13 +1,15 @@
 /** docs/warren.1 is what the definition makes now, and readers of man pages have nothing against it. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS, listedOptions } from '../../../ts/commands/definition.ts';
 import { manPage } from '../../../ts/commands/man-page.ts';
 import { findProgram } from '../../helpers/programs.ts';
 
-const FILE = fileURLToPath(new URL('../../../docs/warren.1', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const FILE = join(ROOT, 'docs/warren.1');
 
 function run(program: string, ...args: string[]): { stdout: string; complaints: string } {
   const { stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
@@ -37,6 +39,13 @@ describe('docs/warren.1', () => {
     const [, date = 'none'] = /^\.Dd (.*)$/m.exec(shipped) ?? [];
     expect(date).toMatch(/^[A-Z][a-z]+ \d{1,2}, \d{4}$/);
     expect(shipped).toBe(manPage(date));
+  });
+
+  it('is what package.json installs, and makes by the command that the page names', () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    expect(manifest.man).toBe('./docs/warren.1');
+    const [, script = ''] = /"npm run ([\w:]+)"/.exec(readFileSync(FILE, 'utf8')) ?? [];
+    expect(manifest.scripts[script]).toContain('.ci/man-page.mjs');
   });
 
   it.skipIf(findProgram('mandoc') === undefined)('is right to mandoc', () => {
