@@ -42,12 +42,20 @@ export async function stagePlatformPackages(binaries, out, manifest) {
 
 /** It takes all targets of its configuration, so it gets one that has only those that are there. */
 async function createManifests(binaries, out, manifest) {
-  const { version, license, engines, publishConfig } = manifest;
+  const { version, license, engines, publishConfig, repository } = manifest;
   const work = mkdtempSync(join(out, 'manifests-'));
   const targets = binaries.map(({ target }) => target.triple);
   const write = (name, json) => writeFileSync(join(work, name), JSON.stringify(json));
   try {
-    write('package.json', { name: manifest.name, version, license, engines, publishConfig });
+    write('package.json', {
+      name: manifest.name,
+      version,
+      license,
+      engines,
+      publishConfig,
+      // npm refuses provenance without it.
+      repository,
+    });
     write('napi.json', { binaryName, packageName, targets });
     await new NapiCli().createNpmDirs({ cwd: work, configPath: 'napi.json', npmDir: '.' });
     for (const { target } of binaries) {
