@@ -4,10 +4,10 @@
  * as build/Portable/warren_addon_portable.node, for its tests. Says in one line what is missing where it cannot.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeChecksum } from '../checksum.mjs';
 import { cppToolchain, UNAVAILABLE } from '../toolchain.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,11 +26,6 @@ function nodeGyp() {
   return script !== undefined && existsSync(script)
     ? [process.execPath, script]
     : [process.platform === 'win32' ? 'node-gyp.cmd' : 'node-gyp'];
-}
-
-function writeChecksum(file) {
-  const sum = createHash('sha256').update(readFileSync(file)).digest('hex');
-  writeFileSync(`${file}.sha256`, `${sum}  ${basename(file)}\n`);
 }
 
 /** Where node-gyp looks for it. A published package has it beside the sources: see there. */

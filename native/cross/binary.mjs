@@ -3,9 +3,7 @@
  * the oldest system it runs on and the libraries it asks for, read by `readelf`.
  */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { statSync } from 'node:fs';
 
 /** What Node 20 needs itself. */
 export const GLIBC_FLOOR = '2.28';
@@ -39,12 +37,6 @@ export function checkBinary(file, { platform, libc }, maxBytes) {
     found.push(`glibc ${newest}`);
   }
   return found;
-}
-
-/** As `sha256sum` writes it, beside the file. */
-export function writeChecksum(file) {
-  const sum = createHash('sha256').update(readFileSync(file)).digest('hex');
-  writeFileSync(`${file}.sha256`, `${sum}  ${basename(file)}\n`);
 }
 
 /** What the pattern's group has in its output, each once. */

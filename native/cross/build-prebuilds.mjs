@@ -9,8 +9,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeChecksum } from '../checksum.mjs';
 import { ROOT } from '../packages/targets.mjs';
-import { checkBinary, GLIBC_FLOOR, writeChecksum } from './binary.mjs';
+import { checkBinary, GLIBC_FLOOR } from './binary.mjs';
 import { provideZig } from './zig.mjs';
 
 /** All together are in one package. */

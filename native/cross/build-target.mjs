@@ -14,8 +14,9 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { writeChecksum } from '../checksum.mjs';
 import { binaryName, ROOT, TARGETS } from '../packages/targets.mjs';
-import { checkBinary, GLIBC_FLOOR, writeChecksum } from './binary.mjs';
+import { checkBinary, GLIBC_FLOOR } from './binary.mjs';
 import { CACHE, provideZig } from './zig.mjs';
 
 const MAX_BYTES = 4 * 1024 * 1024;

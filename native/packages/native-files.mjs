@@ -2,10 +2,10 @@
  * Native files on their way into a package: each is looked at as before it is loaded (its header fits
  * the system it is for, nothing is missing, its checksum is right) and gets its checksum beside it.
  */
-import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { checkNativeFile } from '../../dist/engine/native-file.js';
+import { writeChecksum } from '../checksum.mjs';
 import { HERE } from './targets.mjs';
 import { checkBuiltVersion } from './versions.mjs';
 
@@ -17,8 +17,7 @@ export function addNativeFile(source, destination, machine, version) {
   if (runsHere(machine)) checkBuiltVersion(source, version);
   mkdirSync(dirname(destination), { recursive: true });
   copyFileSync(source, destination);
-  const sum = createHash('sha256').update(readFileSync(destination)).digest('hex');
-  writeFileSync(`${destination}.sha256`, `${sum}  ${basename(destination)}\n`);
+  writeChecksum(destination);
 }
 
 function runsHere({ platform, arch, libc }) {

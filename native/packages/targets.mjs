@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { readNapiConfig } from '@napi-rs/cli';
-import { isNonGlibcLinuxSync } from 'detect-libc';
+import { thisMachine } from '../../dist/engine/platform.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const NAPI_CONFIG = fileURLToPath(new URL('../napi/napi.json', import.meta.url));
@@ -28,11 +28,7 @@ export const TARGETS = targets.map(({ triple, platformArchABI: name, platform, a
 }));
 
 /** Where what is built on this machine runs. */
-export const HERE = {
-  platform: process.platform,
-  arch: process.arch,
-  libc: process.platform === 'linux' ? (isNonGlibcLinuxSync() ? 'musl' : 'glibc') : undefined,
-};
+export const HERE = thisMachine();
 
 /** Undefined where this machine is none of them. */
 export function targetHere() {

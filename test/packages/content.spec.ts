@@ -16,7 +16,7 @@ const ALLOWED = [
   /^docs\/[\w-]+\.(md|1)$/,
   /^examples\/[\w-]+\/[\w@./-]+$/,
   /^native\/addon\/(\.clang-format|binding\.gyp|build\.mjs|\w+\.(cc|h))$/,
-  /^native\/toolchain\.mjs$/,
+  /^native\/(toolchain|checksum)\.mjs$/,
   /^prebuilds\/\w+-\w+\/warren(\.glibc|\.musl)?\.node(\.sha256)?$/,
   /^(package\.json|README\.md|ARCHITECTURE\.md|GLOSSARY\.md|LICENSE)$/,
 ];
@@ -50,7 +50,12 @@ describe('warren', () => {
         .filter((entry) => entry.isFile())
         .map(({ name }) => `${folder}/${name}`);
     const program = ['dist/cli.js', 'dist/index.js', 'dist/index.d.ts'];
-    const build = ['native/addon/binding.gyp', 'native/toolchain.mjs', ...listed('native/addon')];
+    const build = [
+      'native/addon/binding.gyp',
+      'native/toolchain.mjs',
+      'native/checksum.mjs',
+      ...listed('native/addon'),
+    ];
     const pages = ['README.md', 'ARCHITECTURE.md', 'GLOSSARY.md', 'LICENSE', ...listed('docs')];
     for (const path of [...program, ...pages, ...build]) {
       expect(paths).toContain(path);

@@ -2,13 +2,14 @@
  * Finds the C++ addon, by the rules of node-gyp-build: `build/Release`, then what is prebuilt for this
  * platform in `prebuilds`. Before anything relies on it, it is made sure of like the Rust one.
  */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { AddonBinding } from '../dataplane/relay-thread.ts';
 import { errorText } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { checkNativeFile } from './native-file.ts';
-import { platformOf, thisMachine } from './platform.ts';
+import { type Machine, platformOf, thisMachine } from './platform.ts';
 import { oneLine } from './try-binding.ts';
 
 export interface LoadedAddon {
@@ -28,6 +29,7 @@ export interface AddonSource {
   readonly folder: string;
   /** The only one that is taken. */
   readonly version: string;
+  readonly machine?: Machine;
   load(file: string): unknown;
 }
 
@@ -44,25 +46,29 @@ export function loadAddon(): LoadedAddon | NoAddon {
   return result;
 }
 
-export function tryAddon({ folder, version, load }: AddonSource): LoadedAddon | NoAddon {
-  if (process.platform === 'win32') {
+export function tryAddon(source: AddonSource): LoadedAddon | NoAddon {
+  const { folder, version, load, machine = thisMachine() } = source;
+  if (machine.platform === 'win32') {
     return { reason: "cannot be: Node's sockets have no descriptors on Windows", broken: false };
   }
-  const file = findAddon(folder);
-  if (file === undefined) {
-    const { name } = platformOf(thisMachine());
-    return { reason: `not built for ${name} (nothing in ${folder}): ${REMEDY}`, broken: false };
-  }
-  const problem = checkNativeFile(file);
-  if (problem !== undefined) return { reason: `${problem}: ${REMEDY}`, broken: true };
+  let file = folder;
   try {
+    const found = findAddon(folder, machine);
+    if (found === undefined) {
+      const { name } = platformOf(machine);
+      return { reason: `not built for ${name} (nothing in ${folder}): ${REMEDY}`, broken: false };
+    }
+    file = found;
+    const problem = checkNativeFile(file, machine);
+    if (problem !== undefined) return { reason: `${problem}: ${REMEDY}`, broken: true };
     const binding = load(file);
     const reason = reasonAgainst(binding, version);
     return reason === undefined
       ? { binding: binding as AddonBinding, file }
       : { reason: `${file} ${reason}`, broken: true };
   } catch (error) {
-    const text = oneLine(errorText(error));
+    // That of a library that is not there has lines of its own.
+    const text = oneLine(errorText(error).split('\n')[0] ?? '');
     return { reason: `${file} cannot be loaded: ${text}: ${REMEDY}`, broken: true };
   }
 }
@@ -70,14 +76,19 @@ export function tryAddon({ folder, version, load }: AddonSource): LoadedAddon | 
 const REMEDY =
   'npm run build:addon in the folder of warren makes it (needs a C++20 compiler, make and python3)';
 
-/** node-gyp-build throws where there is nothing, with a text for developers. */
-function findAddon(folder: string): string | undefined {
+/** @throws Error when node-gyp-build itself is not there. */
+function findAddon(folder: string, { libc }: Machine): string | undefined {
   const { resolve } = require('node-gyp-build') as { resolve(folder: string): string };
+  let file: string;
   try {
-    return resolve(folder);
+    file = resolve(folder);
   } catch {
+    // Its text is for developers.
     return undefined;
   }
+  // It takes for musl what is Alpine, and no other system.
+  const forMusl = file.replace(/\.glibc\.node$/, '.musl.node');
+  return libc === 'musl' && existsSync(forMusl) ? forMusl : file;
 }
 
 /** One of another version may have other functions, so only what tells the version is asked for. */

@@ -44,11 +44,15 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Where neither can be told it is glibc, or something compatible. */
+/** Where neither can be told, also for want of the library, it is glibc or something compatible. */
 function libcHere(): 'glibc' | 'musl' {
-  // Loaded when it is needed: `warren check` has no use for it, and it brings child_process.
-  const { familySync } = createRequire(import.meta.url)('detect-libc') as typeof DetectLibc;
-  return familySync() === 'musl' ? 'musl' : 'glibc';
+  try {
+    // Loaded when it is needed: `warren check` has no use for it, and it brings child_process.
+    const { familySync } = createRequire(import.meta.url)('detect-libc') as typeof DetectLibc;
+    return familySync() === 'musl' ? 'musl' : 'glibc';
+  } catch {
+    return 'glibc';
+  }
 }
 
 export function platformOf(machine: Machine): Platform {

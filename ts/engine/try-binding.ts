@@ -44,7 +44,7 @@ export function tryBinding(from: BindingFile): { readonly binding: Binding } | N
       return broken(`${file} is older than this warren (it has no ${absent}): ${remedy}`);
     }
     const failure = binding.probe();
-    return failure === null ? { binding } : broken(`probe failed: ${failure}`);
+    return failure === null ? { binding } : broken(`${file} does not work here: ${failure}`);
   } catch (error) {
     return broken(`${file} fails: ${oneLine(errorText(error))}`);
   }

@@ -83,7 +83,7 @@ describe('tryBinding', () => {
 
   it('tells what the probe found', () => {
     expect(reasonFor({ ...RIGHT, probe: () => 'splice: EPERM' })).toBe(
-      'probe failed: splice: EPERM',
+      `${FILE} does not work here: splice: EPERM`,
     );
   });
 
