@@ -21,7 +21,7 @@ export function stageMainPackage(folder, manifest, engines, prebuilds) {
   for (const file of listedFiles()) copy(join(ROOT, file), join(folder, file));
   // Not at the root: it says why.
   copy(join(ROOT, 'binding.gyp'), join(folder, 'native/addon/binding.gyp'));
-  for (const { source, machine, file } of findPrebuilds(prebuilds)) {
+  for (const { source, machine, file } of prebuilds) {
     addNativeFile(source, join(folder, 'prebuilds', file), machine, manifest.version);
   }
   return folder;
@@ -65,13 +65,21 @@ function listedFiles() {
   return files.map(({ path }) => path).filter((path) => !isMadeHere.test(path));
 }
 
-/** Those in `prebuilds/`; what was built here is taken for this machine's own. */
-function findPrebuilds(prebuilds) {
+/**
+ * Those in `prebuilds/`. What was built here is taken for this machine's own, but in a release: it needs
+ * this machine's libraries.
+ */
+export function findPrebuilds(prebuilds, isRelease) {
   const found = !existsSync(prebuilds)
     ? []
     : readdirSync(prebuilds, { recursive: true })
         .filter((file) => file.endsWith('.node'))
         .map((file) => ({ source: join(prebuilds, file), file, machine: machineOf(file) }));
+  if (isRelease) {
+    if (found.length === 0)
+      throw new Error(`a release has prebuilt C++ addons, none in ${prebuilds}`);
+    return found;
+  }
   const local = join(ROOT, 'build/Release/warren_addon.node');
   const { platform, arch, libc } = HERE;
   const name = libc === undefined ? 'warren.node' : `warren.${libc}.node`;

@@ -9,12 +9,12 @@
  *   --out DIR        where to put them; must be empty (default: native/npm, which is emptied)
  *   --artifacts DIR  where the binaries are (default: native/artifacts)
  *   --prebuilds DIR  where the addon's are (default: prebuilds)
- *   --complete       a release: refuse when the binary of a target is missing
+ *   --complete       a release: refuse when the binary of a target is missing, take nothing built here
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { stageMainPackage } from './main-package.mjs';
+import { findPrebuilds, stageMainPackage } from './main-package.mjs';
 import { pack } from './npm.mjs';
 import { findBinaries, stagePlatformPackages } from './platform-packages.mjs';
 import { ROOT, TARGETS, targetHere } from './targets.mjs';
@@ -35,7 +35,8 @@ async function packAll(options) {
   }
   makeEmpty(out);
   const engines = await stagePlatformPackages(binaries, out, manifest);
-  const main = stageMainPackage(join(out, manifest.name), manifest, targets, prebuilds);
+  const addons = findPrebuilds(prebuilds, options.complete);
+  const main = stageMainPackage(join(out, manifest.name), manifest, targets, addons);
   const tarballs = pack([...engines, main], out);
   for (const tarball of tarballs) tell(summary(tarball));
   if (missing.length > 0) tell(`not packed, because not there: ${missing.join(', ')}`);
