@@ -14,7 +14,7 @@ const ORDINARY =
 /** What tests use where it is. */
 const FOR_TESTS =
   'openssl nginx tinyproxy microsocks sshd ssh ssh-keygen scp wrk iperf3 strace systemd-analyze man ' +
-  'mandoc groff script zsh fish';
+  'mandoc groff troff grotty tbl eqn preconv script zsh fish';
 const COMPILERS =
   'cc c++ gcc g++ cpp clang clang++ as ld ar ranlib nm strip objcopy make python3 pkg-config';
 

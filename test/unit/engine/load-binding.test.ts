@@ -142,7 +142,7 @@ describe('no addon that works', () => {
   });
 
   it('looks for no package where there is none for the platform', () => {
-    packageIn(join(root, 'node_modules'));
+    packageIn(join(root, 'node_modules'), { content: '' });
     const platform = { name: 'linux-riscv64-gnu', enginePackage: undefined };
     expect(findBinding({ ...warrenIn(root), platform })).toEqual({
       reason:
@@ -161,7 +161,7 @@ describe.skipIf(PLATFORM.enginePackage === undefined)('a package that is of no u
   }
 
   it.each(['0.0.9', '99.0.0'])('is of another version: %s', (version) => {
-    packageIn(join(root, 'node_modules'), { version });
+    packageIn(join(root, 'node_modules'), { version, content: '' });
     expect(reasonOf()).toBe(
       `${NAME} is of version ${version}, warren of ${VERSION}: npm install ${NAME}@${VERSION}`,
     );
