@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "relay_thread.h"
 
@@ -36,14 +37,14 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
                        });
   }
 
-  explicit RelayThreadObject(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), thread_([this] { wake_.NonBlockingCall(); }) {
+  explicit RelayThreadObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     const Napi::Env env = info.Env();
     if (!info[0].IsFunction()) {
       Napi::TypeError::New(env, "wake is not a function").ThrowAsJavaScriptException();
       return;
     }
-    if (const int error = thread_.Open(); error != 0) {
+    auto thread = std::make_unique<RelayThread>([this] { wake_.NonBlockingCall(); });
+    if (const int error = thread->Open(); error != 0) {
       Napi::Error::New(env, std::strerror(error)).ThrowAsJavaScriptException();
       return;
     }
@@ -53,13 +54,13 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
     wake_.Unref(env);
     // Behind the function's own hook, so before it.
     napi_add_env_cleanup_hook(env, &RelayThreadObject::OnExit, this);
-    is_open_ = true;
+    thread_ = std::move(thread);
   }
 
   ~RelayThreadObject() override { CloseThread(); }
 
  private:
-  // begin(near, far, unwritten, halfCloseIdleMs): its id; 0: there are no descriptors to be had.
+  // begin(near, far, unwritten, halfCloseIdleMs): its id; 0: there is no room for it.
   Napi::Value Begin(const Napi::CallbackInfo& info) {
     const auto unwritten = info[2].As<Napi::Uint8Array>();
     const uint8_t* bytes = unwritten.Data();
@@ -68,18 +69,19 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
                          .half_close_idle = Milliseconds(info[3].As<Napi::Number>())};
     const int near = info[0].As<Napi::Number>();
     const int far = info[1].As<Napi::Number>();
-    const bool began = is_open_ && thread_.Begin(near, far, std::move(options)) == 0;
+    const bool began = thread_ && thread_->Begin(near, far, std::move(options)) == 0;
     return Napi::Number::New(info.Env(), began ? static_cast<double>(next_id_++) : 0);
   }
 
   // abort(id): RST both ways; it is reported like any other end.
   void Abort(const Napi::CallbackInfo& info) {
-    if (is_open_) thread_.Abort(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+    if (thread_) thread_->Abort(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
   }
 
   // reports(runningToo): id, ending, bytesIn, bytesOut of each, one behind the other.
   Napi::Value Reports(const Napi::CallbackInfo& info) {
-    const std::vector<Report> reports = thread_.TakeReports(info[0].ToBoolean());
+    std::vector<Report> reports;
+    if (thread_) reports = thread_->TakeReports(info[0].ToBoolean());
     auto numbers = Napi::Float64Array::New(info.Env(), reports.size() * kReportNumbers);
     // Nothing can be made any more where a worker is being ended.
     if (numbers.IsEmpty()) return numbers;
@@ -95,7 +97,7 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
 
   // keepAlive(on): whether the process is to live on for what runs here.
   void KeepAlive(const Napi::CallbackInfo& info) {
-    if (!is_open_) return;
+    if (!thread_) return;
     if (info[0].ToBoolean()) {
       wake_.Ref(info.Env());
     } else {
@@ -108,17 +110,17 @@ class RelayThreadObject : public Napi::ObjectWrap<RelayThreadObject> {
   static void OnExit(void* self) { static_cast<RelayThreadObject*>(self)->CloseThread(); }
 
   void CloseThread() {
-    if (!std::exchange(is_open_, false)) return;
+    if (!thread_) return;
     napi_remove_env_cleanup_hook(Env(), &RelayThreadObject::OnExit, this);
-    thread_.Close();
+    thread_.reset();
     wake_.Release();
   }
 
   // Before the thread, which calls it.
   Napi::ThreadSafeFunction wake_;
-  RelayThread thread_;
+  // Null once it is closed.
+  std::unique_ptr<RelayThread> thread_;
   uint64_t next_id_ = 1;
-  bool is_open_ = false;
 };
 
 Napi::Value Version(const Napi::CallbackInfo& info) {

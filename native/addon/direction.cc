@@ -108,11 +108,9 @@ void Direction::CountRead(size_t length) {
   bytes_.store(bytes() + length, std::memory_order_relaxed);
 }
 
-bool Direction::KeepsPipe(Workspace& workspace) {
-  if (pipe_ != nullptr && pipe_->length() == 0 && workspace.now - filled_at_ >= kDry) {
-    GiveBack(workspace);
-  }
-  return pipe_ != nullptr;
+void Direction::GiveBackIfDry(Workspace& workspace) {
+  if (pipe_ == nullptr || pipe_->length() > 0) return;
+  if (workspace.now - filled_at_ >= kDry) GiveBack(workspace);
 }
 
 void Direction::GiveBack(Workspace& workspace) {

@@ -42,8 +42,8 @@ class Direction {
   // Moves what can be moved now. `is_last`: the other direction has ended, so that closing both
   // links, which follows, is the FIN.
   Turn Run(TcpLink& from, TcpLink& to, Workspace& workspace, bool is_last);
-  // Gives its pipe back if it has been dry for a while. True: it has one still.
-  bool KeepsPipe(Workspace& workspace);
+  // Gives its pipe back if it has been dry for a while.
+  void GiveBackIfDry(Workspace& workspace);
   void GiveBack(Workspace& workspace);
 
   bool source_ended() const { return source_ended_; }

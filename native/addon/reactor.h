@@ -2,6 +2,7 @@
 // says which relays have something to do.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "tcp_link.h"
@@ -11,6 +12,13 @@ namespace warren {
 
 class Reactor {
  public:
+#if defined(__linux__) && !defined(WARREN_PORTABLE)
+  static constexpr size_t kLinksMax = 1 << 30;
+#else
+  // poll looks at every one of them each time.
+  static constexpr size_t kLinksMax = 1'024;
+#endif
+
   // 0, or an errno.
   int Open();
   // False: the system has no room for it.

@@ -12,14 +12,13 @@ Relay::Relay(UniqueFd near_fd, UniqueFd far_fd, RelayOptions options)
 
 std::optional<Ending> Relay::Run(Workspace& workspace) {
   more_ = false;
-  if (delivering_ != Ending::kRunning) return Deliver(workspace);
   const Turn in = in_.Run(near, far, workspace, out_.has_ended());
   // At once: who learns of RST takes it away, and a read after that finds a mere end.
-  if (in == Turn::kFromBroken) return OnBroken(true, workspace);
-  if (in == Turn::kToBroken) return OnBroken(false, workspace);
+  if (in == Turn::kFromBroken) return OnBroken(true);
+  if (in == Turn::kToBroken) return OnBroken(false);
   const Turn out = out_.Run(far, near, workspace, in_.has_ended());
-  if (out == Turn::kFromBroken) return OnBroken(false, workspace);
-  if (out == Turn::kToBroken) return OnBroken(true, workspace);
+  if (out == Turn::kFromBroken) return OnBroken(false);
+  if (out == Turn::kToBroken) return OnBroken(true);
   // Both, or the second would stay for the next time.
   const bool in_moved = in_.TakeMoved();
   const bool out_moved = out_.TakeMoved();
@@ -27,26 +26,24 @@ std::optional<Ending> Relay::Run(Workspace& workspace) {
   NoteHalfClose(workspace);
   if (in == Turn::kEnded && out == Turn::kEnded) return half_closed_;
   // A link that broke while nothing could be read from it or written to it.
-  if (near.TakeError()) return OnBroken(true, workspace);
-  if (far.TakeError()) return OnBroken(false, workspace);
+  if (near.TakeError()) return OnBroken(true);
+  if (far.TakeError()) return OnBroken(false);
   more_ = in == Turn::kMore || out == Turn::kMore;
   return std::nullopt;
 }
 
 std::optional<Ending> Relay::Tick(Workspace& workspace) {
-  if (delivering_ == Ending::kRunning) {
-    in_.KeepsPipe(workspace);
-    out_.KeepsPipe(workspace);
-    if (half_closed_ == Ending::kRunning) return std::nullopt;
+  in_.GiveBackIfDry(workspace);
+  out_.GiveBackIfDry(workspace);
+  if (half_closed_ == Ending::kRunning || workspace.now - moved_at_ < half_close_idle_) {
+    return std::nullopt;
   }
-  if (workspace.now - moved_at_ < half_close_idle_) return std::nullopt;
   Abort();
-  return delivering_ == Ending::kRunning ? Ending::kHalfCloseTimeout : delivering_;
+  return Ending::kHalfCloseTimeout;
 }
 
 bool Relay::is_timed() const {
-  return half_closed_ != Ending::kRunning || delivering_ != Ending::kRunning || in_.is_splicing() ||
-         out_.is_splicing();
+  return half_closed_ != Ending::kRunning || in_.is_splicing() || out_.is_splicing();
 }
 
 void Relay::Abort() {
@@ -66,34 +63,13 @@ void Relay::NoteHalfClose(Workspace& workspace) {
   moved_at_ = workspace.now;
 }
 
-std::optional<Ending> Relay::OnBroken(bool near_broke, Workspace& workspace) {
-  const Ending ending = near_broke ? Ending::kNearBroke : Ending::kFarBroke;
-  // Its own bytes had all arrived: deliver them before the end. Else what is lost shows as RST.
-  if (!(near_broke ? in_ : out_).source_ended()) {
-    Abort();
-    return ending;
-  }
-  delivering_ = ending;
-  moved_at_ = workspace.now;
-  return Deliver(workspace);
-}
-
-// Writes out what the broken link had sent before its FIN.
-std::optional<Ending> Relay::Deliver(Workspace& workspace) {
-  const bool near_broke = delivering_ == Ending::kNearBroke;
-  Direction& direction = near_broke ? in_ : out_;
-  TcpLink& from = near_broke ? near : far;
-  TcpLink& to = near_broke ? far : near;
-  const Turn turn = direction.Run(from, to, workspace, false);
-  const bool ended = turn == Turn::kEnded;
-  if (!ended && turn != Turn::kFromBroken && turn != Turn::kToBroken && !to.TakeError()) {
-    more_ = turn == Turn::kMore;
-    return std::nullopt;
-  }
-  // Where all of it has arrived, RST behind FIN is RST there as well; else it would cost the other
-  // side what it has not got yet.
-  if (!ended || to.IsDelivered()) Abort();
-  return delivering_;
+Ending Relay::OnBroken(bool near_broke) {
+  const Direction& from = near_broke ? in_ : out_;
+  const TcpLink& to = near_broke ? far : near;
+  // What came ahead of its FIN is with the system, and arrives; where all of it has, RST behind FIN
+  // is RST there as well. Without FIN, what is lost shows as RST.
+  if (!from.source_ended() || to.IsDelivered()) Abort();
+  return near_broke ? Ending::kNearBroke : Ending::kFarBroke;
 }
 
 }  // namespace warren

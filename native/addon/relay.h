@@ -59,8 +59,7 @@ class Relay {
   uint64_t bytes_out() const { return out_.bytes(); }
 
  private:
-  std::optional<Ending> OnBroken(bool near_broke, Workspace& workspace);
-  std::optional<Ending> Deliver(Workspace& workspace);
+  Ending OnBroken(bool near_broke);
   void NoteHalfClose(Workspace& workspace);
 
   Direction in_;
@@ -70,8 +69,6 @@ class Relay {
   Clock::time_point moved_at_{};
   // Whose FIN came first, once one did.
   Ending half_closed_ = Ending::kRunning;
-  // A link broke behind its own FIN: what it sent is delivered, then it is over with this.
-  Ending delivering_ = Ending::kRunning;
   bool more_ = false;
 };
 

@@ -34,7 +34,22 @@ int RelayThread::Open() {
   return error;
 }
 
+RelayThread::~RelayThread() {
+  if (!is_open_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  reactor_.Wake();
+  pthread_join(thread_, nullptr);
+}
+
 int RelayThread::Begin(int near, int far, RelayOptions options) {
+  {
+    const std::lock_guard lock(mutex_);
+    const size_t relays = relays_.size() + beginning_.size();
+    if (relays >= Reactor::kLinksMax / 2) return ENOBUFS;
+  }
   UniqueFd near_fd = Duplicate(near);
   if (!near_fd.is_open()) return errno;
   UniqueFd far_fd = Duplicate(far);
@@ -62,22 +77,6 @@ std::vector<Report> RelayThread::TakeReports(bool running_too) {
     }
   }
   return reports;
-}
-
-void RelayThread::Close() {
-  if (!std::exchange(is_open_, false)) return;
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  reactor_.Wake();
-  pthread_join(thread_, nullptr);
-  for (const auto& [id, relay] : relays_) {
-    reactor_.Remove(relay->near);
-    reactor_.Remove(relay->far);
-  }
-  relays_.clear();
-  beginning_.clear();
 }
 
 void* RelayThread::Main(void* self) {

@@ -28,7 +28,8 @@ class RelayThread {
  public:
   // `wake` is called on the thread when there are reports and none were waiting before.
   explicit RelayThread(std::function<void()> wake) : wake_(std::move(wake)) {}
-  ~RelayThread() { Close(); }
+  // Ends the thread; what still runs is closed.
+  ~RelayThread();
 
   // All of these on one other thread. 0, or an errno.
   int Open();
@@ -37,8 +38,6 @@ class RelayThread {
   void Abort(uint64_t id);
   // Those that have ended since, and where asked those that run.
   std::vector<Report> TakeReports(bool running_too);
-  // Ends the thread; what still runs is closed. Idempotent.
-  void Close();
 
  private:
   using Relays = std::unordered_map<uint64_t, std::unique_ptr<Relay>>;

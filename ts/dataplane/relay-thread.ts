@@ -13,7 +13,7 @@ import { TcpLink } from './tcp-link.ts';
 export interface NativeRelayThread {
   /**
    * Takes two connected sockets over. `unwritten` goes to `far` ahead of everything else and is not
-   * counted. Returns a number for it, or 0 where no descriptors are to be had.
+   * counted. Returns a number for it; 0: it is full, or no descriptors are to be had.
    */
   begin(near: number, far: number, unwritten: Uint8Array, halfCloseIdleMs: number): number;
   /** RST both ways. That one is reported, like every end. */
