@@ -1,12 +1,15 @@
 /**
- * `npm run build:prebuilds [-- linux-x64-musl …]`: the C++ addon for other systems, by zig, into
+ * `npm run build:prebuilds [-- linux-riscv64-gnu …]`: the C++ addon for other systems, by zig, into
  * `prebuilds/<platform>-<arch>/` under the names of node-gyp-build, with checksums beside the files.
+ * Without names: those that are in the package `warren`, which has to stay below 1 MiB.
  *
- * For what the Rust engine is prebuilt for, it is what remains where its package is left out; for the
- * others it is what makes warren fast at all. The C++ runtime is inside, so nothing is needed but libc.
+ * Nothing is needed but libc: the few parts of the C++ library that the addon uses are compiled with it,
+ * from the sources that zig brings, and like it without exceptions. With those the same parts are five
+ * times as large.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeChecksum } from '../checksum.mjs';
@@ -15,9 +18,10 @@ import { checkBinary, GLIBC_FLOOR } from './binary.mjs';
 import { provideZig } from './zig.mjs';
 
 /** All together are in one package. */
-const MAX_BYTES = 128 * 1024;
+const MAX_BYTES = 72 * 1024;
 const SOURCES = join(ROOT, 'native/addon');
 
+const IN_PACKAGE = ['linux-x64-gnu', 'linux-x64-musl', 'linux-arm64-gnu', 'linux-arm64-musl'];
 /** By the names of napi-rs; the value is zig's. */
 const TARGETS = {
   'linux-x64-gnu': `x86_64-linux-gnu.${GLIBC_FLOOR}`,
@@ -31,14 +35,20 @@ const TARGETS = {
 
 /** Those of `binding.gyp`, and what node-gyp adds. */
 const FLAGS = [
-  ...['-std=c++20', '-Os', '-Wall', '-Wextra', '-Werror', '-fPIC', '-fvisibility=hidden'],
-  ...['-fno-exceptions', '-fno-rtti', '-ffunction-sections', '-fdata-sections', '-pthread'],
-  ...['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DBUILDING_NODE_EXTENSION'],
-  ...['-DNODE_GYP_MODULE_NAME=warren_addon', '-D_FILE_OFFSET_BITS=64'],
-  // Nothing throws, so nothing unwinds.
-  ...['-fno-unwind-tables', '-fno-asynchronous-unwind-tables'],
-  ...['-flto', '-shared', '-s', '-Wl,--gc-sections'],
+  ...['-std=c++20', '-Os', '-fPIC', '-fvisibility=hidden', '-D_FILE_OFFSET_BITS=64'],
+  ...['-fno-exceptions', '-fno-rtti', '-fno-unwind-tables', '-fno-asynchronous-unwind-tables'],
+  ...['-ffunction-sections', '-fdata-sections'],
 ];
+const OWN_FLAGS = [
+  ...['-Wall', '-Wextra', '-Werror', '-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS'],
+  ...['-DBUILDING_NODE_EXTENSION', '-DNODE_GYP_MODULE_NAME=warren_addon'],
+];
+/** Of libc++. */
+const LIBRARY =
+  'chrono functional hash mutex mutex_destructor new new_handler new_helpers string system_error verbose_abort'.split(
+    ' ',
+  );
+const EXPORTS = fileURLToPath(new URL('addon_exports.map', import.meta.url));
 
 function build(target) {
   if (TARGETS[target] === undefined) {
@@ -49,25 +59,63 @@ function build(target) {
   const file = join(ROOT, 'prebuilds', `${platform}-${arch}`, `warren.${libc}.node`);
   mkdirSync(dirname(file), { recursive: true });
   const { zig } = provideZig();
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  const args = [
-    ...['c++', '-target', TARGETS[target], ...FLAGS, `-DWARREN_VERSION=${version}`],
-    ...[join(ROOT, 'node_modules/node-addon-api'), nodeHeaders()].map(
-      (folder) => `-isystem${folder}`,
-    ),
-    ...sources().map((name) => join(SOURCES, name)),
-    fileURLToPath(new URL('no_demangle.cc', import.meta.url)),
-    ...['-o', file],
-  ];
-  execFileSync(zig, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const work = mkdtempSync(join(tmpdir(), 'warren-prebuild-'));
+  const run = (...words) =>
+    execFileSync(zig, words, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
+  const aim = ['-target', TARGETS[target]];
+  try {
+    // zig takes one at a time; the object goes where it is started.
+    const compile = (flags, source) => run('c++', ...aim, ...FLAGS, ...flags, '-c', source);
+    for (const source of sources()) compile([...OWN_FLAGS, ...definitions()], source);
+    for (const source of librarySources(zig)) compile(libraryFlags(zig), source);
+    const objects = readdirSync(work).map((name) => join(work, name));
+    const linking = ['-shared', '-s', '-Wl,--gc-sections', `-Wl,--version-script=${EXPORTS}`];
+    run('cc', ...aim, ...linking, ...objects, '-o', file);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+  checkUndefined(file);
   const found = checkBinary(file, { platform, libc }, MAX_BYTES);
   writeChecksum(file);
   process.stdout.write(`${file}: ${found.join(', ')}\n`);
 }
 
+function definitions() {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const headers = [join(ROOT, 'node_modules/node-addon-api'), nodeHeaders()];
+  return [`-DWARREN_VERSION=${version}`, ...headers.map((folder) => `-isystem${folder}`)];
+}
+
 /** What other systems have instead is named so. */
 function sources() {
-  return readdirSync(SOURCES).filter((name) => /(?<!_portable|_poll)\.cc$/.test(name));
+  return readdirSync(SOURCES)
+    .filter((name) => /(?<!_portable|_poll)\.cc$/.test(name))
+    .map((name) => join(SOURCES, name));
+}
+
+function libraryFlags(zig) {
+  const folders = ['libcxx/src', 'libcxxabi/include', 'libc'].map(
+    (name) => `-I${libraryFolder(zig, name)}`,
+  );
+  return ['-w', '-D_LIBCPP_BUILDING_LIBRARY', ...folders];
+}
+
+function librarySources(zig) {
+  return LIBRARY.map((name) => libraryFolder(zig, `libcxx/src/${name}.cpp`));
+}
+
+function libraryFolder(zig, name) {
+  return join(dirname(zig), 'lib', name);
+}
+
+/** Of C++ nothing may be left to find: Node has another library, or none. */
+function checkUndefined(file) {
+  const symbols = execFileSync('readelf', ['--wide', '--dyn-syms', file], { encoding: 'utf8' });
+  const names = Array.from(symbols.matchAll(/ UND (\S+)/g), ([, name]) => name);
+  const missing = names.filter((name) =>
+    /^(_Z|__cxa_(?!finalize|atexit)|_Unwind|__gxx)/.test(name),
+  );
+  if (missing.length > 0) throw new Error(`${file} lacks ${missing.join(', ')}: see LIBRARY`);
 }
 
 function nodeHeaders() {
@@ -79,7 +127,7 @@ function nodeHeaders() {
 
 try {
   const named = process.argv.slice(2);
-  for (const target of named.length > 0 ? named : Object.keys(TARGETS)) build(target);
+  for (const target of named.length > 0 ? named : IN_PACKAGE) build(target);
 } catch (error) {
   process.stderr.write(`build:prebuilds: ${error.message}\n`);
   process.exitCode = 1;
