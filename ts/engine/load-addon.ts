@@ -67,8 +67,8 @@ export function tryAddon(source: AddonSource): LoadedAddon | NoAddon {
       ? { binding: binding as AddonBinding, file }
       : { reason: `${file} ${reason}`, broken: true };
   } catch (error) {
-    // That of a library that is not there has lines of its own.
-    const text = oneLine(errorText(error).split('\n')[0] ?? '');
+    // Where a library is not there, who asked for it follows.
+    const text = oneLine(errorText(error).split('\nRequire stack:')[0] ?? '');
     return { reason: `${file} cannot be loaded: ${text}: ${REMEDY}`, broken: true };
   }
 }
