@@ -44,7 +44,7 @@ async function packAll(options) {
   const files = tarballs
     .filter(({ name }) => own.includes(name))
     .map(({ filename }) => join(out, filename));
-  tell(`on this machine: npm install --global ${files.join(' ')}`);
+  tell(`\non this machine:\n\n    npm install --global ${files.join(' ')}\n`);
 }
 
 function readManifest() {

@@ -72,13 +72,13 @@ function checkNoise(role: Role, transport: RawTable, path: KeyPath, report: Repo
       report.error([...table, key], value, {
         message: 'not a Noise key',
         allowed: '32 bytes in Base64: 43 letters and an optional =',
-        remedy: 'make a pair of keys, for example with `warren --genkey`',
+        remedy: 'make a pair of keys, for example with `warren genkey`',
       });
     } else if (key === 'remote_public_key' && isOfSmallOrder(Buffer.from(value, 'base64'))) {
       report.error([...table, key], value, {
         message: 'a key that nobody can have: with it every secret would be zero',
         allowed: 'the public key of the other side',
-        remedy: 'copy it from there, or make a pair with `warren --genkey`',
+        remedy: 'copy it from there, or make a pair with `warren genkey`',
       });
     }
   }
@@ -119,7 +119,7 @@ function checkNoiseKeys(
       message: `missing key: this pattern needs the ${peer}’s public key`,
       found: 'no such key',
       allowed: 'a string, 32 bytes in Base64',
-      remedy: `add the ${peer}’s public key; \`warren --genkey\` makes a pair`,
+      remedy: `add the ${peer}’s public key; \`warren genkey\` makes a pair`,
     });
   }
   const peerMustKnowUs =
@@ -129,7 +129,7 @@ function checkNoiseKeys(
       message: `missing key: a random one is made at each start, which no ${peer} can know`,
       found: 'no such key',
       allowed: 'a string, 32 bytes in Base64',
-      remedy: `make a pair, for example with \`warren --genkey\`, and give the ${peer} the public key`,
+      remedy: `make a pair, for example with \`warren genkey\`, and give the ${peer} the public key`,
     });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AddonBinding } from '../dataplane/relay-thread.ts';
 import { errorText } from '../errors.ts';
@@ -15,6 +16,8 @@ import { oneLine } from './try-binding.ts';
 export interface LoadedAddon {
   readonly binding: AddonBinding;
   readonly file: string;
+  /** Why another one was not taken, though it is there. */
+  readonly passedOver: readonly string[];
 }
 
 export interface NoAddon {
@@ -46,49 +49,64 @@ export function loadAddon(): LoadedAddon | NoAddon {
   return result;
 }
 
+/** Never throws. */
 export function tryAddon(source: AddonSource): LoadedAddon | NoAddon {
-  const { folder, version, load, machine = thisMachine() } = source;
+  const { folder, machine = thisMachine() } = source;
   if (machine.platform === 'win32') {
     return { reason: "cannot be: Node's sockets have no descriptors on Windows", broken: false };
   }
-  let file = folder;
-  try {
-    const found = findAddon(folder, machine);
-    if (found === undefined) {
-      const { name } = platformOf(machine);
-      return { reason: `not built for ${name} (nothing in ${folder}): ${REMEDY}`, broken: false };
-    }
-    file = found;
-    const problem = checkNativeFile(file, machine);
-    if (problem !== undefined) return { reason: `${problem}: ${REMEDY}`, broken: true };
-    const binding = load(file);
-    const reason = reasonAgainst(binding, version);
-    return reason === undefined
-      ? { binding: binding as AddonBinding, file }
-      : { reason: `${file} ${reason}`, broken: true };
-  } catch (error) {
-    // Where a library is not there, who asked for it follows.
-    const text = oneLine(errorText(error).split('\nRequire stack:')[0] ?? '');
-    return { reason: `${file} cannot be loaded: ${text}: ${REMEDY}`, broken: true };
+  const passedOver: string[] = [];
+  for (const file of candidates(folder, machine)) {
+    const result = tryFile(file, source);
+    if (typeof result !== 'string') return { binding: result, file, passedOver };
+    passedOver.push(result);
   }
+  if (passedOver.length > 0) return { reason: passedOver.join('; '), broken: true };
+  const places = `build/Release and prebuilds of ${folder}`;
+  const { name } = platformOf(machine);
+  return { reason: `not built for ${name} (nothing in ${places}): ${REMEDY}`, broken: false };
 }
 
 const REMEDY =
   'npm run build:addon in the folder of warren makes it (needs a C++20 compiler, make and python3)';
 
-/** @throws Error when node-gyp-build itself is not there. */
-function findAddon(folder: string, { libc }: Machine): string | undefined {
-  const { resolve } = require('node-gyp-build') as { resolve(folder: string): string };
-  let file: string;
+/**
+ * The first is node-gyp-build's. It gives no second one, and takes for musl what is Alpine, and no other
+ * system: so what is prebuilt for this machine is named here as well.
+ */
+function candidates(folder: string, { platform, arch, libc }: Machine): readonly string[] {
+  const name = libc === undefined ? 'warren.node' : `warren.${libc}.node`;
+  const prebuilt = join(folder, 'prebuilds', `${platform}-${arch}`, name);
+  const found = findAddon(folder);
+  const isBuiltHere = found?.startsWith(join(folder, 'build')) === true;
+  if (!existsSync(prebuilt)) return found === undefined ? [] : [found];
+  return isBuiltHere ? [found, prebuilt] : [prebuilt];
+}
+
+function findAddon(folder: string): string | undefined {
   try {
-    file = resolve(folder);
+    const { resolve } = require('node-gyp-build') as { resolve(folder: string): string };
+    return resolve(folder);
   } catch {
     // Its text is for developers.
     return undefined;
   }
-  // It takes for musl what is Alpine, and no other system.
-  const forMusl = file.replace(/\.glibc\.node$/, '.musl.node');
-  return libc === 'musl' && existsSync(forMusl) ? forMusl : file;
+}
+
+/** The addon, or why not. */
+function tryFile(
+  file: string,
+  { version, load, machine = thisMachine() }: AddonSource,
+): AddonBinding | string {
+  const problem = checkNativeFile(file, machine);
+  if (problem !== undefined) return `${problem}: ${REMEDY}`;
+  try {
+    const binding = load(file);
+    const reason = reasonAgainst(binding, version);
+    return reason === undefined ? (binding as AddonBinding) : `${file} ${reason}`;
+  } catch (error) {
+    return `${file} cannot be loaded: ${oneLine(errorText(error))}`;
+  }
 }
 
 /** One of another version may have other functions, so only what tells the version is asked for. */

@@ -141,8 +141,8 @@ function findRust(): FoundTier | Unusable {
 function findAddon(): FoundTier | Unusable {
   const loaded = loadAddon();
   if ('reason' in loaded) return loaded;
-  const { binding, file: addon } = loaded;
-  return { addon, open: (options) => new TypescriptEngine(options, binding) };
+  const { binding, file: addon, passedOver } = loaded;
+  return { addon, passedOver, open: (options) => new TypescriptEngine(options, binding) };
 }
 
 /** The caller's number goes before the environment's; without any the engine decides. */

@@ -43,7 +43,7 @@ describe('docs/warren.1', () => {
 
   it('is what package.json installs, and makes by the command that the page names', () => {
     const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-    expect(manifest.man).toBe('./docs/warren.1');
+    expect(manifest.man).toEqual(['./docs/warren.1']);
     const [, script = ''] = /"npm run ([\w:]+)"/.exec(readFileSync(FILE, 'utf8')) ?? [];
     expect(manifest.scripts[script]).toContain('.ci/man-page.mjs');
   });

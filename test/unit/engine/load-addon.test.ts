@@ -82,6 +82,27 @@ describe.skipIf(BUILT === undefined)('an addon that works', () => {
     expect(attempt()).toMatchObject({ file: join(root, `${PREBUILT}.glibc.node`) });
   });
 
+  it('is the one that was prebuilt where what was built here is damaged, which is told', () => {
+    const { libc } = thisMachine();
+    const prebuilt = join(
+      root,
+      libc === undefined ? `${PREBUILT}.node` : `${PREBUILT}.${libc}.node`,
+    );
+    put(local, 'damaged');
+    put(prebuilt);
+    const passedOver = [expect.stringContaining(local)];
+    expect(attempt()).toMatchObject({ file: prebuilt, passedOver });
+  });
+
+  it('is the one for musl also where that is not Alpine', () => {
+    const machine = { ...thisMachine(), libc: 'musl' as const };
+    put(join(root, `${PREBUILT}.glibc.node`));
+    put(join(root, `${PREBUILT}.musl.node`));
+    // It is a copy of the other, which is why it is refused then.
+    const result = tryAddon({ folder: root, version: VERSION, machine, load: vi.fn() });
+    expect(result).toMatchObject({ reason: expect.stringContaining(`${PREBUILT}.musl.node`) });
+  });
+
   it('is the same every time', () => {
     expect(loadAddon()).toBe(loadAddon());
   });
@@ -119,7 +140,7 @@ describe.skipIf(BUILT === undefined)('an addon that works', () => {
 describe('no addon', () => {
   it('tells what to build, and that nothing is broken', () => {
     expect(attempt()).toEqual({
-      reason: `not built for ${platformOf(thisMachine()).name} (nothing in ${root}): ${REMEDY}`,
+      reason: `not built for ${platformOf(thisMachine()).name} (nothing in build/Release and prebuilds of ${root}): ${REMEDY}`,
       broken: false,
     });
   });
