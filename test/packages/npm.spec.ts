@@ -46,6 +46,7 @@ describe.skipIf(scene.engine === null)('with the platform package in the registr
   it('npm install --global', async () => {
     await machine.succeed(['npm', 'install', '--global', 'warren']);
     expect(await facts(join(machine.prefix, 'bin', 'warren'))).toMatch(/^engine +rust$/m);
+    expect(existsSync(join(machine.prefix, 'share/man/man1/warren.1'))).toBe(true);
   });
 
   it('npm ci from a lock file of its own', async () => {
