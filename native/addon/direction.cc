@@ -48,7 +48,8 @@ ssize_t Direction::Flush(TcpLink& to) {
     moved_ = true;
     rest_written_ += static_cast<size_t>(put);
     if (rest_written_ == rest_.size()) {
-      rest_ = {};
+      // `= {}` would keep the memory.
+      rest_ = std::vector<uint8_t>();
       rest_written_ = 0;
     }
   }

@@ -69,8 +69,8 @@ void RelayThread::Abort(uint64_t id) {
 
 std::vector<Report> RelayThread::TakeReports(bool running_too) {
   const std::lock_guard lock(mutex_);
-  std::vector<Report> reports = std::move(reports_);
-  reports_ = {};
+  std::vector<Report> reports;
+  reports.swap(reports_);
   if (running_too) {
     for (const auto& [id, relay] : relays_) {
       reports.push_back({id, Ending::kRunning, relay->bytes_in(), relay->bytes_out()});

@@ -42,6 +42,7 @@ export interface AddonBinding {
 
 /** `Ending` of native/addon/relay.h, by number. */
 const RUNNING = 0;
+const NOTHING: readonly Uint8Array[] = [];
 
 /** Those with relays. One without any that is forgotten goes, with its thread, though nobody closed it. */
 const busy = new Set<RelayThread>();
@@ -138,7 +139,8 @@ class ThreadRelay implements RunningRelay {
   #reason: EndReason | undefined;
 
   constructor(options: RelayOptions, abort: () => void) {
-    this.#options = options;
+    // For as long as it runs, so without what the thread has by now.
+    this.#options = { ...options, unwritten: NOTHING };
     this.#abort = abort;
     this.#bytesIn = options.alreadyIn;
     options.counters.bytesIn += options.alreadyIn;

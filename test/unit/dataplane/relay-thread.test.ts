@@ -4,6 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { RunningRelay } from '../../../ts/dataplane/relay.ts';
 import { ADDON, ADDON_PORTABLE } from '../../helpers/addon-binding.ts';
@@ -107,6 +109,20 @@ for (const [name, binding, file] of BUILDS) {
       expect([counters.bytesIn, counters.bytesOut]).toEqual([12, 5]);
     });
 
+    it('keeps nothing of what it was given to write', async () => {
+      const scene = await open();
+      const length = 64 << 20;
+      const before = kept();
+      const { far, near, ended } = await scene.relay({ unwritten: [Buffer.alloc(length, 'x')] });
+      far.socket.removeAllListeners('data').resume();
+      await until(() => far.raw.bytesRead === length, 'all of it');
+      await until(() => kept().buffers < before.buffers + length / 2, 'memory of JavaScript');
+      await until(() => kept().rss < before.rss + length / 2, 'memory of the thread');
+      await near.end();
+      await far.end();
+      await ended();
+    });
+
     it('takes over what nothing speaks against, and no more than it has room for', async () => {
       const scene = await open();
       const near = await scene.outer();
@@ -193,6 +209,14 @@ for (const [name, binding, file] of BUILDS) {
       expect(relay.bytesIn).toBe(20 * (length + 4));
     });
   });
+}
+
+/** Memory, without garbage. */
+function kept(): { buffers: number; rss: number } {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { arrayBuffers, rss } = process.memoryUsage();
+  return { buffers: arrayBuffers, rss };
 }
 
 /** Pipes of this process, by their ends. */
