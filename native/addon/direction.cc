@@ -15,6 +15,7 @@ constexpr auto kDry = std::chrono::milliseconds(100);
 }  // namespace
 
 Turn Direction::Run(TcpLink& from, TcpLink& to, Workspace& workspace, bool is_last) {
+  if (!std::exchange(begun_, true) && Begin(from, workspace) == kBroken) return Turn::kFromBroken;
   const uint64_t until = bytes() + kTurnBytes;
   for (;;) {
     const ssize_t flushed = Flush(to);
@@ -33,6 +34,18 @@ Turn Direction::Run(TcpLink& from, TcpLink& to, Workspace& workspace, bool is_la
     if (read == kBroken) return Turn::kFromBroken;
     if (read == kBlocked) return Turn::kBlocked;
   }
+}
+
+// What it begins with and what is at hand go out in one write.
+ssize_t Direction::Begin(TcpLink& from, Workspace& workspace) {
+  if (rest_.empty() || rest_.size() >= kBufferBytes) return 0;
+  const ssize_t got = from.Read(workspace.buffer.data(), kBufferBytes - rest_.size());
+  if (got == 0) source_ended_ = true;
+  if (got > 0) {
+    CountRead(static_cast<size_t>(got));
+    rest_.insert(rest_.end(), workspace.buffer.begin(), workspace.buffer.begin() + got);
+  }
+  return got;
 }
 
 // Writes what is on its way. kBlocked: the other side does not take it now.

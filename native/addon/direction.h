@@ -57,6 +57,7 @@ class Direction {
 
  private:
   bool is_flushed() const { return rest_.empty() && (pipe_ == nullptr || pipe_->length() == 0); }
+  ssize_t Begin(TcpLink& from, Workspace& workspace);
   ssize_t Flush(TcpLink& to);
   ssize_t Fill(TcpLink& from, Workspace& workspace);
   ssize_t Copy(TcpLink& from, TcpLink& to, Workspace& workspace, bool& to_broke);
@@ -70,6 +71,7 @@ class Direction {
   // When the pipe was filled last.
   Clock::time_point filled_at_{};
   std::atomic<uint64_t> bytes_ = 0;
+  bool begun_ = false;
   bool source_ended_ = false;
   bool fin_passed_ = false;
   bool copy_only_ = false;

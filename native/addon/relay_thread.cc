@@ -140,9 +140,11 @@ void RelayThread::RunQueued() {
 
 void RelayThread::Tick() {
   if (ticking_.empty() || workspace_.now < tick_at_) return;
-  std::unordered_set<Relay*> ticking;
-  ticking.swap(ticking_);
-  for (Relay* relay : ticking) Settle(*relay, relay->Tick(workspace_));
+  for (auto next = ticking_.begin(); next != ticking_.end();) {
+    // It may be taken out.
+    Relay& relay = **next++;
+    Settle(relay, relay.Tick(workspace_));
+  }
   tick_at_ = workspace_.now + std::chrono::milliseconds(kTickMs);
 }
 
@@ -150,7 +152,11 @@ void RelayThread::Tick() {
 void RelayThread::Settle(Relay& relay, std::optional<Ending> ending) {
   if (!ending) {
     if (relay.more()) queued_.insert(&relay);
-    if (relay.is_timed()) ticking_.insert(&relay);
+    if (relay.is_timed()) {
+      ticking_.insert(&relay);
+    } else {
+      ticking_.erase(&relay);
+    }
     return;
   }
   queued_.erase(&relay);

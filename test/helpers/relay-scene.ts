@@ -1,6 +1,6 @@
 /** A visitor and a local service with nothing but a relay between them: no tunnel, no pool. */
 import net from 'node:net';
-import { afterEach } from 'vitest';
+import { afterEach, describe, it } from 'vitest';
 import { DataplaneContext } from '../../ts/dataplane/context.ts';
 import { ServiceCounters } from '../../ts/dataplane/counters.ts';
 import { EventBatch } from '../../ts/dataplane/event-batch.ts';
@@ -10,6 +10,7 @@ import { TcpLink } from '../../ts/dataplane/tcp-link.ts';
 import type { EngineEvent } from '../../ts/engine/events.ts';
 import type { EndReason } from '../../ts/engine/reason.ts';
 import { DEFAULT_LIMITS } from '../../ts/limits.ts';
+import { ADDON, ADDON_PORTABLE } from './addon-binding.ts';
 import { Peer } from './peer.ts';
 import { until } from './until.ts';
 
@@ -113,6 +114,37 @@ export function closesScenes(): void {
     for (const scene of opened) await scene.close();
     opened.clear();
   });
+}
+
+/** What a build of the addon is made of. */
+export interface Build {
+  readonly binding: AddonBinding;
+  /** epoll and splice. */
+  readonly isFull: boolean;
+  open(): Promise<RelayScene>;
+}
+
+/** Tests over the addon as it is here, and as it is without epoll and splice. */
+export function describeBuilds(define: (build: Build) => void): void {
+  const isLinux = process.platform === 'linux';
+  const builds = [
+    ['the addon', ADDON, isLinux],
+    ['the addon without epoll and splice', ADDON_PORTABLE, false],
+  ] as const;
+  for (const [name, binding, isFull] of builds) {
+    if (binding === undefined) {
+      it.skip(`${name}: it is not built`);
+      continue;
+    }
+    describe(name, () => {
+      closesScenes();
+      define({
+        binding,
+        isFull,
+        open: () => RelayScene.open(binding),
+      });
+    });
+  }
 }
 
 /** Hands out what it accepts, unread. */
