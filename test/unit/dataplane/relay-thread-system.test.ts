@@ -41,7 +41,8 @@ const IDLE: [string, Arrange][] = [
     async (facts, scene) => {
       facts.near.socket.pause();
       await fill(facts, scene);
-      void facts.far.write(BULK);
+      // It is cut off at the end.
+      void facts.far.write(BULK).catch(() => undefined);
     },
   ],
 ];
