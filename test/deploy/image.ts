@@ -90,6 +90,9 @@ export class Container {
   /** Its PID 1, as this machine counts. */
   get pid(): number {
     const { pid } = this.daemon;
-    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+    const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+    // To 0 a signal would go to all of ours.
+    if (child === 0) throw new Error('it has ended');
+    return child;
   }
 }
