@@ -66,9 +66,9 @@ void Relay::NoteHalfClose(Workspace& workspace) {
 Ending Relay::OnBroken(bool near_broke) {
   const Direction& from = near_broke ? in_ : out_;
   const TcpLink& to = near_broke ? far : near;
-  // What came ahead of its FIN is with the system, and arrives; where all of it has, RST behind FIN
-  // is RST there as well. Without FIN, what is lost shows as RST.
-  if (!from.source_ended() || to.IsDelivered()) Abort();
+  // What came ahead of its FIN and is with the system arrives; where all of it has, RST behind FIN
+  // is RST there as well. What is lost shows as RST.
+  if (!from.has_ended() || to.IsDelivered()) Abort();
   return near_broke ? Ending::kNearBroke : Ending::kFarBroke;
 }
 
