@@ -8,12 +8,13 @@
  * times as large.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeChecksum } from '../checksum.mjs';
 import { ROOT } from '../packages/targets.mjs';
+import { releaseVersion } from '../packages/versions.mjs';
 import { checkBinary, GLIBC_FLOOR } from './binary.mjs';
 import { provideZig } from './zig.mjs';
 
@@ -81,7 +82,7 @@ function build(target) {
 }
 
 function definitions() {
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const version = releaseVersion();
   const headers = [join(ROOT, 'node_modules/node-addon-api'), nodeHeaders()];
   return [`-DWARREN_VERSION=${version}`, ...headers.map((folder) => `-isystem${folder}`)];
 }

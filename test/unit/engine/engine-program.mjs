@@ -62,6 +62,16 @@ async function until(condition) {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
+/** A visitor that is served, and holds no process by itself. */
+async function holdVisitor(tunnel) {
+  const visitor = net.connect({ port: tunnel.port, host: HOST });
+  await new Promise((resolve) => visitor.once('connect', resolve));
+  await until(() => tunnel.client.stats().services[0]?.visitorsOpen === 1);
+  visitor.unref();
+  tunnel.echo.unref();
+  return visitor;
+}
+
 /** A whole tunnel over two engines, to a local service that echoes. */
 async function openTunnel() {
   const echo = await listenLocal((socket) => socket.pipe(socket));
@@ -254,11 +264,7 @@ const SCENARIOS = {
   /** A visitor that stays when all else is closed: it holds the close, and the process. */
   async draining() {
     const tunnel = await openTunnel();
-    const visitor = net.connect({ port: tunnel.port, host: HOST });
-    await new Promise((resolve) => visitor.once('connect', resolve));
-    await until(() => tunnel.client.stats().services[0]?.visitorsOpen === 1);
-    visitor.unref();
-    tunnel.echo.unref();
+    const visitor = await holdVisitor(tunnel);
     const closing = closeTunnel(tunnel).then(() => say('closed'));
     await stillHere();
     visitor.destroy();
@@ -268,11 +274,7 @@ const SCENARIOS = {
   /** The visitor is served on after its session, and nothing but it is left. */
   async served() {
     const tunnel = await openTunnel();
-    const visitor = net.connect({ port: tunnel.port, host: HOST });
-    await new Promise((resolve) => visitor.once('connect', resolve));
-    await until(() => tunnel.client.stats().services[0]?.visitorsOpen === 1);
-    visitor.unref();
-    tunnel.echo.unref();
+    const visitor = await holdVisitor(tunnel);
     tunnel.exposed.detach('drain');
     await tunnel.listener.close(NO_DEADLINE);
     await stillHere();
