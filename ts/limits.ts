@@ -13,6 +13,16 @@ export interface Limits {
   /** Channels kept ready per tcp service: at least, and at most when demand is high. */
   readonly poolFloor: number;
   readonly poolCeiling: number;
+  /**
+   * Reusable channels of a tcp service that are kept idle at most. Up to that they follow the peak
+   * of the last minute.
+   */
+  readonly reuseCeiling: number;
+  /** A reusable channel serves so many visitors, or gets so old, and is replaced: load can move. */
+  readonly channelUses: number;
+  readonly channelAgeMs: number;
+  /** How long a reusable channel may take to become idle when its visitor has gone. */
+  readonly channelSettleMs: number;
   /** Data channels of one udp service; visitors are spread over them by hash. */
   readonly udpChannels: number;
   /** Data channels of one service that are idle or requested. */
@@ -62,6 +72,10 @@ export const DEFAULT_LIMITS: Limits = {
   unauthenticatedPerAddress: 64,
   poolFloor: 8,
   poolCeiling: 64,
+  reuseCeiling: 1_024,
+  channelUses: 4_096,
+  channelAgeMs: 600_000,
+  channelSettleMs: 5_000,
   udpChannels: 2,
   channelsPerService: 4_096,
   visitorsPerService: 16_384,

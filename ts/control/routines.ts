@@ -14,6 +14,8 @@ import {
   START_UDP,
 } from '../protocol/wire.ts';
 
+const NOTHING = new Uint8Array(0);
+
 export const HELLO_RULE: HelloRule = {
   length: HELLO_LENGTH,
   control: CONTROL_HELLO_PREFIX,
@@ -26,6 +28,8 @@ export function serverRoutine(type: ServiceType, heartbeatIntervalMs: number): S
     heartbeat: COMMAND_HEARTBEAT,
     heartbeatIntervalMs,
     start: type === 'tcp' ? START_TCP : START_UDP,
+    reuse: undefined,
+    goodbye: NOTHING,
   };
 }
 
@@ -41,5 +45,7 @@ export function clientRoutine(
     hello: encodeDataHello(sessionKey),
     start: type === 'tcp' ? START_TCP : START_UDP,
     otherStart: type === 'tcp' ? START_UDP : START_TCP,
+    reuse: undefined,
+    goodbye: NOTHING,
   };
 }

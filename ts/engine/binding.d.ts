@@ -84,6 +84,8 @@ export interface BindingClientRoutine {
   hello: Uint8Array
   start: Uint8Array
   otherStart: Uint8Array
+  reuse?: BindingReuse | undefined
+  goodbye: Uint8Array
 }
 
 export interface BindingClientService {
@@ -138,6 +140,13 @@ export type BindingEvent =
   | { type: 'fault'; where: string; error: string; stack: string | undefined }
   | { type: 'events_lost'; count: number }
 
+export interface BindingFrameTypes {
+  channels: number
+  heartbeat: number
+  drain: number
+  gaveUp: number
+}
+
 export interface BindingHello {
   length: number
   control: Uint8Array
@@ -160,6 +169,10 @@ export interface BindingLimits {
   unauthenticatedPerAddress: number
   poolFloor: number
   poolCeiling: number
+  reuseCeiling: number
+  channelUses: number
+  channelAgeMs: number
+  channelSettleMs: number
   udpChannels: number
   channelsPerService: number
   visitorsPerService: number
@@ -201,6 +214,12 @@ export interface BindingReasonCount {
   count: number
 }
 
+export interface BindingReuse {
+  start: Uint8Array
+  addresses: boolean
+  frames?: BindingFrameTypes | undefined
+}
+
 /** What is absent stays as it is, but for `nodelay`: absent, too, is one of its values. */
 export interface BindingServerChange {
   bind?: BindingHostPort | undefined
@@ -214,6 +233,8 @@ export interface BindingServerRoutine {
   heartbeat: Uint8Array
   heartbeatIntervalMs: number
   start: Uint8Array
+  reuse?: BindingReuse | undefined
+  goodbye: Uint8Array
 }
 
 export interface BindingServerService {

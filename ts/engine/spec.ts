@@ -133,24 +133,59 @@ export interface ClientServiceSpec {
 }
 
 /**
+ * Of a peer that reuses data channels (docs/wire.md): how a channel is put to use, and what the
+ * control channel carries instead of commands. Types of frames: those that an engine acts on by
+ * itself; it skips the others.
+ */
+export interface ReuseRules {
+  /** Written once on a data channel, instead of the routine's `start`, ahead of its first use. */
+  readonly start: Uint8Array;
+  /** Visitors' addresses go with each use. */
+  readonly addresses: boolean;
+  /** Undefined while commands come as in v1: a client that waits for the answer to its offer. */
+  readonly frames: FrameTypes | undefined;
+}
+
+/** Types of frames on the control channel (docs/wire.md, section 2). */
+export interface FrameTypes {
+  /** Server to client: u16, so many data channels are to be opened. Sent instead of `create`. */
+  readonly channels: number;
+  readonly heartbeat: number;
+  /** The peer stops: the session ends (`drain`). */
+  readonly drain: number;
+  /** u64 visitor, u8 reason: that use ends with that reason. */
+  readonly gaveUp: number;
+}
+
+/**
  * What a server's engine does by itself on a control channel after the handshake. It writes
  * `create` whenever the pool wants a channel, any number of them in one write, and `heartbeat`
  * after `heartbeatIntervalMs` in which it wrote nothing (0: never). Nothing that arrives is its to
- * interpret: bytes suspend the routine and go to `SessionHandler.surplus`.
+ * interpret: bytes suspend the routine and go to `SessionHandler.surplus`. With `reuse`, it asks by
+ * frames and acts on the frames that come; a malformed one ends the session (`control_data`).
  */
 export interface ServerRoutine {
   readonly create: Uint8Array;
+  /** With `reuse`, a whole frame. */
   readonly heartbeat: Uint8Array;
   readonly heartbeatIntervalMs: number;
   /** Written first on a data channel when it is put to use. */
   readonly start: Uint8Array;
+  /** Undefined: wire v1. A session that has it keeps it. */
+  readonly reuse: ReuseRules | undefined;
+  /**
+   * Written last when the session ends with `drain` or `service_closed`; then it ends as by
+   * `finish`. Empty: nothing is written, and it ends at once.
+   */
+  readonly goodbye: Uint8Array;
 }
 
 /**
  * What a client's engine does by itself. Commands are `create.length` bytes each; `create` opens a
  * data channel, `heartbeat` only proves life. Each re-arms the supervision of `silenceTimeoutMs`
  * (0: none). Any other command suspends the routine and goes to `SessionHandler.surplus`, together
- * with all that follows it. The engine writes nothing.
+ * with all that follows it. The engine writes nothing but the goodbye. With `reuse.frames`, frames come instead
+ * of commands; a malformed one ends the session (`control_data`).
  */
 export interface ClientRoutine {
   readonly create: Uint8Array;
@@ -161,4 +196,8 @@ export interface ClientRoutine {
   /** The start command of this service's type, and that of the other type (`type_mismatch`). */
   readonly start: Uint8Array;
   readonly otherStart: Uint8Array;
+  /** Undefined: wire v1. */
+  readonly reuse: ReuseRules | undefined;
+  /** As `ServerRoutine.goodbye`. */
+  readonly goodbye: Uint8Array;
 }

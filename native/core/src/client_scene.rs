@@ -35,6 +35,8 @@ pub(crate) fn routine() -> ClientRoutine {
         hello: HELLO.into(),
         start: START.into(),
         other_start: b"udp!".into(),
+        reuse: None,
+        goodbye: Vec::new(),
     }
 }
 

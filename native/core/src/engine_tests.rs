@@ -146,6 +146,8 @@ impl Scene {
                     heartbeat: vec![1; 4],
                     heartbeat_interval_ms: 30_000,
                     start: vec![3; 4],
+                    reuse: None,
+                    goodbye: Vec::new(),
                 },
             },
         );
@@ -237,6 +239,8 @@ fn a_listener_ends_a_session_whose_stream_is_on_its_way_between_shards() {
             heartbeat: vec![1; 4],
             heartbeat_interval_ms: 0,
             start: vec![3; 4],
+            reuse: None,
+            goodbye: Vec::new(),
         },
     };
     engine.attach_server(4, stream, None, start);

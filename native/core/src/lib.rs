@@ -79,9 +79,9 @@ pub use probe::probe;
 pub use reason::EndReason;
 pub use server_service::ServerSessionStart;
 pub use spec::{
-    CarrierSpec, ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, HelloRule,
-    HostPort, Key, NoiseSpec, ProxySpec, ProxyType, Secret, ServerRoutine, ServerServiceChange,
-    ServerServiceSpec, ServiceType, TcpSpec, TlsIdentity, TlsSpec, TransportSpec, TunnelListenSpec,
-    WebsocketSpec,
+    CarrierSpec, ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, FrameTypes,
+    HelloRule, HostPort, Key, NoiseSpec, ProxySpec, ProxyType, ReuseRules, Secret, ServerRoutine,
+    ServerServiceChange, ServerServiceSpec, ServiceType, TcpSpec, TlsIdentity, TlsSpec,
+    TransportSpec, TunnelListenSpec, WebsocketSpec,
 };
 pub use upcall::{ListenerId, ServiceId, SessionId, StreamId, SystemError, Upcall};

@@ -146,12 +146,31 @@ pub struct ClientServiceSpec {
     pub prefer_ipv6: bool,
 }
 
+/// Types of frames on the control channel that the engine acts on (docs/wire.md, section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameTypes {
+    pub channels: u8,
+    pub heartbeat: u8,
+    pub drain: u8,
+    pub gave_up: u8,
+}
+
+/// Of a peer that reuses data channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReuseRules {
+    pub start: Vec<u8>,
+    pub addresses: bool,
+    pub frames: Option<FrameTypes>,
+}
+
 #[derive(Clone, Debug)]
 pub struct ServerRoutine {
     pub create: Vec<u8>,
     pub heartbeat: Vec<u8>,
     pub heartbeat_interval_ms: u64,
     pub start: Vec<u8>,
+    pub reuse: Option<ReuseRules>,
+    pub goodbye: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -162,6 +181,8 @@ pub struct ClientRoutine {
     pub hello: Vec<u8>,
     pub start: Vec<u8>,
     pub other_start: Vec<u8>,
+    pub reuse: Option<ReuseRules>,
+    pub goodbye: Vec<u8>,
 }
 
 /// Changes of a server's service; `None` leaves a thing as it is.

@@ -3,8 +3,9 @@
 use napi::bindgen_prelude::{Error, Result, Status, Uint8Array};
 use napi_derive::napi;
 use warren_core::{
-    ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, EndReason, HelloRule,
-    HostPort, ServerRoutine, ServerServiceChange, ServerServiceSpec, ServiceType, TunnelListenSpec,
+    ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, EndReason, FrameTypes,
+    HelloRule, HostPort, ReuseRules, ServerRoutine, ServerServiceChange, ServerServiceSpec,
+    ServiceType, TunnelListenSpec,
 };
 
 use crate::transport::{BindingProxy, BindingTransport};
@@ -127,11 +128,45 @@ impl TryFrom<BindingClientService> for ClientServiceSpec {
 }
 
 #[napi(object, object_to_js = false)]
+pub struct BindingFrameTypes {
+    pub channels: u8,
+    pub heartbeat: u8,
+    pub drain: u8,
+    pub gave_up: u8,
+}
+
+#[napi(object, object_to_js = false)]
+pub struct BindingReuse {
+    pub start: Uint8Array,
+    pub addresses: bool,
+    #[napi(ts_type = "BindingFrameTypes | undefined")]
+    pub frames: Option<BindingFrameTypes>,
+}
+
+impl From<BindingReuse> for ReuseRules {
+    fn from(rules: BindingReuse) -> Self {
+        Self {
+            start: rules.start.to_vec(),
+            addresses: rules.addresses,
+            frames: rules.frames.map(|types| FrameTypes {
+                channels: types.channels,
+                heartbeat: types.heartbeat,
+                drain: types.drain,
+                gave_up: types.gave_up,
+            }),
+        }
+    }
+}
+
+#[napi(object, object_to_js = false)]
 pub struct BindingServerRoutine {
     pub create: Uint8Array,
     pub heartbeat: Uint8Array,
     pub heartbeat_interval_ms: f64,
     pub start: Uint8Array,
+    #[napi(ts_type = "BindingReuse | undefined")]
+    pub reuse: Option<BindingReuse>,
+    pub goodbye: Uint8Array,
 }
 
 impl From<BindingServerRoutine> for ServerRoutine {
@@ -141,6 +176,8 @@ impl From<BindingServerRoutine> for ServerRoutine {
             heartbeat: routine.heartbeat.to_vec(),
             heartbeat_interval_ms: routine.heartbeat_interval_ms as u64,
             start: routine.start.to_vec(),
+            reuse: routine.reuse.map(Into::into),
+            goodbye: routine.goodbye.to_vec(),
         }
     }
 }
@@ -153,6 +190,9 @@ pub struct BindingClientRoutine {
     pub hello: Uint8Array,
     pub start: Uint8Array,
     pub other_start: Uint8Array,
+    #[napi(ts_type = "BindingReuse | undefined")]
+    pub reuse: Option<BindingReuse>,
+    pub goodbye: Uint8Array,
 }
 
 impl From<BindingClientRoutine> for ClientRoutine {
@@ -164,6 +204,8 @@ impl From<BindingClientRoutine> for ClientRoutine {
             hello: routine.hello.to_vec(),
             start: routine.start.to_vec(),
             other_start: routine.other_start.to_vec(),
+            reuse: routine.reuse.map(Into::into),
+            goodbye: routine.goodbye.to_vec(),
         }
     }
 }

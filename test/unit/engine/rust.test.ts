@@ -76,6 +76,8 @@ describe.skipIf(RUST === undefined)('RustEngine', () => {
       hello: bytes,
       start: bytes,
       otherStart: bytes,
+      reuse: undefined,
+      goodbye: bytes,
     };
     const handler = { surplus: () => undefined, ended: () => undefined };
     const state = expect.objectContaining({ code: 'WARREN_E_STATE' });
