@@ -1,6 +1,7 @@
 //! warren's data plane on native threads. It knows no configuration file, no token and no Node: the
 //! control plane tells it what to serve and takes upcalls. The contract is `ts/engine/engine.ts`.
 
+mod abort_reason;
 mod admission;
 mod arrival;
 mod balance;
