@@ -20,6 +20,7 @@ mod direction;
 mod engine;
 mod event_batch;
 mod events;
+mod frames;
 mod front;
 mod limits;
 mod link;
