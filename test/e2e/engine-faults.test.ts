@@ -92,9 +92,12 @@ function link(target: string, file: string): void {
   symlinkSync(target, file);
 }
 
-/** Changes one bit, `part` of the way through the file. */
+/** In the identification of an ELF file: nothing reads it, so nothing but a checksum finds it changed. */
+const PADDING = 12;
+
+/** Changes one bit, `part` of the way through the file; at its begin, in the padding. */
 function flip(file: string, part: number): void {
-  const at = Math.floor((statSync(file).size - 1) * part);
+  const at = part === 0 ? PADDING : Math.floor((statSync(file).size - 1) * part);
   change(file, at, (readFileSync(file)[at] ?? 0) ^ 1);
 }
 
@@ -157,7 +160,7 @@ const OTHER_MACHINES: readonly Fault[] = [
 
 /** Found by the checksum. */
 const CHANGES: readonly Fault[] = [
-  ...[0.00001, 0.1, 0.5, 0.9, 1].map(
+  ...[0, 0.1, 0.5, 0.9, 1].map(
     (part): Fault => [
       `one bit at ${part} of it`,
       (file) => {
