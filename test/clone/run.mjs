@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cppToolchain, lacksForRust } from '../../native/toolchain.mjs';
 import { markdownTable } from '../helpers/markdown-table.mjs';
-import { readReport, reportArgs } from '../helpers/vitest-report.mjs';
+import { runVitest } from '../helpers/vitest-run.mjs';
 import { environmentOf, MACHINES } from './machines.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -63,30 +63,43 @@ function tryOn(machine) {
   const folder = join(work, machine.name.replaceAll(' ', '-'));
   mkdirSync(folder);
   const clone = join(folder, 'clone');
-  const report = join(folder, 'report.json');
   const env = environmentOf(machine, join(folder, 'bin'));
   const problems = [];
-  const step = (command, cwd = clone) => runStep({ command, cwd, env, problems });
+  const step = (command, cwd = clone) => {
+    const done = runStep({ command, cwd, env });
+    if (done.status !== 0) problems.push(`${command.join(' ')}: ${done.ended}`);
+    return done;
+  };
   process.stdout.write(`\n== ${machine.name}\n`);
   step(['git', 'clone', '--quiet', ROOT, clone], folder);
   const installed = step(['npm', 'ci', '--no-audit', '--no-fund', '--prefer-offline']);
   const built = step(['npm', 'run', 'build']);
-  const tested = step(['npm', 'test', '--', ...reportArgs(report), ...files]);
+  const tests = [];
+  const { passed, skipped, failures, unsteady } = runVitest({
+    run: (args) => {
+      tests.push(runStep({ command: ['npm', 'test', '--', ...args], cwd: clone, env }));
+      return tests.at(-1).status;
+    },
+    files,
+    results: join(folder, 'results.json'),
+  });
+  problems.push(...failures.map((it) => `${it.name}: ${it.error}`));
+  for (const { name, error } of unsteady) {
+    process.stdout.write(`unsteady: ${machine.name}: ${name}\n  ${error}\n`);
+  }
   const parts = ['rust', 'addon'].map((name) => {
     const result = partResult(built.output, name);
-    problems.push(...partProblems({ name, result, machine, survey: tested.output }));
+    problems.push(...partProblems({ name, result, machine, survey: tests[0].output }));
     return result.replace(/: .*/, '');
   });
-  const result = readReport(report, clone);
-  problems.push(...(result?.failures ?? ['npm test made no report']));
-  const tests = result ? `${result.passed} passed, ${result.skipped} skipped` : '-';
   rmSync(clone, { recursive: true, force: true });
-  const seconds = [installed, built, tested].map((it) => `${it.seconds} s`);
-  return { row: [machine.name, ...seconds, ...parts, tests], problems };
+  const seconds = [installed, built, tests[0]].map((it) => `${it.seconds} s`);
+  const counted = `${passed} passed, ${skipped} skipped`;
+  return { row: [machine.name, ...seconds, ...parts, counted], problems };
 }
 
 /** Its output goes to the terminal where it fails. */
-function runStep({ command, cwd, env, problems }) {
+function runStep({ command, cwd, env }) {
   const before = performance.now();
   // By name, in the PATH that is tried.
   const [name, ...args] = command;
@@ -100,11 +113,8 @@ function runStep({ command, cwd, env, problems }) {
   const output = `${stdout ?? ''}${stderr ?? ''}`;
   const ended = error?.message ?? `exit code ${status ?? signal}`;
   process.stdout.write(`${command.slice(0, 3).join(' ')}: ${ended}, ${seconds} s\n`);
-  if (status !== 0) {
-    process.stdout.write(output);
-    problems.push(`${command.join(' ')}: ${ended}`);
-  }
-  return { output, seconds };
+  if (status !== 0) process.stdout.write(output);
+  return { status, ended, output, seconds };
 }
 
 /** From the table of `npm run build`. */

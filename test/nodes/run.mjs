@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { UNAVAILABLE } from '../../native/toolchain.mjs';
 import { markdownTable } from '../helpers/markdown-table.mjs';
-import { readReport, reportArgs } from '../helpers/vitest-report.mjs';
+import { runVitest } from '../helpers/vitest-run.mjs';
 import { installNode } from './install.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -35,6 +35,7 @@ const work = mkdtempSync(join(tmpdir(), 'warren-nodes-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 
 const told = [];
+let failed = 0;
 const rows = [['Node', 'engine', 'passed', 'failed', 'skipped', 'seconds', '']];
 for (const major of values.node ?? NODES) {
   const installed = installNode(major);
@@ -44,11 +45,11 @@ for (const major of values.node ?? NODES) {
   }
   for (const engine of values.engine ?? ENGINES) rows.push(tryOn(installed, engine));
 }
-const text = `${markdownTable(rows)}${told.map((failure) => `\n- ${failure}`).join('')}\n`;
+const text = `${markdownTable(rows)}${told.map((text) => `\n${text}`).join('')}\n`;
 process.stdout.write(`\n${files.join(' ')}\n\n${text}`);
 if (values.markdown !== undefined) writeFileSync(values.markdown, text);
 const isAnyTried = rows.slice(1).some((row) => !row.at(-1).startsWith('not tested'));
-process.exitCode = isAnyTried ? Math.min(told.length, 1) : UNAVAILABLE;
+process.exitCode = isAnyTried ? Math.min(failed, 1) : UNAVAILABLE;
 
 function tryOn({ node, version }, engine) {
   const env = {
@@ -62,19 +63,25 @@ function tryOn({ node, version }, engine) {
     return [version, engine, '-', '-', '-', '-', `not tested: ${missing}`];
   }
   process.stdout.write(`\n== Node ${version}, ${engine}\n`);
-  const report = join(work, `${version}-${engine}.json`);
   const before = performance.now();
-  const { status } = spawnSync(node, [VITEST, 'run', ...reportArgs(report), ...files], {
-    cwd: ROOT,
-    env,
-    stdio: 'inherit',
+  const { passed, skipped, failures, unsteady } = runVitest({
+    run: (args) => {
+      const { status } = spawnSync(node, [VITEST, 'run', ...args], {
+        cwd: ROOT,
+        env,
+        stdio: 'inherit',
+      });
+      return status;
+    },
+    files,
+    results: join(work, 'results.json'),
   });
   const seconds = String(Math.round((performance.now() - before) / 1000));
-  const result = readReport(report, ROOT);
-  const failures = result?.failures ?? [];
-  if (status !== 0 && failures.length === 0) failures.push(`vitest ended with ${status}`);
-  told.push(...failures.map((failure) => `${version}, ${engine}: ${failure}`));
-  const numbers = [result?.passed, failures.length, result?.skipped].map((n) => `${n ?? '-'}`);
+  const on = `${version}, ${engine}`;
+  told.push(...failures.map((it) => `FAILED: ${on}: ${it.name}\n  ${it.error}`));
+  told.push(...unsteady.map((it) => `unsteady: ${on}: ${it.name}\n  ${it.error}`));
+  failed += failures.length;
+  const numbers = [passed, failures.length, skipped].map(String);
   return [version, engine, ...numbers, seconds, failures.length === 0 ? 'ok' : 'FAILED'];
 }
 
