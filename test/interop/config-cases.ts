@@ -206,6 +206,9 @@ const keys: ConfigCase[] = [
   milder('services missing', S, 'nothing to expose yet'),
   milder('client services missing', C, 'nothing to expose yet'),
   milder('prefer_ipv6', client('prefer_ipv6 = true\n[client.services]'), 'a later version has it'),
+  milder('channels of a server', bare('channels = "v1"'), 'our own'),
+  milder('channels of a client', client('channels = "reuse"\n[client.services]'), 'our own'),
+  same('channels of another kind', bare('channels = "v2"')),
   milder('prefer_ipv6 in a service', clientService('prefer_ipv6 = true'), 'a later version has it'),
 ];
 

@@ -48,6 +48,7 @@ function buildServer(
   return {
     bindAddr: address(table.bind_addr),
     heartbeatIntervalMs: milliseconds(table.heartbeat_interval),
+    channels: table.channels,
     transport: buildTransport('server', table.transport, tls),
     services,
   };
@@ -73,6 +74,7 @@ function buildClient(
   return {
     remoteAddr: address(table.remote_addr),
     heartbeatTimeoutMs: milliseconds(table.heartbeat_timeout),
+    channels: table.channels,
     preferIpv6: table.prefer_ipv6,
     transport: buildTransport('client', table.transport, tls),
     services,

@@ -20,6 +20,12 @@ export interface HostPort {
 export type ServiceType = 'tcp' | 'udp';
 export type TransportType = 'tcp' | 'tls' | 'noise' | 'websocket';
 
+/**
+ * Of data channels towards peers that can do both: `reuse` carries visitor after visitor
+ * (docs/wire.md), `v1` one each. Towards all others every byte is that of wire v1.
+ */
+export type ChannelMode = 'reuse' | 'v1';
+
 /** `transport.tcp`: options of the TCP socket below every transport. */
 export interface TcpConfig {
   readonly nodelay: boolean;
@@ -84,6 +90,7 @@ export interface ServerConfig {
   readonly bindAddr: HostPort;
   /** 0: no heartbeats. */
   readonly heartbeatIntervalMs: number;
+  readonly channels: ChannelMode;
   readonly transport: TransportConfig;
   readonly services: ReadonlyMap<string, ServerServiceConfig>;
 }
@@ -104,6 +111,7 @@ export interface ClientConfig {
   readonly remoteAddr: HostPort;
   /** 0: no supervision. */
   readonly heartbeatTimeoutMs: number;
+  readonly channels: ChannelMode;
   /** Try IPv6 addresses of `remoteAddr` first. */
   readonly preferIpv6: boolean;
   readonly transport: TransportConfig;

@@ -37,6 +37,7 @@ export function serverFacts(config: ServerConfig): SectionFacts {
     general: [
       text('bind_addr', formatAddress(config.bindAddr)),
       seconds('heartbeat_interval', config.heartbeatIntervalMs),
+      text('channels', config.channels),
       ...transportFacts(config.transport),
     ],
     services: mapValues(config.services, serverServiceFacts),
@@ -50,6 +51,7 @@ export function clientFacts(config: ClientConfig): SectionFacts {
     general: [
       text('remote_addr', formatAddress(config.remoteAddr)),
       seconds('heartbeat_timeout', config.heartbeatTimeoutMs),
+      text('channels', config.channels),
       plain('prefer_ipv6', config.preferIpv6),
       ...transportFacts(config.transport),
     ],

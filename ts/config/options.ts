@@ -2,7 +2,14 @@
  * Configuration from a caller's object instead of a file: the same keys in camelCase, the same
  * defaults and the same checks, by mapping onto the file's tables.
  */
-import type { ClientConfig, Role, ServerConfig, ServiceType, TransportType } from './config.ts';
+import type {
+  ChannelMode,
+  ClientConfig,
+  Role,
+  ServerConfig,
+  ServiceType,
+  TransportType,
+} from './config.ts';
 import { ConfigError, type Problem, unplaced } from './diagnostics.ts';
 import { interpret } from './interpret.ts';
 import { optionPath, speakOptions, toRaw } from './option-names.ts';
@@ -67,6 +74,8 @@ export interface ServerOptions {
   /** Default 30; 0 sends none. */
   heartbeatIntervalSecs?: number | undefined;
   defaultToken?: string | undefined;
+  /** `v1` uses a data channel once, as rathole does, also between two warren peers. */
+  channels?: ChannelMode | undefined;
   transport?: TransportOptions | undefined;
   services?: Record<string, ServerServiceOptions> | undefined;
 }
@@ -86,6 +95,8 @@ export interface ClientOptions {
   retryIntervalSecs?: number | undefined;
   preferIpv6?: boolean | undefined;
   defaultToken?: string | undefined;
+  /** `v1` uses a data channel once, as rathole does, also between two warren peers. */
+  channels?: ChannelMode | undefined;
   transport?: TransportOptions | undefined;
   services?: Record<string, ClientServiceOptions> | undefined;
 }

@@ -6,7 +6,7 @@
  * are `shape.ts`, which walks these schemas. Each leaf's message says what is allowed there.
  */
 import * as v from 'valibot';
-import type { ServiceType, TransportType } from './config.ts';
+import type { ChannelMode, ServiceType, TransportType } from './config.ts';
 
 /** A key that may be left out. */
 type Maybe<T> = T | undefined;
@@ -60,6 +60,7 @@ export interface TransportTable {
 interface SectionTable<Service> {
   readonly default_token?: Maybe<string>;
   readonly default_token_file?: Maybe<string>;
+  readonly channels: ChannelMode;
   readonly transport: TransportTable;
   readonly services: Map<string, Service>;
 }
@@ -80,6 +81,9 @@ export interface FileTable {
   readonly server?: Maybe<ServerTable>;
   readonly client?: Maybe<ClientTable>;
 }
+
+/** Default of `channels`, in both sections. */
+export const DEFAULT_CHANNELS: ChannelMode = 'v1';
 
 /** Default of `websocket.path`. */
 const DEFAULT_WEBSOCKET_PATH = '/';
@@ -173,6 +177,7 @@ const serviceEntries = {
 const sectionEntries = {
   default_token: v.optional(text()),
   default_token_file: v.optional(text('a string, the path of a file')),
+  channels: v.optional(v.picklist(['reuse', 'v1'], '"reuse" or "v1"'), DEFAULT_CHANNELS),
   transport,
 };
 

@@ -52,7 +52,7 @@ function leafMessage(issue: v.BaseIssue<unknown>): string {
 function leafRemedy(issue: v.BaseIssue<unknown>): string {
   const { type, input } = issue;
   if (type === 'picklist' && typeof input === 'string') {
-    const near = suggest(input, ['tcp', 'udp', 'tls', 'noise', 'websocket']);
+    const near = suggest(input, ['tcp', 'udp', 'tls', 'noise', 'websocket', 'reuse', 'v1']);
     return near === undefined ? 'write one of the allowed values' : `did you mean "${near}"?`;
   }
   if (type === 'bigint' && typeof input === 'number') return 'write it without a decimal point';

@@ -78,6 +78,7 @@ function services<T>(
 export const serverConfigs: fc.Arbitrary<ServerConfig> = fc.record({
   bindAddr: address,
   heartbeatIntervalMs: seconds,
+  channels: fc.constantFrom('reuse', 'v1'),
   transport,
   services: services<Omit<ServerServiceConfig, 'name'>>(
     fc.record({ ...service, bindAddr: address }),
@@ -87,6 +88,7 @@ export const serverConfigs: fc.Arbitrary<ServerConfig> = fc.record({
 export const clientConfigs: fc.Arbitrary<ClientConfig> = fc.record({
   remoteAddr: address,
   heartbeatTimeoutMs: seconds,
+  channels: fc.constantFrom('reuse', 'v1'),
   preferIpv6: fc.boolean(),
   transport,
   services: services<Omit<ClientServiceConfig, 'name'>>(

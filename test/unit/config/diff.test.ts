@@ -7,6 +7,7 @@ import {
 } from '../../../ts/config/diff.ts';
 import { renderEffective } from '../../../ts/config/effective.ts';
 import { clientConfig, serverConfig } from '../../../ts/config/options.ts';
+import { DEFAULT_CHANNELS } from '../../../ts/config/schema.ts';
 
 const before = serverConfig({
   bindAddr: '0.0.0.0:2333',
@@ -79,10 +80,20 @@ test('another password of the same proxy is a change', () => {
   expect(isEmptyDiff(diffClientConfig(client('a'), client('a')))).toBe(true);
 });
 
+test.each(['reuse', 'v1'] as const)('channels = "%s" is a change of its section', (channels) => {
+  const other = channels === 'v1' ? 'reuse' : 'v1';
+  const change = `changed: channels "${other}" -> "${channels}"`;
+  const server = (value: typeof channels) => serverConfig({ bindAddr: 'h:1', channels: value });
+  expect(renderDiff(diffServerConfig(server(other), server(channels)))).toEqual([change]);
+  const client = (value: typeof channels) => clientConfig({ remoteAddr: 'h:1', channels: value });
+  expect(renderDiff(diffClientConfig(client(other), client(channels)))).toEqual([change]);
+});
+
 test('the effective configuration shows defaults and masks', () => {
   expect(renderEffective({ server: before, client: undefined })).toBe(`[server]
 bind_addr = "0.0.0.0:2333"
 heartbeat_interval = 30
+channels = "${DEFAULT_CHANNELS}"
 
 [server.transport]
 type = "tcp"

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError, type Diagnostic } from '../../../ts/config/diagnostics.ts';
 import { loadConfig, parseConfig } from '../../../ts/config/load.ts';
+import { DEFAULT_CHANNELS } from '../../../ts/config/schema.ts';
 import { readWholeFile } from '../../../ts/config/sources.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'warren-load-'));
@@ -60,6 +61,28 @@ describe('a valid file', () => {
     });
     expect(config.server?.services.get('a')).toMatchObject({ type: 'tcp', nodelay: undefined });
     expect(config.client).toMatchObject({ heartbeatTimeoutMs: 40_000, preferIpv6: false });
+  });
+
+  test('has the same channels on both ends by default, or those that it says', () => {
+    const both = (line: string) => `${SERVER}${line}\n[client]\nremote_addr = "h:1"\n${line}`;
+    for (const channels of ['reuse', 'v1'] as const) {
+      const { config } = parse(both(`channels = "${channels}"`));
+      expect([config.server?.channels, config.client?.channels]).toEqual([channels, channels]);
+    }
+    const { config } = parse(both(''));
+    expect(config.server?.channels).toBe(DEFAULT_CHANNELS);
+    expect(config.client?.channels).toBe(DEFAULT_CHANNELS);
+  });
+
+  test('has channels of two kinds only', () => {
+    const [problem, ...others] = diagnosticsOf(`${SERVER}channels = "reused"`);
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({
+      key: 'server.channels',
+      message: 'unknown value',
+      allowed: '"reuse" or "v1"',
+      remedy: 'did you mean "reuse"?',
+    });
   });
 
   test('a service’s retry interval falls back to the client’s', () => {
