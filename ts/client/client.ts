@@ -90,7 +90,7 @@ export class Client implements AsyncDisposable {
 
   async close(options: CloseOptions): Promise<void> {
     this.#state = 'closed';
-    for (const service of this.#services.values()) service.stop();
+    for (const service of this.#services.values()) service.announceClose(options.deadlineMs);
     await this.#engine?.close(options);
     this.#role.sampled.close();
   }
@@ -119,6 +119,7 @@ export class Client implements AsyncDisposable {
       dial,
       config,
       heartbeatTimeoutMs: this.#config.heartbeatTimeoutMs,
+      channels: this.#config.channels,
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
     });
     this.#services.set(name, session);
@@ -143,7 +144,8 @@ export class Client implements AsyncDisposable {
     for (const name of diff.added) this.#open(name, dial);
     if (diff.general.length > 0 || diff.renewed.length > 0) {
       for (const service of this.#services.values()) {
-        service.reconfigure({ dial, heartbeatTimeoutMs: next.heartbeatTimeoutMs });
+        const { heartbeatTimeoutMs, channels } = next;
+        service.reconfigure({ dial, heartbeatTimeoutMs, channels });
       }
     }
     log.info({ services: next.services.size }, 'configuration applied');

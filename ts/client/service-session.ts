@@ -3,15 +3,21 @@
  * end, waits a while, and again. Every wait ends at once on `stop` or a change (wire-v1 W17).
  */
 import { formatAddress } from '../config/address.ts';
-import type { ClientServiceConfig } from '../config/config.ts';
+import type { ChannelMode, ClientServiceConfig } from '../config/config.ts';
 import { type AttemptEnd, Backoff } from '../control/backoff.ts';
 import type { Gate } from '../control/gate.ts';
 import { clientHandshake } from '../control/handshake.ts';
+import {
+  type Extension,
+  readAnswer,
+  resumeUnlessEnded,
+  sendOffer,
+} from '../control/negotiation.ts';
 import { clientRoutine } from '../control/routines.ts';
 import { dialChange } from '../control/transport.ts';
 import type { ClientService, CloseOptions, ControlStream, Engine } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
-import type { DialSpec } from '../engine/spec.ts';
+import type { ClientRoutine, DialSpec } from '../engine/spec.ts';
 import { type ErrorCode, errorText, WarrenError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { sleep } from '../sleep.ts';
@@ -26,6 +32,8 @@ export interface ServiceSessionOptions {
   readonly dial: DialSpec;
   readonly config: ClientServiceConfig;
   readonly heartbeatTimeoutMs: number;
+  /** For sessions from now on. */
+  readonly channels: ChannelMode;
   readonly handshakeTimeoutMs: number;
 }
 
@@ -38,13 +46,23 @@ const REFUSALS: ReadonlySet<string> = new Set<ErrorCode | EndReason>([
   'key_mismatch',
 ]);
 
-type Reconfigurable = Pick<ServiceSessionOptions, 'dial' | 'config' | 'heartbeatTimeoutMs'>;
+type Reconfigurable = Pick<
+  ServiceSessionOptions,
+  'dial' | 'config' | 'heartbeatTimeoutMs' | 'channels'
+>;
+
+/** An authenticated session. */
+interface Authenticated {
+  readonly stream: ControlStream;
+  readonly key: Uint8Array;
+  extension: Extension;
+}
 
 export class ServiceSession {
   readonly #service: ClientService;
   readonly #backoff: Backoff;
   #options: ServiceSessionOptions;
-  #key: Uint8Array | undefined;
+  #session: Authenticated | undefined;
   #stopped = false;
   /** Ends the attempt or the wait that is under way. */
   #attempt = new AbortController();
@@ -58,7 +76,7 @@ export class ServiceSession {
   }
 
   get connected(): boolean {
-    return this.#key !== undefined;
+    return this.#session !== undefined;
   }
 
   start(): void {
@@ -69,6 +87,14 @@ export class ServiceSession {
   stop(): void {
     this.#stopped = true;
     this.#attempt.abort();
+  }
+
+  /** The engine is about to close: a server that can be told hears how long visitors may take. */
+  announceClose(deadlineMs: number): void {
+    this.stop();
+    const session = this.#session;
+    if (typeof session?.extension !== 'object') return;
+    this.#service.update({ routine: this.#routine(session, deadlineMs) });
   }
 
   /** Ends the session; visitors finish until the deadline. */
@@ -82,16 +108,15 @@ export class ServiceSession {
     const before = this.#options;
     const now = { ...before, ...change };
     this.#options = now;
-    const { name, type, localAddr, nodelay, preferIpv6, retryIntervalMs } = now.config;
+    const { name, localAddr, nodelay, preferIpv6, retryIntervalMs } = now.config;
     this.#backoff.capMs = retryIntervalMs;
-    const routine =
-      this.#key === undefined ? undefined : clientRoutine(type, this.#key, now.heartbeatTimeoutMs);
+    const session = this.#session;
     const dialling = dialChange(before.dial, now.dial);
     this.#service.update({
       local: localAddr,
       nodelay,
       preferIpv6,
-      ...(routine === undefined ? {} : { routine }),
+      ...(session === undefined ? {} : { routine: this.#routine(session) }),
       ...(dialling === 'renew' ? { dial: now.dial } : {}),
     });
     // What was refused before may be accepted now: no need to wait.
@@ -125,12 +150,12 @@ export class ServiceSession {
   async #once(signal: AbortSignal): Promise<AttemptEnd | 'again'> {
     const { config, dial, gate, sampled } = this.#options;
     try {
-      const { stream, key } = await gate.run(() => this.#connect(signal));
+      const session = await gate.run(() => this.#connect(signal));
       if (signal.aborted) {
-        stream.destroy('service_closed');
+        session.stream.destroy('service_closed');
         return 'again';
       }
-      return await this.#attach(stream, key);
+      return await this.#attach(session);
     } catch (error) {
       if (signal.aborted) return 'again';
       const reason = error instanceof WarrenError ? (error.reason ?? error.code) : 'fault';
@@ -142,14 +167,18 @@ export class ServiceSession {
   }
 
   /** Dial and handshake; leaves nothing behind when it fails. */
-  async #connect(signal: AbortSignal): Promise<{ stream: ControlStream; key: Uint8Array }> {
+  async #connect(signal: AbortSignal): Promise<Authenticated> {
     const { engine, config, dial, handshakeTimeoutMs } = this.#options;
     const stream = await engine.dial(dial, signal);
     const onAbort = (): void => stream.destroy('service_closed');
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const token = config.token.reveal();
-      return { stream, key: await clientHandshake(stream, config.name, token, handshakeTimeoutMs) };
+      const { name } = config;
+      const { key, isMarked } = await clientHandshake(stream, name, token, handshakeTimeoutMs);
+      const offers = isMarked && this.#options.channels === 'reuse';
+      if (offers) sendOffer(stream);
+      return { stream, key, extension: offers ? 'offered' : undefined };
     } catch (error) {
       stream.destroy('handshake_eof');
       throw error;
@@ -159,26 +188,57 @@ export class ServiceSession {
   }
 
   /** Resolves when the session has ended. */
-  async #attach(stream: ControlStream, key: Uint8Array): Promise<AttemptEnd> {
-    const { log, config, dial, heartbeatTimeoutMs } = this.#options;
+  async #attach(session: Authenticated): Promise<AttemptEnd> {
+    const { log, config, dial } = this.#options;
+    const { stream } = session;
     const since = Date.now();
-    this.#key = key;
+    this.#session = session;
     log.info({ service: config.name, server: formatAddress(stream.peer) }, 'service connected');
     const reason = await new Promise<EndReason>((resolve) => {
       this.#service.attach({
         control: stream,
         dial,
-        routine: clientRoutine(config.type, key, heartbeatTimeoutMs),
+        routine: this.#routine(session),
         handler: {
-          surplus: (control) => control.destroy('control_data'),
+          surplus: (control) => {
+            if (session.extension === 'offered') void this.#onAnswer(session);
+            else control.destroy('control_data');
+          },
           ended: resolve,
         },
       });
     });
-    this.#key = undefined;
+    this.#session = undefined;
     const livedMs = Date.now() - since;
     const seconds = Math.round(livedMs / 1_000);
-    log.info({ service: config.name, reason, seconds }, 'service disconnected');
-    return { kind: 'session', livedMs };
+    const channels = channelsOf(session);
+    log.info({ service: config.name, channels, reason, seconds }, 'service disconnected');
+    return { kind: reason === 'drain' ? 'drained' : 'session', livedMs };
   }
+
+  async #onAnswer(session: Authenticated): Promise<void> {
+    const { log, config, handshakeTimeoutMs } = this.#options;
+    const agreement = await readAnswer(session.stream, handshakeTimeoutMs);
+    if (agreement === undefined || this.#session !== session) return;
+    session.extension = agreement;
+    const channels = channelsOf(session);
+    log.debug({ service: config.name, channels, ...agreement }, 'data channels are reused');
+    resumeUnlessEnded(() => this.#service.resume(this.#routine(session)));
+  }
+
+  /** As the configuration is now, for what the session agreed on. */
+  #routine({ key, extension }: Authenticated, drainMs?: number): ClientRoutine {
+    const { config, heartbeatTimeoutMs } = this.#options;
+    return clientRoutine({
+      type: config.type,
+      sessionKey: key,
+      silenceTimeoutMs: heartbeatTimeoutMs,
+      extension,
+      drainMs,
+    });
+  }
+}
+
+function channelsOf({ extension }: Authenticated): ChannelMode {
+  return typeof extension === 'object' ? 'reuse' : 'v1';
 }

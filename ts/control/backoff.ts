@@ -7,7 +7,8 @@
  * - refused (unknown service, wrong token, wrong key or certificate): 5 s doubling to 60 s; asking
  *   again does not help (W16);
  * - short-lived sessions: from the third in a row on, as refused from 2 s. Two clients that take
- *   one service from each other slow down instead of flapping (W15).
+ *   one service from each other slow down instead of flapping (W15). A session that the server
+ *   drained is none of these: it restarts, and may have been here for a moment only.
  */
 
 const FIRST_MS = 500;
@@ -26,7 +27,8 @@ const SHORT_SESSIONS_FREE = 2;
 export type AttemptEnd =
   | { readonly kind: 'failed' }
   | { readonly kind: 'refused' }
-  | { readonly kind: 'session'; readonly livedMs: number };
+  /** `drained`: the server stops, and said so. */
+  | { readonly kind: 'session' | 'drained'; readonly livedMs: number };
 
 export class Backoff {
   readonly #random: () => number;
@@ -55,14 +57,16 @@ export class Backoff {
         this.#refusals += 1;
         return this.#jittered(longDelay(REFUSED_FIRST_MS, this.#refusals));
       case 'session':
-        return this.#sessionEnded(end.livedMs);
+      case 'drained':
+        return this.#sessionEnded(end.livedMs, end.kind === 'drained');
     }
   }
 
-  #sessionEnded(livedMs: number): number {
+  #sessionEnded(livedMs: number, isDrained: boolean): number {
     this.#refusals = 0;
     if (livedMs >= SETTLED_MS) this.#failures = 0;
-    this.#shortSessions = livedMs < SHORT_SESSION_MS ? this.#shortSessions + 1 : 0;
+    const isShort = livedMs < SHORT_SESSION_MS && !isDrained;
+    this.#shortSessions = isShort ? this.#shortSessions + 1 : 0;
     const excess = this.#shortSessions - SHORT_SESSIONS_FREE;
     return excess > 0 ? this.#jittered(longDelay(TAKEN_FIRST_MS, excess)) : this.#failed();
   }

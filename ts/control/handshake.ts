@@ -3,9 +3,16 @@
  * server's side of it; the client's is bounded here (W10).
  */
 import { randomBytes } from 'node:crypto';
+import type { ChannelMode } from '../config/config.ts';
 import type { ControlStream } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
 import { errorText, WarrenError } from '../errors.ts';
+import {
+  isMarked,
+  MARKED_RANDOM_LENGTH,
+  markedNonce,
+  NONCE_LENGTH,
+} from '../protocol/extension.ts';
 import {
   ACK_BAD_TOKEN,
   ACK_LENGTH,
@@ -21,23 +28,26 @@ import {
   sessionKey,
 } from '../protocol/wire.ts';
 
-const NONCE_LENGTH = 32;
-
 export type ServerHandshake =
   | { readonly result: 'accepted'; readonly key: Uint8Array }
   | { readonly result: 'unknown_service' | 'wrong_token' };
 
 /**
  * Server: nonce, auth, ack. `token` is undefined for a service that does not exist: the exchange is
- * the same and ends in the same ack as for a wrong token, so that names cannot be probed (W20).
- * The stream is held again afterwards; a refused one is being finished.
+ * the same and ends in the same ack as for a wrong token, so that names cannot be probed (W20); nor
+ * does the mark tell them apart, which says that this server reuses channels. The stream is held
+ * again afterwards; a refused one is being finished.
  * @throws WARREN_E_CONTROL_CLOSED
  */
 export async function serverHandshake(
   stream: ControlStream,
   token: string | undefined,
+  channels: ChannelMode,
 ): Promise<ServerHandshake> {
-  const nonce = randomBytes(NONCE_LENGTH);
+  const nonce =
+    channels === 'reuse'
+      ? markedNonce(randomBytes(MARKED_RANDOM_LENGTH))
+      : randomBytes(NONCE_LENGTH);
   await stream.write(encodeControlHello(nonce));
   const auth = await stream.read(AUTH_LENGTH);
   const key = sessionKey(token ?? randomBytes(NONCE_LENGTH).toString('hex'), nonce);
@@ -53,6 +63,12 @@ export async function serverHandshake(
   return { result: token === undefined ? 'unknown_service' : 'wrong_token' };
 }
 
+export interface ClientHandshake {
+  readonly key: Uint8Array;
+  /** The server reads an offer. */
+  readonly isMarked: boolean;
+}
+
 /**
  * Client: hello, auth, ack; gives the session key.
  * @throws WARREN_E_REFUSED for a non-zero ack; WARREN_E_PROTOCOL for anything that is not wire v1;
@@ -64,7 +80,7 @@ export async function clientHandshake(
   service: string,
   token: string,
   timeoutMs: number,
-): Promise<Uint8Array> {
+): Promise<ClientHandshake> {
   const timer = setTimeout(() => stream.destroy('handshake_timeout'), timeoutMs);
   try {
     await stream.write(encodeControlHello(serviceDigest(service)));
@@ -79,7 +95,7 @@ export async function clientHandshake(
     await stream.write(key);
     const ack = decodeAck(await stream.read(ACK_LENGTH));
     if (ack !== 'ok') throw new WarrenError(ackCode(ack), ACK_TEXT[ack]);
-    return key;
+    return { key, isMarked: isMarked(hello.digest) };
   } catch (error) {
     throw ofTransport(error) ?? error;
   } finally {

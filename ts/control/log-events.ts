@@ -15,7 +15,8 @@ function formatPeer(address: SocketAddress | undefined): string | undefined {
 
 /**
  * One line per `visitor_end`, message `visitor`; other events are not its business. Fields:
- * docs/logging.md. On a client a tcp visitor's address is not known and the field is absent.
+ * docs/logging.md. On a client of a session of wire v1 a tcp visitor's address is not known and
+ * the field is absent.
  */
 export function accessLogger(log: Logger): EventSink {
   return (batch) => {

@@ -1,10 +1,11 @@
-/** One client's control channel on the server: handshake, then over to the engine. */
+/** One client's control channel on the server: handshake, then over to the engine; an offer. */
 import { formatAddress } from '../config/address.ts';
+import type { ChannelMode } from '../config/config.ts';
 import { serverHandshake } from '../control/handshake.ts';
+import { answerOffer, resumeUnlessEnded } from '../control/negotiation.ts';
 import type { ControlStream } from '../engine/engine.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-
 import type { RegisteredService, ServiceRegistry } from './service-registry.ts';
 
 export interface IncomingControl {
@@ -14,6 +15,7 @@ export interface IncomingControl {
   readonly log: Logger;
   /** Anybody can cause these lines. */
   readonly sampled: Logger;
+  readonly handshakeTimeoutMs: number;
 }
 
 /** Never rejects: what goes wrong ends this stream and is logged. */
@@ -23,7 +25,8 @@ export async function acceptControl(incoming: IncomingControl): Promise<void> {
   try {
     const known = services.find(digest);
     const token = known?.config.token;
-    const handshake = await serverHandshake(stream, token?.reveal());
+    const { channels } = services;
+    const handshake = await serverHandshake(stream, token?.reveal(), channels);
     if (known === undefined || handshake.result !== 'accepted') {
       const service = known?.config.name;
       sampled.warn({ reason: handshake.result, peer, service }, 'client refused');
@@ -34,7 +37,7 @@ export async function acceptControl(incoming: IncomingControl): Promise<void> {
       stream.destroy('service_closed');
       return;
     }
-    attach(incoming, known, handshake.key);
+    attach(incoming, known, handshake.key, channels);
   } catch (error) {
     stream.destroy('internal_error');
     const expected = error instanceof WarrenError;
@@ -44,25 +47,54 @@ export async function acceptControl(incoming: IncomingControl): Promise<void> {
   }
 }
 
-function attach(incoming: IncomingControl, service: RegisteredService, key: Uint8Array): void {
-  const { stream, services, log, sampled } = incoming;
+/** `channels`: whether the nonce was marked, so that the client may make an offer. */
+function attach(
+  incoming: IncomingControl,
+  service: RegisteredService,
+  key: Uint8Array,
+  channels: ChannelMode,
+): void {
+  const { stream, services, log, sampled, handshakeTimeoutMs } = incoming;
   const { name } = service.config;
   const peer = formatAddress(stream.peer);
   const since = Date.now();
   service.session += 1;
   const session = service.session;
+  const facts = { service: name, session, peer };
+  let mode: ChannelMode = 'v1';
+  let mayOffer = channels === 'reuse';
+  service.agreement = undefined;
+
+  const onOffer = async (): Promise<void> => {
+    const agreement = await answerOffer(stream, handshakeTimeoutMs);
+    // A newer session may have taken the service over.
+    if (agreement === undefined || service.session !== session) return;
+    mode = 'reuse';
+    service.agreement = agreement;
+    log.debug({ ...facts, channels: mode, ...agreement }, 'data channels are reused');
+    resumeUnlessEnded(() => service.engineService.resume(services.routine(service)));
+  };
+
   // Two clients that take a service from each other could do so thousands of times a second.
-  sampled.info({ service: name, session, peer }, 'client connected');
+  sampled.info(facts, 'client connected');
   service.engineService.attach({
     key,
     control: stream,
     routine: services.routine(service),
     handler: {
-      // No extension is agreed on: a client that writes here does not speak v1 (wire-v1 7.2).
-      surplus: (control) => control.destroy('control_data'),
+      surplus: (control) => {
+        // A stock client never writes here (wire-v1 7.2).
+        if (!mayOffer) {
+          control.destroy('control_data');
+          return;
+        }
+        mayOffer = false;
+        void onOffer();
+      },
       ended: (reason) => {
+        if (service.session === session) service.agreement = undefined;
         const seconds = Math.round((Date.now() - since) / 1_000);
-        const fields = { service: name, session, peer, reason, seconds };
+        const fields = { ...facts, channels: mode, reason, seconds };
         (reason === 'replaced' ? sampled : log).info(fields, 'client disconnected');
       },
     },

@@ -108,6 +108,7 @@ export class Server implements AsyncDisposable {
   async close(options: CloseOptions): Promise<void> {
     this.#state = 'closed';
     this.#stopped.abort();
+    this.#running?.services.announceClose(options.deadlineMs);
     await this.#role.engine?.close(options);
     this.#role.sampled.close();
   }
@@ -134,10 +135,11 @@ export class Server implements AsyncDisposable {
       transport: listenTransport(config),
       hello: HELLO_RULE,
     };
-    const { log, sampled } = this.#role;
+    const { log, sampled, limits } = this.#role;
+    const { handshakeTimeoutMs } = limits;
     const listener = await engine.listen(spec, {
       control: (digest, stream) => {
-        void acceptControl({ digest, stream, services, log, sampled });
+        void acceptControl({ digest, stream, services, log, sampled, handshakeTimeoutMs });
       },
     });
     log.info({ address: formatAddress(listener.address) }, 'listening for clients');

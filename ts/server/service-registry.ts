@@ -1,8 +1,9 @@
 /**
  * The services of a server, by name and by the digest that clients show; applies reloads to them.
  */
-import type { ServerConfig, ServerServiceConfig } from '../config/config.ts';
+import type { ChannelMode, ServerConfig, ServerServiceConfig } from '../config/config.ts';
 import type { ConfigDiff } from '../config/diff.ts';
+import type { Agreement } from '../control/negotiation.ts';
 import { serverRoutine } from '../control/routines.ts';
 import type { Engine, ServerService } from '../engine/engine.ts';
 import type { ServerRoutine } from '../engine/spec.ts';
@@ -14,6 +15,8 @@ export interface RegisteredService {
   config: ServerServiceConfig;
   /** Counts the sessions it has had, to tell them apart in the log. */
   session: number;
+  /** Of the last of them, which keeps it; undefined: one of wire v1. */
+  agreement: Agreement | undefined;
 }
 
 export class ServiceRegistry {
@@ -22,11 +25,13 @@ export class ServiceRegistry {
   readonly #byName = new Map<string, RegisteredService>();
   readonly #byDigest = new Map<string, RegisteredService>();
   #heartbeatIntervalMs: number;
+  #channels: ChannelMode;
 
   constructor(engine: Engine, log: Logger, config: ServerConfig) {
     this.#engine = engine;
     this.#log = log;
     this.#heartbeatIntervalMs = config.heartbeatIntervalMs;
+    this.#channels = config.channels;
     for (const service of config.services.values()) this.#open(service);
   }
 
@@ -38,8 +43,25 @@ export class ServiceRegistry {
     return this.#byDigest.get(hex(digest));
   }
 
-  routine(service: RegisteredService): ServerRoutine {
-    return serverRoutine(service.config.type, this.#heartbeatIntervalMs);
+  /** For sessions from now on; those that run keep what was agreed on. */
+  get channels(): ChannelMode {
+    return this.#channels;
+  }
+
+  /** Of the service's session; `drainMs` is told to its client when it is ended from here. */
+  routine(service: RegisteredService, drainMs?: number): ServerRoutine {
+    const { config, agreement } = service;
+    const { type } = config;
+    const heartbeatIntervalMs = this.#heartbeatIntervalMs;
+    return serverRoutine({ type, heartbeatIntervalMs, agreement, drainMs });
+  }
+
+  /** The engine is about to close: clients that can be told hear how long visitors may take. */
+  announceClose(deadlineMs: number): void {
+    for (const service of this.#byName.values()) {
+      if (service.agreement === undefined) continue;
+      service.engineService.update({ routine: this.routine(service, deadlineMs) });
+    }
   }
 
   /** Closes what the diff removes. */
@@ -51,6 +73,7 @@ export class ServiceRegistry {
   apply(next: ServerConfig, diff: ConfigDiff): void {
     const beat = this.#heartbeatIntervalMs !== next.heartbeatIntervalMs;
     this.#heartbeatIntervalMs = next.heartbeatIntervalMs;
+    this.#channels = next.channels;
     for (const { name } of diff.changed) {
       const service = next.services.get(name);
       if (service !== undefined) this.#change(service);
@@ -72,7 +95,7 @@ export class ServiceRegistry {
       bind: config.bindAddr,
       nodelay: config.nodelay,
     });
-    const service = { engineService, config, session: 0 };
+    const service = { engineService, config, session: 0, agreement: undefined };
     this.#byName.set(config.name, service);
     this.#byDigest.set(hex(serviceDigest(config.name)), service);
   }

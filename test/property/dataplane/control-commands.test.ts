@@ -40,7 +40,11 @@ it('every create command opens one channel, wherever the stream of commands is c
             },
             proxy: undefined,
           },
-          routine: clientRoutine('tcp', new Uint8Array(32), 0),
+          routine: clientRoutine({
+            type: 'tcp',
+            sessionKey: new Uint8Array(32),
+            silenceTimeoutMs: 0,
+          }),
           handler: {
             surplus: () => {
               throw new Error('there is no surplus');

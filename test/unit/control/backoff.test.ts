@@ -5,6 +5,7 @@ import { type AttemptEnd, Backoff } from '../../../ts/control/backoff.ts';
 const FAILED: AttemptEnd = { kind: 'failed' };
 const REFUSED: AttemptEnd = { kind: 'refused' };
 const session = (livedMs: number): AttemptEnd => ({ kind: 'session', livedMs });
+const drained = (livedMs: number): AttemptEnd => ({ kind: 'drained', livedMs });
 /** In the middle of the jitter. */
 const even = (): number => 0.5;
 
@@ -64,6 +65,15 @@ describe('backoff', () => {
     expect(backoff.next(session(60_000))).toBe(500);
   });
 
+  it('does not slow down for sessions that the server drained, and does not hurry either', () => {
+    const backoff = new Backoff(1_000, even);
+    const ends = Array.from({ length: 6 }, () => drained(900));
+    expect(delays(backoff, ends)).toEqual([500, 1_000, 1_000, 1_000, 1_000, 1_000]);
+    expect(backoff.next(drained(60_000))).toBe(500);
+    // Nor do they count among those that follow.
+    expect(delays(backoff, [session(900), session(900)])).toEqual([1_000, 1_000]);
+  });
+
   it('W15: two clients of one service do not stay in step', () => {
     const [one, two] = [new Backoff(1_000, () => 0), new Backoff(1_000, () => 0.999)];
     for (let index = 0; index < 10; index++) {
@@ -77,6 +87,7 @@ describe('backoff', () => {
       fc.constant(FAILED),
       fc.constant(REFUSED),
       fc.nat({ max: 20_000 }).map(session),
+      fc.nat({ max: 20_000 }).map(drained),
     );
     const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
     const input = fc.tuple(fc.array(end, { maxLength: 60 }), random, fc.nat({ max: 100_000 }));

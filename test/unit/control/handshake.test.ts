@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { clientHandshake, serverHandshake } from '../../../ts/control/handshake.ts';
+import { isMarked, markedNonce } from '../../../ts/protocol/extension.ts';
 import {
   ACK_BAD_TOKEN,
   ACK_NO_SERVICE,
@@ -31,7 +32,7 @@ function serverOf(ack: Uint8Array, hello = encodeControlHello(NONCE)): ScriptedS
 describe('server handshake', () => {
   it('accepts the right token and gives the session key', async () => {
     const stream = clientOf('secret');
-    const result = await serverHandshake(stream, 'secret');
+    const result = await serverHandshake(stream, 'secret', 'v1');
     const hello = decodeHello(stream.written[0] ?? new Uint8Array(37));
     if (hello.kind !== 'control') throw new Error('not a control hello');
     expect(result.result).toBe('accepted');
@@ -43,14 +44,14 @@ describe('server handshake', () => {
 
   it('refuses a wrong token, politely', async () => {
     const stream = clientOf('guess');
-    expect(await serverHandshake(stream, 'secret')).toEqual({ result: 'wrong_token' });
+    expect(await serverHandshake(stream, 'secret', 'v1')).toEqual({ result: 'wrong_token' });
     expect(stream.ends).toEqual(['finish refused_auth']);
   });
 
   it('W20: an unknown service and a wrong token look the same on the wire', async () => {
     const [unknown, wrong] = [clientOf('guess'), clientOf('guess')];
-    expect(await serverHandshake(unknown, undefined)).toEqual({ result: 'unknown_service' });
-    expect(await serverHandshake(wrong, 'secret')).toEqual({ result: 'wrong_token' });
+    expect(await serverHandshake(unknown, undefined, 'v1')).toEqual({ result: 'unknown_service' });
+    expect(await serverHandshake(wrong, 'secret', 'v1')).toEqual({ result: 'wrong_token' });
     for (const stream of [unknown, wrong]) {
       expect(stream.written.map(({ length }) => length)).toEqual([37, 4]);
       expect(stream.written[1]).toEqual(ACK_BAD_TOKEN);
@@ -61,30 +62,77 @@ describe('server handshake', () => {
   it.each(['', 'undefined', 'null'])(
     'W20: no token opens a service that is not there: "%s"',
     async (token) => {
-      expect((await serverHandshake(clientOf(token), undefined)).result).toBe('unknown_service');
+      expect((await serverHandshake(clientOf(token), undefined, 'v1')).result).toBe(
+        'unknown_service',
+      );
     },
   );
 
   it('uses a nonce once', async () => {
     const streams = Array.from({ length: 20 }, () => clientOf('secret'));
-    await Promise.all(streams.map((stream) => serverHandshake(stream, 'secret')));
+    await Promise.all(streams.map((stream) => serverHandshake(stream, 'secret', 'v1')));
     const nonces = streams.map(({ written }) => Buffer.from(written[0] ?? []).toString('hex'));
     expect(new Set(nonces).size).toBe(streams.length);
   });
 
   it('does not send its ack before the auth has come', async () => {
     const stream = new ScriptedStream(() => 'handshake_eof');
-    await expect(serverHandshake(stream, 'secret')).rejects.toMatchObject({
+    await expect(serverHandshake(stream, 'secret', 'v1')).rejects.toMatchObject({
       code: 'WARREN_E_CONTROL_CLOSED',
     });
     expect(stream.written).toHaveLength(1);
   });
 });
 
+describe('the mark in the nonce', () => {
+  async function nonceOf(token: string | undefined, channels: 'reuse' | 'v1') {
+    const stream = clientOf('secret');
+    await serverHandshake(stream, token, channels);
+    expect(stream.written.map(({ length }) => length)).toEqual([37, 4]);
+    const hello = decodeHello(stream.written[0] ?? new Uint8Array(37));
+    if (hello.kind !== 'control') throw new Error('not a control hello');
+    return hello.digest;
+  }
+
+  it('is there with channels = "reuse" only', async () => {
+    expect(isMarked(await nonceOf('secret', 'reuse'))).toBe(true);
+    expect(isMarked(await nonceOf('secret', 'v1'))).toBe(false);
+  });
+
+  it.each(['reuse', 'v1'] as const)(
+    'W20: tells nothing of a service, channels = "%s"',
+    async (channels) => {
+      const [unknown, wrong, right] = await Promise.all(
+        [undefined, 'another', 'secret'].map((token) => nonceOf(token, channels)),
+      );
+      for (const nonce of [unknown, wrong, right]) {
+        expect(nonce && isMarked(nonce)).toBe(channels === 'reuse');
+      }
+    },
+  );
+
+  it('is random but for itself, and the auth is made of the whole nonce', async () => {
+    const nonces = await Promise.all(Array.from({ length: 20 }, () => nonceOf('secret', 'reuse')));
+    const heads = nonces.map((nonce) => Buffer.from(nonce.subarray(0, 24)).toString('hex'));
+    expect(new Set(heads).size).toBe(nonces.length);
+    const stream = clientOf('secret');
+    expect((await serverHandshake(stream, 'secret', 'reuse')).result).toBe('accepted');
+  });
+
+  it('is told by a client, which sends nothing else for it', async () => {
+    for (const nonce of [NONCE, markedNonce(new Uint8Array(24))]) {
+      const stream = serverOf(ACK_OK, encodeControlHello(nonce));
+      const handshake = await clientHandshake(stream, 'foo', 'secret', 1_000);
+      expect(handshake.isMarked).toBe(nonce !== NONCE);
+      expect(stream.written.map(({ length }) => length)).toEqual([37, 32]);
+    }
+  });
+});
+
 describe('client handshake', () => {
   it('sends hello and auth, nothing more, and gives the session key', async () => {
     const stream = serverOf(ACK_OK);
-    const key = await clientHandshake(stream, 'foo', 'secret', 1_000);
+    const { key } = await clientHandshake(stream, 'foo', 'secret', 1_000);
     expect(Buffer.from(key)).toEqual(Buffer.from(sessionKey('secret', NONCE)));
     expect(stream.written.map((part) => Buffer.from(part))).toEqual([
       Buffer.from(encodeControlHello(serviceDigest('foo'))),

@@ -31,7 +31,7 @@ function serverSession(heartbeatIntervalMs = 0) {
     {
       key: KEY,
       control,
-      routine: serverRoutine('tcp', heartbeatIntervalMs),
+      routine: serverRoutine({ type: 'tcp', heartbeatIntervalMs }),
       handler: { surplus: () => surplus.push('surplus'), ended: (reason) => ended.push(reason) },
     },
     { channel: () => undefined, ended: () => void ended.push('owner') },
@@ -65,7 +65,7 @@ describe('server session', () => {
     expect(surplus).toEqual(['surplus']);
     expect(link.written).toHaveLength(0);
     await control.read(1);
-    session.resume(serverRoutine('tcp', 0));
+    session.resume(serverRoutine({ type: 'tcp', heartbeatIntervalMs: 0 }));
     await run();
     expect(link.bytes).toHaveLength(8 * COMMAND_CREATE.length);
   });
@@ -135,7 +135,7 @@ describe('client session', () => {
       {
         control,
         dial,
-        routine: clientRoutine('tcp', KEY, silenceTimeoutMs),
+        routine: clientRoutine({ type: 'tcp', sessionKey: KEY, silenceTimeoutMs }),
         handler: {
           surplus: () => events.push('surplus'),
           ended: (reason) => events.push(`ended ${reason}`),
@@ -168,7 +168,7 @@ describe('client session', () => {
     expect(quiet.events).toEqual([]);
     const { link, session, events } = clientSession(1_000);
     link.peerSends(Uint8Array.of(9, 9, 9, 9));
-    session.setRoutine(clientRoutine('tcp', KEY, 10));
+    session.setRoutine(clientRoutine({ type: 'tcp', sessionKey: KEY, silenceTimeoutMs: 10 }));
     await run(10_000);
     expect(events).toEqual(['surplus']);
   });
