@@ -256,6 +256,21 @@ impl ClientService {
         session.dialer.create(self, session, fits);
     }
 
+    /// The peer of that session ended a use without the channel: the use may be on any shard.
+    pub(crate) fn gave_up(&self, session: SessionId, visitor: u64, reason: EndReason) {
+        let service = self.facts.id;
+        for remote in self.shard.context.remotes() {
+            remote.post(move |shard| shard.gave_up(service, session, visitor, reason));
+        }
+    }
+
+    /// Tells the peer of that session that we end a use without the channel. False: it cannot be told.
+    pub(crate) fn tell_gave_up(&self, session: SessionId, visitor: u64, reason: u8) -> bool {
+        let attached = self.attached.borrow().clone();
+        let attached = attached.filter(|attached| attached.id == session);
+        attached.is_some_and(|attached| attached.gave_up(visitor, reason))
+    }
+
     /// Takes a channel that was started.
     pub(crate) fn carry(&self, link: Link, rest: Vec<u8>) {
         let context = &self.shard.context;

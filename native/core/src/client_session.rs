@@ -1,26 +1,23 @@
-//! A client's control channel after the handshake: opens channels, watches for silence, hands up
-//! what it does not know. See `ClientRoutine` in `ts/engine/spec.ts`.
+//! A client's control channel after the handshake: opens channels, watches for silence. Of commands it
+//! hands up what it does not know; a peer that reuses channels sends frames. See `ClientRoutine` in
+//! `ts/engine/spec.ts`.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
+use crate::abort_reason::{Teller, reason};
 use crate::channel_dialer::ChannelDialer;
 use crate::client_service::{ClientService, ClientSessionStart};
-use crate::control_stream::ControlStream;
+use crate::control_stream::{Consumed, ControlStream, Then};
+use crate::frames::Frame;
 use crate::reason::EndReason;
+use crate::session_frames::SessionFrames;
 use crate::shard::Shard;
-use crate::spec::{ClientRoutine, DialSpec};
+use crate::spec::{ClientRoutine, DialSpec, FrameTypes};
 use crate::transport::target::Target;
 use crate::upcall::{ServiceId, SessionId, Upcall};
-
-/// What the stream's task asks of the session when bytes came: how many it used.
-pub(crate) struct Consumed {
-    pub(crate) used: usize,
-    /// What is left is not the routine's: suspend.
-    pub(crate) surplus: bool,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -44,6 +41,7 @@ pub(crate) struct ClientSession {
     stream: RefCell<Weak<ControlStream>>,
     first: Cell<Option<SocketAddr>>,
     state: Cell<State>,
+    frames: SessionFrames,
     silent_until: Cell<Option<Instant>>,
     orphaned_until: Cell<Option<Instant>>,
 }
@@ -71,6 +69,7 @@ impl ClientSession {
             stream: RefCell::default(),
             first: Cell::new(None),
             state: Cell::new(State::Awaited),
+            frames: SessionFrames::default(),
             silent_until: Cell::new(None),
             orphaned_until: Cell::new(None),
         })
@@ -143,18 +142,60 @@ impl ClientSession {
         }
     }
 
-    /// Commands that came on the control channel, from the start of one. Whole ones only: an
-    /// incomplete one stays for the next call.
+    /// What frames are called; `None`: commands come, as in wire v1.
+    fn types(&self) -> Option<FrameTypes> {
+        self.routine.borrow().reuse.as_ref()?.frames
+    }
+
+    /// Bytes that came on the control channel.
     pub(crate) fn bytes(self: &Rc<Self>, unread: &[u8]) -> Consumed {
+        match self.types() {
+            Some(types) => self.frames(types, unread),
+            None => self.commands(unread),
+        }
+    }
+
+    fn frames(self: &Rc<Self>, types: FrameTypes, unread: &[u8]) -> Consumed {
+        let service = self.service.upgrade();
+        let mut creates = 0;
+        let mut alive = false;
+        let then = self.frames.came(types, unread, |frame| {
+            alive = true;
+            match (frame, &service) {
+                (Frame::Channels(count), _) => creates += usize::from(count),
+                (
+                    Frame::GaveUp {
+                        visitor,
+                        reason: told,
+                    },
+                    Some(service),
+                ) => {
+                    service.gave_up(self.id, visitor, reason(told, Teller::Server));
+                }
+                _ => {}
+            }
+        });
+        if alive {
+            self.arm_silence();
+        }
+        if then == Then::GoOn {
+            self.create(creates);
+        }
+        let used = unread.len();
+        Consumed { used, then }
+    }
+
+    /// From the start of one. Whole ones only: an incomplete one stays for the next call.
+    fn commands(self: &Rc<Self>, unread: &[u8]) -> Consumed {
         let routine = self.routine();
         let mut creates = 0;
         let mut used = 0;
-        let mut surplus = false;
+        let mut then = Then::GoOn;
         for command in unread.chunks_exact(routine.create.len().max(1)) {
             if command == routine.create {
                 creates += 1;
             } else if command != routine.heartbeat {
-                surplus = true;
+                then = Then::Suspend;
                 break;
             }
             used += command.len();
@@ -162,12 +203,37 @@ impl ClientSession {
         if used > 0 {
             self.arm_silence();
         }
-        if creates > 0
+        self.create(creates);
+        Consumed { used, then }
+    }
+
+    /// The server asks for so many channels.
+    fn create(self: &Rc<Self>, count: usize) {
+        if count > 0
             && let Some(service) = self.service.upgrade()
         {
-            service.create(self, creates);
+            service.create(self, count);
         }
-        Consumed { used, surplus }
+    }
+
+    /// Its stream, while the routine may write there.
+    fn running(&self) -> Option<Rc<ControlStream>> {
+        let stream = self.stream.borrow().upgrade();
+        stream.filter(|_| self.state.get() == State::Running)
+    }
+
+    /// Tells the peer that this use ends as by an ABORT with that reason's number. False: it cannot be
+    /// told.
+    pub(crate) fn gave_up(&self, visitor: u64, reason: u8) -> bool {
+        let (Some(types), Some(stream)) = (self.types(), self.running()) else {
+            return false;
+        };
+        self.frames.gave_up(types, &stream, visitor, reason)
+    }
+
+    /// Appends what is to be sent now.
+    pub(crate) fn collect(&self, unwritten: &mut Vec<u8>) {
+        self.frames.collect(unwritten);
     }
 
     /// When supervision ends the session unless bytes come.
@@ -199,11 +265,16 @@ impl ClientSession {
         self.silent_until.set(until);
     }
 
-    /// Ends the control channel, and with it the session.
+    /// Ends the control channel, with a goodbye where there is one, and with it the session.
     pub(crate) fn end(self: &Rc<Self>, reason: EndReason) {
+        let running = self.running();
+        let goodbye = || self.frames.farewell(&self.routine.borrow().goodbye, reason);
+        let last = running.as_ref().and_then(|_| goodbye());
         let stream = self.stream.borrow().upgrade();
-        if let Some(stream) = stream {
-            stream.destroy(reason);
+        match (stream, last) {
+            (Some(stream), Some(last)) => stream.farewell(&last, reason),
+            (Some(stream), None) => stream.destroy(reason),
+            (None, _) => {}
         }
         // Where there is no stream, nobody else tells it.
         self.ended(reason);

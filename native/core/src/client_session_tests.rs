@@ -12,6 +12,7 @@ use super::ClientSession;
 use crate::client_scene::{CREATE, Client, HEARTBEAT, SERVICE, accept, routine};
 use crate::client_service::{ClientService, ClientSessionStart};
 use crate::context::ServiceFacts;
+use crate::control_stream::Then;
 use crate::limits::Limits;
 use crate::reason::EndReason;
 use crate::shard::Shard;
@@ -122,7 +123,7 @@ fn play(shard: &Rc<Shard>, script: &Script) {
         rest = &rest[cut..];
         let consumed = session.bytes(&unread);
         unread.drain(..consumed.used);
-        surplus = consumed.surplus;
+        surplus = consumed.then == Then::Suspend;
     }
     unread.extend(rest);
     let creates = script

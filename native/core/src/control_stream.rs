@@ -28,7 +28,27 @@ mod turn;
 pub(crate) use parcel::{arrive, end_of_listener, hand_over};
 use turn::Next;
 
+/// Bytes that a peer who does not read may leave queued.
+pub(crate) const BACKLOG_MAX_BYTES: usize = 65_536;
+
+/// What a session's routine made of bytes that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Consumed {
+    pub(crate) used: usize,
+    pub(crate) then: Then,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    GoOn,
+    /// What is left is not the routine's.
+    Suspend,
+    /// The peer has ended the session, or broke its rules.
+    End(EndReason),
+}
+
 /// Who has the stream.
+#[derive(Clone)]
 enum Holder {
     ControlPlane,
     Server(Rc<ServerSession>),
@@ -240,6 +260,18 @@ impl ControlStream {
         self.state.borrow_mut().linger_until = until.or_else(|| Some(self.shard.now()));
         self.tell_end(reason);
         self.nudge();
+    }
+
+    /// As `finish`, behind these last bytes. What the system takes of them it has on return: the shard
+    /// may stop next.
+    pub(crate) fn farewell(&self, bytes: &[u8], reason: EndReason) {
+        if self.state.borrow().end.is_some() {
+            return;
+        }
+        self.state.borrow_mut().unwritten.extend_from_slice(bytes);
+        self.finish(reason);
+        // Its task looks again.
+        let _ = self.linger();
     }
 
     /// Ends it now; an attached session hears of it by its `ended`.

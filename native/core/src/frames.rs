@@ -99,6 +99,12 @@ pub(crate) fn channels(types: FrameTypes, mut count: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// Length of what `channels` makes.
+pub(crate) fn channels_length(count: usize) -> usize {
+    count.div_ceil(usize::from(u16::MAX)) * (HEAD_BYTES + 2)
+}
+
+/// Says that the use of that visitor ends, with the number of a reason.
 pub(crate) fn gave_up(types: FrameTypes, visitor: u64, reason: u8, out: &mut Vec<u8>) {
     out.extend([types.gave_up, 9, 0, 0]);
     out.extend(visitor.to_le_bytes());

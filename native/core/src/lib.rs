@@ -38,6 +38,7 @@ mod resolve;
 mod scratch;
 mod server_service;
 mod server_session;
+mod session_frames;
 mod shard;
 mod spec;
 mod sys;

@@ -137,6 +137,21 @@ impl ServerService {
         }
     }
 
+    /// The peer of that session ended a use without the channel: the use may be on any shard.
+    pub(crate) fn gave_up(&self, session: SessionId, visitor: u64, reason: EndReason) {
+        let service = self.facts.id;
+        for remote in self.shard.context.remotes() {
+            remote.post(move |shard| shard.gave_up(service, session, visitor, reason));
+        }
+    }
+
+    /// Tells the peer of that session that we end a use without the channel. False: it cannot be told.
+    pub(crate) fn tell_gave_up(&self, session: SessionId, visitor: u64, reason: u8) -> bool {
+        let current = self.line.session.borrow().clone();
+        let current = current.filter(|current| current.id() == session);
+        current.is_some_and(|current| current.gave_up(visitor, reason))
+    }
+
     pub(crate) fn resume(&self, routine: ServerRoutine) {
         let session = self.line.session.borrow().clone();
         if let Some(session) = session {

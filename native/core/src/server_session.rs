@@ -1,20 +1,21 @@
-//! A server's control channel after the handshake: creates and heartbeats go out, every byte that
-//! comes in is the control plane's. See `ServerRoutine` in `ts/engine/spec.ts`.
+//! A server's control channel after the handshake: requests for channels and heartbeats go out. What
+//! comes in is the control plane's, unless the peer reuses channels: then it is frames. See
+//! `ServerRoutine` in `ts/engine/spec.ts`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
+use crate::abort_reason::{Teller, reason};
 use crate::context::SessionHome;
-use crate::control_stream::ControlStream;
+use crate::control_stream::{BACKLOG_MAX_BYTES, Consumed, ControlStream, Then};
+use crate::frames::{Frame, channels, channels_length};
 use crate::reason::EndReason;
 use crate::server_service::ServerService;
+use crate::session_frames::SessionFrames;
 use crate::shard::Shard;
-use crate::spec::ServerRoutine;
+use crate::spec::{FrameTypes, ServerRoutine};
 use crate::upcall::{SessionId, Upcall, lock};
-
-/// Commands that a peer who does not read may leave queued: 64 KiB of them.
-const BACKLOG_MAX_BYTES: usize = 65_536;
 
 pub(crate) struct ServerSession {
     shard: Rc<Shard>,
@@ -27,8 +28,9 @@ pub(crate) struct ServerSession {
     stream: RefCell<Option<Rc<ControlStream>>>,
     suspended: Cell<bool>,
     ended: Cell<bool>,
-    /// Create commands to be sent.
+    /// Channels to be asked for.
     creates: Cell<usize>,
+    frames: SessionFrames,
     heartbeat_at: Cell<Option<Instant>>,
 }
 
@@ -51,6 +53,7 @@ impl ServerSession {
             suspended: Cell::new(false),
             ended: Cell::new(false),
             creates: Cell::new(0),
+            frames: SessionFrames::default(),
             heartbeat_at: Cell::new(None),
         })
     }
@@ -88,20 +91,65 @@ impl ServerSession {
         }
     }
 
-    /// Sends that many create commands, all of one turn in one write. False: cannot be sent now.
+    /// What frames are called; `None`: wire v1.
+    fn types(&self) -> Option<FrameTypes> {
+        self.routine.borrow().reuse.as_ref()?.frames
+    }
+
+    /// Its stream, while the routine may write there.
+    fn running(&self) -> Option<Rc<ControlStream>> {
+        let stream = self.stream.borrow().clone();
+        stream.filter(|_| !self.suspended.get() && !self.ended.get())
+    }
+
+    /// Asks for that many channels, all of one turn in one write. False: cannot be sent now.
     pub(crate) fn request(&self, count: usize) -> bool {
-        let stream = self.stream.borrow();
-        let Some(stream) = &*stream else { return false };
-        if self.suspended.get() || self.ended.get() {
+        let Some(stream) = self.running() else {
             return false;
-        }
-        let queued = (self.creates.get() + count) * self.routine.borrow().create.len();
+        };
+        let creates = self.creates.get() + count;
+        let queued = match self.types() {
+            Some(_) => self.frames.length() + channels_length(creates),
+            None => creates * self.routine.borrow().create.len(),
+        };
         if stream.backlog() + queued > BACKLOG_MAX_BYTES {
             return false;
         }
-        self.creates.set(self.creates.get() + count);
+        self.creates.set(creates);
         stream.nudge();
         true
+    }
+
+    /// Tells the peer that this use ends as by an ABORT with that reason's number. False: it cannot be
+    /// told.
+    pub(crate) fn gave_up(&self, visitor: u64, reason: u8) -> bool {
+        let (Some(types), Some(stream)) = (self.types(), self.running()) else {
+            return false;
+        };
+        self.frames.gave_up(types, &stream, visitor, reason)
+    }
+
+    /// Bytes that came on the control channel.
+    pub(crate) fn bytes(&self, unread: &[u8]) -> Consumed {
+        let Some(types) = self.types() else {
+            let then = Then::Suspend;
+            return Consumed { used: 0, then };
+        };
+        let service = self.service.upgrade();
+        let then = self.frames.came(types, unread, |frame| {
+            if let (
+                Frame::GaveUp {
+                    visitor,
+                    reason: told,
+                },
+                Some(service),
+            ) = (frame, &service)
+            {
+                service.gave_up(self.id, visitor, reason(told, Teller::Client));
+            }
+        });
+        let used = unread.len();
+        Consumed { used, then }
     }
 
     pub(crate) fn heartbeat_at(&self) -> Option<Instant> {
@@ -111,9 +159,14 @@ impl ServerSession {
     /// Appends what the routine has to send now.
     pub(crate) fn collect(&self, unwritten: &mut Vec<u8>, now: Instant) {
         let routine = Rc::clone(&self.routine.borrow());
+        let before = unwritten.len();
         let creates = self.creates.take();
-        if creates > 0 {
-            unwritten.extend(routine.create.repeat(creates));
+        match self.types() {
+            Some(types) => channels(types, creates, unwritten),
+            None => unwritten.extend(routine.create.repeat(creates)),
+        }
+        self.frames.collect(unwritten);
+        if unwritten.len() > before {
             self.arm_heartbeat();
         } else if self.heartbeat_at.get().is_some_and(|at| at <= now) {
             // A peer that does not read gets no more; TCP will say whether it is alive.
@@ -140,12 +193,16 @@ impl ServerSession {
         }
     }
 
-    /// Ends the control channel; `ended` follows.
+    /// Ends the control channel, with a goodbye where there is one; `ended` follows.
     pub(crate) fn end(&self, reason: EndReason) {
+        let running = self.running();
+        let goodbye = || self.frames.farewell(&self.routine.borrow().goodbye, reason);
+        let last = running.as_ref().and_then(|_| goodbye());
         let stream = self.stream.borrow().clone();
-        match stream {
-            Some(stream) => stream.destroy(reason),
-            None => self.ended(reason),
+        match (stream, last) {
+            (Some(stream), Some(last)) => stream.farewell(&last, reason),
+            (Some(stream), None) => stream.destroy(reason),
+            (None, _) => self.ended(reason),
         }
     }
 

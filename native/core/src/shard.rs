@@ -26,7 +26,7 @@ use crate::sys;
 use crate::task::{Cancelled, Owner, TaskId, TaskPanic, Tasks, panic_text};
 use crate::transport::gate::Gate;
 use crate::tunnel_listener::TunnelListener;
-use crate::upcall::{ListenerId, ServiceId, StreamId, lock};
+use crate::upcall::{ListenerId, ServiceId, SessionId, StreamId, lock};
 
 /// One read; also the largest datagram.
 pub(crate) const BUFFER_BYTES: usize = 65_536;
@@ -168,6 +168,9 @@ impl Shard {
             }
         }
     }
+
+    /// Ends the use of that visitor, where it is here.
+    pub(crate) fn gave_up(&self, _: ServiceId, _: SessionId, _: u64, _: EndReason) {}
 
     pub(crate) fn remote(&self, shard: usize) -> &Remote {
         self.context.remote(shard)

@@ -1,10 +1,9 @@
 //! What a control stream's task does whenever something woke it.
 
 use std::io;
-use std::rc::Rc;
 use std::time::Instant;
 
-use super::{ControlStream, Holder, State};
+use super::{ControlStream, Holder, State, Then};
 use crate::link::Link;
 use crate::reason::EndReason;
 use crate::upcall::Upcall;
@@ -124,13 +123,14 @@ impl ControlStream {
         }
     }
 
-    /// Takes what a server's routine has to send.
+    /// Takes what the routine has to send.
     fn collect(&self) {
         let state = &mut *self.state.borrow_mut();
-        if let Holder::Server(session) = &state.holder
-            && !state.suspended
-        {
-            session.collect(&mut state.unwritten, self.shard.now());
+        match &state.holder {
+            _ if state.suspended => {}
+            Holder::ControlPlane => {}
+            Holder::Server(session) => session.collect(&mut state.unwritten, self.shard.now()),
+            Holder::Client(session) => session.collect(&mut state.unwritten),
         }
         if !state.unwritten.is_empty() {
             drop(self.flush_state(state));
@@ -196,31 +196,28 @@ impl ControlStream {
 
     /// Gives what is unread to whoever has the stream.
     fn process(&self) {
-        let session = {
-            let state = self.state.borrow();
+        let (holder, mut unread) = {
+            let state = &mut *self.state.borrow_mut();
             if state.unread.is_empty() || state.end.is_some() {
                 return;
             }
             match &state.holder {
-                Holder::Client(session) if !state.suspended => Some(Rc::clone(session)),
-                Holder::Server(_) if !state.suspended => None,
-                _ => {
-                    drop(state);
-                    self.serve_read();
-                    return;
-                }
+                Holder::ControlPlane => (Holder::ControlPlane, Vec::new()),
+                _ if state.suspended => (Holder::ControlPlane, Vec::new()),
+                attached => (attached.clone(), std::mem::take(&mut state.unread)),
             }
         };
-        let Some(session) = session else {
-            self.suspend();
-            return;
+        let consumed = match &holder {
+            Holder::ControlPlane => return self.serve_read(),
+            Holder::Server(session) => session.bytes(&unread),
+            Holder::Client(session) => session.bytes(&unread),
         };
-        let mut unread = std::mem::take(&mut self.state.borrow_mut().unread);
-        let consumed = session.bytes(&unread);
         unread.drain(..consumed.used);
         self.state.borrow_mut().unread = unread;
-        if consumed.surplus {
-            self.suspend();
+        match consumed.then {
+            Then::GoOn => {}
+            Then::Suspend => self.suspend(),
+            Then::End(reason) => self.end(reason),
         }
     }
 
