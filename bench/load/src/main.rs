@@ -1,5 +1,5 @@
 //! Load generator for reverse tunnels: `sink` is the local service behind the tunnel, `relay` a
-//! bare hop to compare with, `storm` knocks at a server's tunnel port, every other command is a
+//! bare hop to compare with, `delay` a long way between two namespaces, `storm` knocks at a server's tunnel port, every other command is a
 //! visitor in front of it. Knows no more of tunnels than their transports' handshakes: an address
 //! is enough.
 
@@ -7,6 +7,7 @@ mod abort;
 mod args;
 mod bulk;
 mod burst;
+mod delay;
 mod exchange;
 mod fleet;
 mod hold;
@@ -43,6 +44,7 @@ const USAGE: &str = "usage: warren-load COMMAND [--flag value]...
             --at-once N --every S --seconds S
   udp       --connect ADDR --size BYTES --rate N --seconds S [--query ADDR] [--echo yes|no]
   relay     --listen ADDR --connect ADDR
+  delay     --ms N [--limit PACKETS]
 --query is the sink's own TCP address, for counts that must not cross the tunnel.";
 
 fn run(command: &str, args: &Args) -> io::Result<Report> {
@@ -59,6 +61,7 @@ fn run(command: &str, args: &Args) -> io::Result<Report> {
         "storm" => storm::run(args),
         "udp" => udp::run(args),
         "relay" => relay::run(args),
+        "delay" => delay::run(args),
         other => Err(args::invalid(format!("unknown command {other}\n{USAGE}"))),
     }
 }

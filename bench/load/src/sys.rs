@@ -6,6 +6,8 @@
     reason = "FFI to libc; every block states why it is sound"
 )]
 
+pub(crate) mod tun;
+
 use std::io;
 use std::mem::size_of;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};

@@ -1,0 +1,92 @@
+//! A network device whose other end is this program: what the kernel sends over it is read, what is
+//! written comes in. Lives as long as the value.
+
+use std::ffi::CStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use super::checked;
+
+pub(crate) struct Tun(File);
+
+impl Tun {
+    /// A device of that name in this thread's network namespace.
+    pub(crate) fn new(name: &CStr) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/net/tun")?;
+        // SAFETY: ifreq is plain data, for which all-zero is a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        let bytes = name.to_bytes();
+        if bytes.len() >= request.ifr_name.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        for (to, from) in request.ifr_name.iter_mut().zip(bytes) {
+            *to = from.cast_signed();
+        }
+        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as i16;
+        // SAFETY: `request` is a live ifreq with its flags set, which is what TUNSETIFF reads; the
+        // descriptor is owned, so open.
+        checked(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+        Ok(Self(file))
+    }
+
+    /// One packet.
+    pub(crate) fn read(&self, packet: &mut [u8]) -> io::Result<usize> {
+        (&self.0).read(packet)
+    }
+
+    pub(crate) fn write(&self, packet: &[u8]) -> io::Result<()> {
+        (&self.0).write(packet).map(drop)
+    }
+}
+
+impl AsFd for Tun {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Moves this thread, and what it starts from now on, into a network namespace of its own.
+pub(crate) fn leave_network() -> io::Result<()> {
+    // SAFETY: no pointers; CLONE_NEWNET changes nothing else than the thread's network.
+    checked(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map(drop)
+}
+
+/// Which of them can be read or have ended; waits with the precision of the system's timers, for
+/// ever without a `timeout`.
+pub(crate) fn readable<const N: usize>(
+    descriptors: [BorrowedFd<'_>; N],
+    timeout: Option<Duration>,
+) -> io::Result<[bool; N]> {
+    let mut polled = descriptors.map(|descriptor| libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs().cast_signed(),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let limit = timeout
+        .as_ref()
+        .map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the array and `timeout` are live for the call; no signal mask is given.
+    let result = unsafe {
+        libc::ppoll(
+            polled.as_mut_ptr(),
+            N as libc::nfds_t,
+            limit,
+            std::ptr::null(),
+        )
+    };
+    match checked(result) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(polled.map(|entry| entry.revents != 0)),
+    }
+}
