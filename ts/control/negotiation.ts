@@ -13,6 +13,7 @@ import {
   encodeOffer,
   FEATURE_ADDRESSES,
   OFFER_LENGTH,
+  START_REUSED,
 } from '../protocol/extension.ts';
 
 /** What both ends of a session can do beyond wire v1. */
@@ -35,7 +36,7 @@ export async function answerOffer(
   stream: ControlStream,
   timeoutMs: number,
 ): Promise<Agreement | undefined> {
-  const offered = decodeOffer(await readWithin(stream, OFFER_LENGTH, timeoutMs));
+  const offered = await readOffer(stream, timeoutMs);
   if (offered === undefined) {
     stream.destroy('control_data');
     return undefined;
@@ -44,6 +45,14 @@ export async function answerOffer(
   // Not waited for: what the engine writes comes behind it.
   stream.write(encodeAnswer(common)).catch(() => {});
   return agreementOn(common);
+}
+
+/** A peer that makes no offer shows it by its first byte, which is there: it is not waited for. */
+async function readOffer(stream: ControlStream, timeoutMs: number): Promise<number | undefined> {
+  const first = await readWithin(stream, 1, timeoutMs);
+  if (first[0] !== START_REUSED[0]) return undefined;
+  const rest = await readWithin(stream, OFFER_LENGTH - 1, timeoutMs);
+  return decodeOffer(Uint8Array.of(...first, ...rest));
 }
 
 /** Client: behind the ack of a server with the mark. */

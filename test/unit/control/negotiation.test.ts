@@ -15,7 +15,12 @@ const NEVER_MS = 60_000;
 
 /** A peer whose bytes are these, and nothing behind them. */
 function peerOf(sent: Uint8Array): ScriptedStream {
-  return new ScriptedStream((_written, length) => (sent.length === length ? sent : 'hang'));
+  let at = 0;
+  return new ScriptedStream((_written, length) => {
+    if (at + length > sent.length) return 'hang';
+    at += length;
+    return sent.subarray(at - length, at);
+  });
 }
 
 describe('the offer', () => {
@@ -46,6 +51,12 @@ describe('the offer', () => {
     expect(await answerOffer(stream, NEVER_MS)).toBeUndefined();
     expect(stream.ends).toEqual(['destroy control_data']);
     expect(stream.written).toEqual([]);
+  });
+
+  it('whose first byte is wrong ends the session at once', async () => {
+    const stream = peerOf(Uint8Array.of(0));
+    expect(await answerOffer(stream, NEVER_MS)).toBeUndefined();
+    expect(stream.ends).toEqual(['destroy control_data']);
   });
 
   it('that does not come whole ends the session in time', async () => {
