@@ -4,8 +4,17 @@ import type {
   ClientSession,
   ControlStream,
   Engine,
+  ServerServiceChange,
+  ServerSession,
+  TunnelHandler,
 } from '../../ts/engine/engine.ts';
-import type { DialSpec, TransportSpec, TunnelListenSpec } from '../../ts/engine/spec.ts';
+import type {
+  ClientRoutine,
+  DialSpec,
+  ServerRoutine,
+  TransportSpec,
+  TunnelListenSpec,
+} from '../../ts/engine/spec.ts';
 
 export class RecordingEngine {
   /** In order, one word each for what was done. */
@@ -15,6 +24,12 @@ export class RecordingEngine {
   readonly dials: DialSpec[] = [];
   readonly changes: ClientServiceChange[] = [];
   readonly sessions: ClientSession[] = [];
+  readonly serverChanges: ServerServiceChange[] = [];
+  readonly serverSessions: ServerSession[] = [];
+  /** Of servers and clients alike. */
+  readonly resumed: (ServerRoutine | ClientRoutine)[] = [];
+  /** Of the last listener. */
+  handler: TunnelHandler | undefined;
   /** What a dial gives. */
   onDial: () => Promise<ControlStream> = () => new Promise(() => {});
   onListen: () => void = () => {};
@@ -28,7 +43,8 @@ export class RecordingEngine {
     return {
       ...closable,
       name: 'typescript',
-      listen: async (spec) => {
+      listen: async (spec, handler) => {
+        this.handler = handler;
         calls.push('listen');
         this.onListen();
         this.listens.push(spec);
@@ -50,15 +66,15 @@ export class RecordingEngine {
       openServerService: () => ({
         ...closable,
         address: undefined,
-        attach: () => {},
-        resume: () => {},
-        update: () => {},
+        attach: (session) => void this.serverSessions.push(session),
+        resume: (routine) => void this.resumed.push(routine),
+        update: (change) => void this.serverChanges.push(change),
         detach,
       }),
       openClientService: () => ({
         ...closable,
         attach: (session) => void this.sessions.push(session),
-        resume: () => {},
+        resume: (routine) => void this.resumed.push(routine),
         update: (change) => void this.changes.push(change),
         detach,
       }),
