@@ -113,7 +113,10 @@ export function binding(world: World): void {
     it('update of nodelay and routine touches no visitor and no session', async () => {
       const { exposed, server, pair } = await world.tunnel();
       const old = await pair();
-      exposed.service.update({ nodelay: false, routine: serverRoutine('tcp', 60_000) });
+      exposed.service.update({
+        nodelay: false,
+        routine: serverRoutine({ type: 'tcp', heartbeatIntervalMs: 60_000 }),
+      });
       exposed.service.update({ nodelay: undefined });
       const next = await pair();
       for (const { visitor, local } of [old, next]) {

@@ -46,7 +46,10 @@ export function callbacks(world: World): void {
       const session = only(client.sessions);
       const unknown = Uint8Array.of(9, 0, 0, 0);
       session.onSurplus = () => {
-        client.service.resume({ ...clientRoutine('tcp', session.key, 0), heartbeat: unknown });
+        client.service.resume({
+          ...clientRoutine({ type: 'tcp', sessionKey: session.key, silenceTimeoutMs: 0 }),
+          heartbeat: unknown,
+        });
       };
       await server.control.write(Buffer.concat([unknown, COMMAND_CREATE, unknown]));
       await server.channel();
@@ -114,7 +117,9 @@ export function callbacks(world: World): void {
       const { exposed } = await world.serverScene();
       exposed.service.destroy();
       const state = expect.objectContaining({ code: 'WARREN_E_STATE' });
-      expect(() => exposed.service.resume(serverRoutine('tcp', 0))).toThrow(state);
+      expect(() =>
+        exposed.service.resume(serverRoutine({ type: 'tcp', heartbeatIntervalMs: 0 })),
+      ).toThrow(state);
     });
   });
 }

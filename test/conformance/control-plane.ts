@@ -2,7 +2,9 @@
  * The suite's own control plane: the least that wire v1 asks for, so that tests drive an engine by its
  * contract alone. `ServerSide` and `ClientSide` are what `ts/server` and `ts/client` are in earnest.
  */
+import type { ChannelMode } from '../../ts/config/config.ts';
 import { clientHandshake, serverHandshake } from '../../ts/control/handshake.ts';
+import type { Agreement } from '../../ts/control/negotiation.ts';
 import { clientRoutine, HELLO_RULE, serverRoutine } from '../../ts/control/routines.ts';
 import type {
   ClientService,
@@ -26,6 +28,11 @@ export const TRANSPORT: TransportSpec = {
   type: 'tcp',
   tcp: { nodelay: true, keepaliveMs: 20000, keepaliveIntervalMs: 8000 },
 };
+
+/** Where `channels` is `reuse`, both ends have agreed to it before a test begins. */
+function agreementOn(channels: ChannelMode, addresses: boolean): Agreement | undefined {
+  return channels === 'reuse' ? { addresses } : undefined;
+}
 
 /** An engine and all that it has reported. */
 export interface Rig {
@@ -96,6 +103,8 @@ export interface ServerServiceOptions {
   readonly bind?: HostPort;
   readonly nodelay?: boolean | undefined;
   readonly heartbeatIntervalMs?: number;
+  /** Visitors' addresses go with each use of a channel; default true. */
+  readonly addresses?: boolean;
 }
 
 /** One service on the server, with the sessions that were attached to it. */
@@ -105,20 +114,23 @@ export interface Exposed {
   readonly type: ServiceType;
   readonly name: string;
   readonly heartbeatIntervalMs: number;
+  readonly addresses: boolean;
 }
 
 /** A server: a tunnel listener, services, and the handshake between them. */
 export class ServerSide {
   readonly rig: Rig;
   readonly #transport: TransportSpec;
+  readonly #channels: ChannelMode;
   readonly #services = new Map<string, Exposed>();
   /** Control streams in the order in which their hellos came. */
   readonly streams: ControlStream[] = [];
   listener: TunnelListener | undefined;
 
-  constructor(rig: Rig, transport: TransportSpec = TRANSPORT) {
+  constructor(rig: Rig, transport: TransportSpec = TRANSPORT, channels: ChannelMode = 'v1') {
     this.rig = rig;
     this.#transport = transport;
+    this.#channels = channels;
   }
 
   get engine(): Engine {
@@ -145,9 +157,10 @@ export class ServerSide {
       bind = { host: '127.0.0.1', port: 0 },
       nodelay,
       heartbeatIntervalMs = 0,
+      addresses = true,
     } = options;
     const service = this.engine.openServerService({ name, type, bind, nodelay });
-    const exposed = { service, sessions: [], type, name, heartbeatIntervalMs };
+    const exposed = { service, sessions: [], type, name, heartbeatIntervalMs, addresses };
     this.#services.set(hex(serviceDigest(name)), exposed);
     return exposed;
   }
@@ -155,14 +168,22 @@ export class ServerSide {
   async #control(digest: Uint8Array, stream: ControlStream): Promise<void> {
     this.streams.push(stream);
     const exposed = this.#services.get(hex(digest));
-    const handshake = await serverHandshake(stream, exposed === undefined ? undefined : TOKEN);
+    const handshake = await serverHandshake(
+      stream,
+      exposed === undefined ? undefined : TOKEN,
+      this.#channels,
+    );
     if (exposed === undefined || handshake.result !== 'accepted') return;
     const record = newRecord(handshake.key, stream);
     exposed.sessions.push(record);
     exposed.service.attach({
       key: handshake.key,
       control: stream,
-      routine: serverRoutine(exposed.type, exposed.heartbeatIntervalMs),
+      routine: serverRoutine({
+        type: exposed.type,
+        heartbeatIntervalMs: exposed.heartbeatIntervalMs,
+        agreement: agreementOn(this.#channels, exposed.addresses),
+      }),
       handler: handlerOf(record),
     });
   }
@@ -179,6 +200,8 @@ export interface ClientServiceOptions {
   readonly local: HostPort;
   readonly nodelay?: boolean | undefined;
   readonly silenceTimeoutMs?: number;
+  /** As `ServerServiceOptions`. */
+  readonly addresses?: boolean;
 }
 
 /** One service on a client; `connect` makes a session, as often as wanted. */
@@ -188,11 +211,18 @@ export class ClientSide {
   readonly sessions: SessionRecord[] = [];
   readonly #options: ClientServiceOptions;
   readonly #transport: TransportSpec;
+  readonly #channels: ChannelMode;
 
-  constructor(rig: Rig, options: ClientServiceOptions, transport: TransportSpec = TRANSPORT) {
+  constructor(
+    rig: Rig,
+    options: ClientServiceOptions,
+    transport: TransportSpec = TRANSPORT,
+    channels: ChannelMode = 'v1',
+  ) {
     this.rig = rig;
     this.#options = options;
     this.#transport = transport;
+    this.#channels = channels;
     const { name = NAME, type = 'tcp', local, nodelay } = options;
     this.service = rig.engine.openClientService({ name, type, local, nodelay, preferIpv6: false });
   }
@@ -202,7 +232,7 @@ export class ClientSide {
   }
 
   async connect(server: Address): Promise<SessionRecord> {
-    const { name = NAME, type = 'tcp', silenceTimeoutMs = 0 } = this.#options;
+    const { name = NAME, type = 'tcp', silenceTimeoutMs = 0, addresses = true } = this.#options;
     const dial: DialSpec = {
       remote: server,
       preferIpv6: false,
@@ -210,13 +240,18 @@ export class ClientSide {
       proxy: undefined,
     };
     const stream = await this.engine.dial(dial, new AbortController().signal);
-    const key = await clientHandshake(stream, name, TOKEN, 10_000);
+    const { key } = await clientHandshake(stream, name, TOKEN, 10_000);
     const record = newRecord(key, stream);
     this.sessions.push(record);
     this.service.attach({
       control: stream,
       dial,
-      routine: clientRoutine(type, key, silenceTimeoutMs),
+      routine: clientRoutine({
+        type,
+        sessionKey: key,
+        silenceTimeoutMs,
+        extension: agreementOn(this.#channels, addresses),
+      }),
       handler: handlerOf(record),
     });
     return record;

@@ -46,7 +46,7 @@ export function control(world: World): void {
 
     it('update takes a new heartbeat interval over in the running session', async () => {
       const { exposed, client } = await world.serverScene();
-      exposed.service.update({ routine: serverRoutine('tcp', 30) });
+      exposed.service.update({ routine: serverRoutine({ type: 'tcp', heartbeatIntervalMs: 30 }) });
       await until(() => client.heartbeats >= 2, 'heartbeats');
     });
 
@@ -67,7 +67,7 @@ export function control(world: World): void {
       await until(() => client.heartbeats === 1, 'what the control plane wrote');
       expect(client.commands).toHaveLength(sent + 1);
       // Resumed: the channel for the visitor that came meanwhile is asked for.
-      exposed.service.resume(serverRoutine('tcp', 0));
+      exposed.service.resume(serverRoutine({ type: 'tcp', heartbeatIntervalMs: 0 }));
       await client.untilCreates(9);
       expect(session?.surplus).toBe(1);
       expect(session?.reasons).toEqual([]);
@@ -79,7 +79,7 @@ export function control(world: World): void {
       const [session] = exposed.sessions;
       await client.control.write('x');
       await until(() => session?.surplus === 1, 'surplus');
-      exposed.service.update({ routine: serverRoutine('tcp', 20) });
+      exposed.service.update({ routine: serverRoutine({ type: 'tcp', heartbeatIntervalMs: 20 }) });
       const sent = client.heartbeats;
       const { creates } = client;
       const since = Date.now();
@@ -122,7 +122,9 @@ export function control(world: World): void {
     it('resume without a suspended session throws WARREN_E_STATE', async () => {
       const { exposed } = await world.serverScene();
       const state = expect.objectContaining({ code: 'WARREN_E_STATE' });
-      expect(() => exposed.service.resume(serverRoutine('tcp', 0))).toThrow(state);
+      expect(() =>
+        exposed.service.resume(serverRoutine({ type: 'tcp', heartbeatIntervalMs: 0 })),
+      ).toThrow(state);
     });
   });
 
@@ -204,7 +206,9 @@ export function control(world: World): void {
       await until(() => session.surplus === 1, 'surplus');
       expect(server.channels).toHaveLength(1);
       expect(Buffer.from(await session.control.read(4))).toEqual(Buffer.from(unknown));
-      client.service.resume(clientRoutine('tcp', session.key, 0));
+      client.service.resume(
+        clientRoutine({ type: 'tcp', sessionKey: session.key, silenceTimeoutMs: 0 }),
+      );
       await server.channel();
       expect(server.channels).toHaveLength(2);
       expect(session.surplus).toBe(1);

@@ -242,7 +242,7 @@ export function listening(world: World): void {
         engine.openServerService(spec).attach({
           key: Buffer.alloc(32, index + 1),
           control,
-          routine: serverRoutine('tcp', 0),
+          routine: serverRoutine({ type: 'tcp', heartbeatIntervalMs: 0 }),
           handler: { surplus: () => undefined, ended: (reason) => reasons.push(reason) },
         });
       }

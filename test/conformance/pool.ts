@@ -82,7 +82,8 @@ export function pool(world: World): void {
     });
 
     it('has no ceiling where that is Infinity: a visitor that waits is served', async () => {
-      const limits = { poolCeiling: Number.POSITIVE_INFINITY };
+      const most = Number.POSITIVE_INFINITY;
+      const limits = { poolCeiling: most, reuseCeiling: most };
       const { client, server, visit } = await world.serverScene({ limits });
       await client.untilCreates(FLOOR);
       await visit();
@@ -119,7 +120,8 @@ export function pool(world: World): void {
       expect(statsOf(server.engine)).toMatchObject({ poolHits: 0, poolMisses: 20 });
     });
 
-    it('grows with demand that emptied it', async () => {
+    // What is reused comes back by itself: its pool is in reuse-pool.ts.
+    it.skipIf(world.isReuse)('grows with demand that emptied it', async () => {
       const { client, server, visit } = await filled(world);
       await Promise.all(Array.from({ length: 20 }, () => visit()));
       await until(() => statsOf(server.engine).visitorsOpen === 20, '20 visitors');

@@ -2,6 +2,7 @@
  * The other end of the wire, byte by byte, on whatever carries it: `ScriptedClient` against an engine
  * that serves, `ScriptedServer` against an engine that dials. They do what a test says and nothing else.
  */
+import type { ChannelMode } from '../../ts/config/config.ts';
 import {
   ACK_OK,
   AUTH_LENGTH,
@@ -17,7 +18,17 @@ import {
   sessionKey,
 } from '../../ts/protocol/wire.ts';
 import type { Address, Carry, Peer } from '../helpers/peer.ts';
+import {
+  channelsFrame,
+  decodeGaveUp,
+  FRAME,
+  type Frame,
+  frame,
+  type GaveUp,
+  onFrames,
+} from '../helpers/peer-frames.ts';
 import { PeerListener } from '../helpers/peer-listener.ts';
+import { useOf } from '../helpers/peer-use.ts';
 import { until } from '../helpers/until.ts';
 import { NAME, TOKEN } from './control-plane.ts';
 
@@ -26,13 +37,41 @@ export class ScriptedClient {
   readonly control: Peer;
   readonly key: Uint8Array;
   readonly #connect: () => Promise<Peer>;
-  /** Commands, in order, and when each came. */
+  readonly #channels: ChannelMode;
+  /** Commands, in order, and when each came; channels that frames ask for count one by one. */
   readonly commands: { readonly name: 'create' | 'heartbeat'; readonly at: number }[] = [];
+  /** Of a server that reuses channels. */
+  readonly gaveUp: GaveUp[] = [];
+  drains = 0;
 
-  private constructor(connect: () => Promise<Peer>, control: Peer, key: Uint8Array) {
+  private constructor(
+    connect: () => Promise<Peer>,
+    control: Peer,
+    key: Uint8Array,
+    channels: ChannelMode,
+  ) {
     this.#connect = connect;
     this.control = control;
     this.key = key;
+    this.#channels = channels;
+    if (channels === 'reuse') onFrames(control, (each) => this.#onFrame(each));
+    else this.#onCommands();
+  }
+
+  #onFrame(each: Frame): void {
+    const at = Date.now();
+    if (each.type === FRAME.channels) {
+      for (let count = each.payload.readUInt16LE(); count > 0; count--) {
+        this.commands.push({ name: 'create', at });
+      }
+    } else if (each.type === FRAME.heartbeat) this.commands.push({ name: 'heartbeat', at });
+    else if (each.type === FRAME.drain) this.drains += 1;
+    else if (each.type === FRAME.gaveUp) this.gaveUp.push(decodeGaveUp(each));
+    else throw new Error(`unknown frame ${each.type}`);
+  }
+
+  #onCommands(): void {
+    const { control } = this;
     const onData = (): void => {
       while (control.buffered >= COMMAND_LENGTH) {
         const command = control.take(COMMAND_LENGTH);
@@ -50,9 +89,14 @@ export class ScriptedClient {
   /** Hello, auth, ack. `behindAuth` is sent in one write with the auth message. */
   static async connect(
     connect: () => Promise<Peer>,
-    options: { name?: string; token?: string; behindAuth?: Uint8Array } = {},
+    options: {
+      name?: string;
+      token?: string;
+      behindAuth?: Uint8Array;
+      channels?: ChannelMode;
+    } = {},
   ): Promise<ScriptedClient> {
-    const { name = NAME, token = TOKEN, behindAuth = new Uint8Array(0) } = options;
+    const { name = NAME, token = TOKEN, behindAuth = new Uint8Array(0), channels = 'v1' } = options;
     const control = await connect();
     await control.write(encodeControlHello(serviceDigest(name)));
     const hello = decodeHello(await control.read(HELLO_LENGTH, 'the server hello'));
@@ -61,7 +105,7 @@ export class ScriptedClient {
     await control.write(Buffer.concat([key, behindAuth]));
     const ack = decodeAck(await control.read(4, 'the ack'));
     if (ack !== 'ok') throw new Error(`ack ${ack}`);
-    return new ScriptedClient(connect, control, key);
+    return new ScriptedClient(connect, control, key, channels);
   }
 
   get creates(): number {
@@ -76,8 +120,14 @@ export class ScriptedClient {
     return until(() => this.creates >= count, `${count} create commands (${this.creates} came)`);
   }
 
-  /** A data channel that has shown its session key. */
-  async channel(behindHello: Uint8Array = new Uint8Array(0)): Promise<Peer> {
+  /** A data channel that has shown its session key; where it is reused, its first use. */
+  async channel(behindHello?: Uint8Array): Promise<Peer> {
+    const peer = await this.rawChannel(behindHello);
+    return this.#channels === 'reuse' ? useOf(peer, 'client', 0) : peer;
+  }
+
+  /** The same, its words for the test to read and write. */
+  async rawChannel(behindHello: Uint8Array = new Uint8Array(0)): Promise<Peer> {
     const peer = await this.#connect();
     await peer.write(Buffer.concat([encodeDataHello(this.key), behindHello]));
     return peer;
@@ -92,6 +142,9 @@ export class ScriptedClient {
 export class ScriptedServer {
   readonly listener: PeerListener;
   readonly nonce: Buffer = Buffer.alloc(32, 7);
+  readonly #reuse: ChannelMode;
+  /** Frames that the client has sent on its newest control channel. */
+  readonly frames: Frame[] = [];
   #key: Uint8Array = sessionKey(TOKEN, this.nonce);
   readonly controls: Peer[] = [];
   readonly channels: Peer[] = [];
@@ -99,18 +152,23 @@ export class ScriptedServer {
   /** Sent in one write with the ack. */
   behindAck: Uint8Array = new Uint8Array(0);
 
-  private constructor(listener: PeerListener) {
+  private constructor(listener: PeerListener, channels: ChannelMode) {
     this.listener = listener;
+    this.#reuse = channels;
   }
 
-  static async open(carry?: Carry, port = 0): Promise<ScriptedServer> {
+  static async open(
+    carry?: Carry,
+    port = 0,
+    channels: ChannelMode = 'v1',
+  ): Promise<ScriptedServer> {
     let server: ScriptedServer | undefined;
     const listener = await PeerListener.open({
       port,
       ...(carry === undefined ? {} : { carry }),
       serve: (peer) => void server?.accept(peer).catch(() => undefined),
     });
-    server = new ScriptedServer(listener);
+    server = new ScriptedServer(listener, channels);
     return server;
   }
 
@@ -134,6 +192,11 @@ export class ScriptedServer {
     this.#key = await peer.read(AUTH_LENGTH, 'the auth');
     await peer.write(Buffer.concat([ACK_OK, this.behindAck]));
     this.controls.push(peer);
+    if (this.#reuse === 'reuse') onFrames(peer, (each) => this.frames.push(each));
+  }
+
+  get gaveUp(): GaveUp[] {
+    return this.frames.filter(({ type }) => type === FRAME.gaveUp).map(decodeGaveUp);
   }
 
   get control(): Peer {
@@ -143,15 +206,23 @@ export class ScriptedServer {
   }
 
   create(count = 1): Promise<void> {
+    if (this.#reuse === 'reuse') return this.control.write(channelsFrame(count));
     return this.control.write(Buffer.concat(Array.from({ length: count }, () => COMMAND_CREATE)));
   }
 
   heartbeat(): Promise<void> {
-    return this.control.write(COMMAND_HEARTBEAT);
+    const isReuse = this.#reuse === 'reuse';
+    return this.control.write(isReuse ? frame(FRAME.heartbeat) : COMMAND_HEARTBEAT);
   }
 
-  /** The next data channel that showed the session key. */
+  /** The next data channel that showed the session key; where it is reused, its first use. */
   async channel(): Promise<Peer> {
+    const peer = await this.rawChannel();
+    return this.#reuse === 'reuse' ? useOf(peer, 'server', this.#taken.count) : peer;
+  }
+
+  /** The same, its words for the test to read and write. */
+  async rawChannel(): Promise<Peer> {
     const at = this.#taken.count++;
     return until(() => this.channels[at], `data channel ${at + 1}`);
   }

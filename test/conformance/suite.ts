@@ -19,6 +19,10 @@ import { noisePatterns } from './noise-patterns.ts';
 import { pairing } from './pairing.ts';
 import { pool } from './pool.ts';
 import { reload } from './reload.ts';
+import { reuse } from './reuse.ts';
+import { reuseEnds } from './reuse-ends.ts';
+import { reuseLifecycle } from './reuse-lifecycle.ts';
+import { reusePool } from './reuse-pool.ts';
 import { sessions } from './sessions.ts';
 import { streams } from './streams.ts';
 import { transports } from './transports.ts';
@@ -83,4 +87,42 @@ export function togetherConformance(name: string, environment: Environment): voi
     halfClose(world);
   });
   describe(name, () => noisePatterns(new World(environment)));
+}
+
+/**
+ * The same where data channels are reused (docs/wire.md): all that a channel can change, and what only
+ * such channels do. Over tcp everything, with flow; over the other transports what their ends can change.
+ */
+export function reuseConformance(name: string, environment: Environment): void {
+  describe.each(TRANSPORTS)(`engine ${name}, reuse, %s`, (transport) => {
+    const world = new World(environment, transport, 'reuse');
+    pairing(world);
+    halfClose(world);
+    reuse(world);
+    reuseEnds(world);
+    if (transport !== 'tcp') return;
+    pool(world);
+    visitors(world);
+    sessions(world);
+    faults(world);
+    limits(world);
+    lifecycle(world);
+    flow(world);
+    reusePool(world);
+    reuseLifecycle(world);
+  });
+}
+
+/** One engine serves, the other dials. */
+export function togetherReuseConformance(name: string, environment: Environment): void {
+  describe.each(TRANSPORTS)(`${name}, reuse, %s`, (transport) => {
+    const world = new World(environment, transport, 'reuse');
+    pairing(world);
+    halfClose(world);
+    reuseEnds(world);
+    if (transport !== 'tcp') return;
+    reuse(world);
+    reusePool(world);
+    reuseLifecycle(world);
+  });
 }

@@ -9,7 +9,7 @@ import { roots } from '../helpers/certificates.ts';
 import type { Peer } from '../helpers/peer.ts';
 import { cut, forge, silentEnd } from '../helpers/peer-damage.ts';
 import { turn, until } from '../helpers/until.ts';
-import { ClientSide, endsOf, event, eventsOf, sessionEnd, statsOf } from './control-plane.ts';
+import { endsOf, event, eventsOf, sessionEnd, statsOf } from './control-plane.ts';
 import { untilReady, type World } from './world.ts';
 
 /** A handshake message of the right length that is none, and how its refusal is called. */
@@ -183,7 +183,8 @@ export function transports(world: World): void {
       const local = await world.listener();
       const rig = await world.engine({}, 'client');
       const attempt = (): Promise<unknown> =>
-        new ClientSide(rig, { local: local.address }, world.transport.client)
+        world
+          .clientSide(rig, { local: local.address })
           .connect(server.address)
           .catch((error: unknown) => error);
       // A listener with a thread of its own hears of the change a moment later.

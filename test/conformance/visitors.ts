@@ -105,7 +105,8 @@ export function visitors(world: World): void {
       const visitor = world.attempt(await publicAddress(exposed));
       await visitor.gone();
       expect(visitor.wasReset).toBe(true);
-      expect((await event(server.rig, 'visitor_end')).reason).toBe('channel_reset');
+      const told = world.isReuse ? 'local_refused' : 'channel_reset';
+      expect((await event(server.rig, 'visitor_end')).reason).toBe(told);
     });
 
     it('W10: does not answer: local_timeout', async () => {

@@ -1,5 +1,6 @@
 /** What one test has open, and how all of it goes away again. */
 import { afterEach } from 'vitest';
+import type { ChannelMode } from '../../ts/config/config.ts';
 import type { EngineOptions } from '../../ts/engine/engine.ts';
 import type { ServiceType } from '../../ts/engine/spec.ts';
 import type { Limits } from '../../ts/limits.ts';
@@ -8,8 +9,10 @@ import { type Address, Peer } from '../helpers/peer.ts';
 import { PeerListener } from '../helpers/peer-listener.ts';
 import { type PeerTransport, peerTransport } from '../helpers/peer-transport.ts';
 import type { TransportName } from '../helpers/transport-cases.ts';
+import { type ProxyOptions, TunnelProxy } from '../helpers/tunnel-proxy.ts';
 import { until } from '../helpers/until.ts';
 import {
+  type ClientServiceOptions,
   ClientSide,
   type Exposed,
   publicAddress,
@@ -30,6 +33,8 @@ export interface TunnelOptions extends WorldOptions {
   readonly type?: ServiceType;
   readonly local?: Address;
   readonly bind?: Address;
+  /** What is between the two ends; gives the address that the client dials. */
+  readonly via?: (server: Address) => Promise<Address>;
 }
 
 /** A whole tunnel: two engines, one service, a local service whose connections the test takes. */
@@ -64,12 +69,23 @@ export class World {
   readonly #environment: Environment;
   readonly #undo: (() => unknown)[] = [];
   readonly transportName: TransportName;
+  readonly #channels: ChannelMode;
   #transport: PeerTransport | undefined;
 
-  constructor(environment: Environment, transport: TransportName = 'tcp') {
+  constructor(
+    environment: Environment,
+    transport: TransportName = 'tcp',
+    channels: ChannelMode = 'v1',
+  ) {
     this.#environment = environment;
     this.transportName = transport;
+    this.#channels = channels;
     afterEach(() => this.#clean());
+  }
+
+  /** Data channels serve visitor after visitor. */
+  get isReuse(): boolean {
+    return this.#channels === 'reuse';
   }
 
   get transport(): PeerTransport {
@@ -92,7 +108,12 @@ export class World {
   }
 
   async server(options: WorldOptions = {}): Promise<ServerSide> {
-    return new ServerSide(await this.engine(options), this.transport.server).listen();
+    const rig = await this.engine(options);
+    return new ServerSide(rig, this.transport.server, this.#channels).listen();
+  }
+
+  clientSide(rig: Rig, options: ClientServiceOptions): ClientSide {
+    return new ClientSide(rig, options, this.transport.client, this.#channels);
   }
 
   async listener(options: Parameters<typeof PeerListener.open>[0] = {}): Promise<PeerListener> {
@@ -120,6 +141,11 @@ export class World {
     return this.defer(Peer.dial(to), (peer) => peer.destroy());
   }
 
+  /** Between the ends of a tunnel, by `via`. */
+  async tunnelProxy(to: Address, options?: ProxyOptions): Promise<TunnelProxy> {
+    return this.defer(await TunnelProxy.open(to, options), (proxy) => proxy.close());
+  }
+
   async udp(options: { host?: string; port?: number } = {}): Promise<UdpPeer> {
     return this.defer(await UdpPeer.open(options), (peer) => peer.close());
   }
@@ -133,14 +159,25 @@ export class World {
     options?: Parameters<typeof ScriptedClient.connect>[1],
   ): Promise<ScriptedClient> {
     const { address } = server;
-    const client = await ScriptedClient.connect(() => this.connectTunnel(address), options);
+    const client = await ScriptedClient.connect(() => this.connectTunnel(address), {
+      channels: this.#channels,
+      ...options,
+    });
     return this.defer(client, ({ control }) => control.destroy());
   }
 
   async channels(client: ScriptedClient, count: number): Promise<Peer[]> {
     return this.defer(await client.channels(count), (peers) => {
-      for (const peer of peers) peer.destroy();
+      for (const peer of peers) {
+        peer.destroy();
+        peer.raw.destroy();
+      }
     });
+  }
+
+  /** A data channel whose words are the test's to read and write. */
+  async rawChannel(client: ScriptedClient): Promise<Peer> {
+    return this.defer(await client.rawChannel(), (peer) => peer.destroy());
   }
 
   async channel(client: ScriptedClient): Promise<Peer> {
@@ -151,7 +188,8 @@ export class World {
 
   async scriptedServer(): Promise<ScriptedServer> {
     const { name, accept } = this.transport;
-    const server = await ScriptedServer.open(name === 'tcp' ? undefined : accept);
+    const carry = name === 'tcp' ? undefined : accept;
+    const server = await ScriptedServer.open(carry, 0, this.#channels);
     return this.defer(server, (it) => it.close());
   }
 
@@ -171,27 +209,29 @@ export class World {
       readonly local: Address;
       readonly type?: ServiceType;
       readonly silenceTimeoutMs?: number;
+      readonly addresses?: boolean;
     },
   ): Promise<ClientScene> {
-    const { local, type = 'tcp', silenceTimeoutMs = 0, ...worldOptions } = options;
+    const { local, type = 'tcp', silenceTimeoutMs = 0, addresses, ...worldOptions } = options;
     const server = await this.scriptedServer();
     const rig = await this.engine(worldOptions, 'client');
-    const service = { type, local, silenceTimeoutMs };
-    const client = new ClientSide(rig, service, this.transport.client);
+    const isTold = addresses === undefined ? {} : { addresses };
+    const service = { type, local, silenceTimeoutMs, ...isTold };
+    const client = this.clientSide(rig, service);
     await client.connect(server.address);
     await until(() => server.controls.length > 0, 'the control channel');
     return { server, client };
   }
 
   async tunnel(options: TunnelOptions = {}): Promise<Tunnel> {
-    const { type = 'tcp', bind, ...worldOptions } = options;
+    const { type = 'tcp', bind, via, ...worldOptions } = options;
     const local = await this.listener();
     const server = await this.server(worldOptions);
     const exposed = server.expose({ type, ...(bind === undefined ? {} : { bind }) });
     const rig = await this.engine(worldOptions, 'client');
     const at = options.local ?? local.address;
-    const client = new ClientSide(rig, { type, local: at }, this.transport.client);
-    await client.connect(server.address);
+    const client = this.clientSide(rig, { type, local: at });
+    await client.connect((await via?.(server.address)) ?? server.address);
     const visit: Tunnel['visit'] = async (how) => this.connect(await publicAddress(exposed), how);
     const pair: Tunnel['pair'] = async () => {
       const visitor = await visit();

@@ -1,0 +1,9 @@
+import { it } from 'vitest';
+import { ADDON_ENGINE } from './engines.ts';
+import { reuseConformance } from './suite.ts';
+
+if (ADDON_ENGINE === undefined) {
+  it.skip('engine addon: it is not built; the reason is printed above');
+} else {
+  reuseConformance('addon', ADDON_ENGINE);
+}

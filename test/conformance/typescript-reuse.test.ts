@@ -1,0 +1,4 @@
+import { TYPESCRIPT } from './engines.ts';
+import { reuseConformance } from './suite.ts';
+
+reuseConformance('typescript', TYPESCRIPT);
