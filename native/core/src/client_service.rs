@@ -8,11 +8,13 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use crate::channel::Channel;
 use crate::client_session::ClientSession;
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::control_stream::ControlStream;
 use crate::link::Link;
 use crate::local_carrier::LocalCarrier;
+use crate::origin::Origin;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::spec::{ClientRoutine, ClientServiceChange, ClientServiceSpec, DialSpec, ServiceType};
@@ -20,6 +22,7 @@ use crate::task::TaskId;
 use crate::tcp_locals::TcpLocals;
 use crate::udp_carrier::UdpCarrier;
 use crate::upcall::{SessionId, Upcall};
+use crate::waiting_channel::{Held, wait_for_next};
 
 /// What the control plane gives with `attach`.
 #[derive(Clone, Debug)]
@@ -258,9 +261,8 @@ impl ClientService {
 
     /// The peer of that session ended a use without the channel: the use may be on any shard.
     pub(crate) fn gave_up(&self, session: SessionId, visitor: u64, reason: EndReason) {
-        let service = self.facts.id;
         for remote in self.shard.context.remotes() {
-            remote.post(move |shard| shard.gave_up(service, session, visitor, reason));
+            remote.post(move |shard| shard.gave_up(session, visitor, reason));
         }
     }
 
@@ -271,24 +273,39 @@ impl ClientService {
         attached.is_some_and(|attached| attached.gave_up(visitor, reason))
     }
 
-    /// Takes a channel that was started.
-    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>) {
+    /// Takes a channel that was started; `origin`: of its visitor, where the server tells it.
+    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>, origin: Option<Origin>) {
         let context = &self.shard.context;
         if self.carrier.size() < context.limits.visitors_per_service {
-            self.carrier.carry(link, rest);
+            self.carrier.carry(link, rest, origin);
             return;
         }
         let reason = EndReason::VisitorLimit;
         context.visitor_refused(&self.facts, reason, None);
         let end = VisitorEnd {
-            visitor: None,
+            visitor: origin.as_ref().and_then(Origin::visitor),
             bytes_in: 0,
             bytes_out: 0,
             duration_ms: 0,
             reason,
         };
         context.visitor_end(&self.facts, &end);
-        link.abort();
+        link.abort(reason);
+    }
+
+    /// A channel is idle again. One of a session that is over is closed.
+    pub(crate) fn channel_back(self: &Rc<Self>, channel: Channel) {
+        let session = self.attached.borrow().clone();
+        let session = session.filter(|it| it.id == channel.home.session && !it.is_over());
+        let Some(session) = session else { return };
+        let this = Rc::clone(self);
+        self.shard.spawn("data channel", async move {
+            if !this.is_closing() {
+                let held = Held::enter(&this, &session);
+                drop((this, session));
+                wait_for_next(channel, held).await;
+            }
+        });
     }
 
     /// The running task has a channel that waits from now on.
@@ -336,6 +353,10 @@ impl ClientService {
             .channel_failed(&self.facts, reason, error);
     }
 
+    pub(crate) fn shared_facts(&self) -> &SharedFacts {
+        &self.facts
+    }
+
     #[cfg(test)]
     pub(crate) fn facts(&self) -> &crate::context::ServiceFacts {
         &self.facts
@@ -362,6 +383,7 @@ impl ClientService {
             && self.dialing.get() == 0
             && self.waiting.borrow().is_empty()
             && self.carrier.size() == 0
+            && self.facts.settling.load(Ordering::SeqCst) == 0
             && self.departed.borrow().is_empty();
         if !is_empty || self.told_closed.replace(true) {
             return;

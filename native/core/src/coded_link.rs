@@ -193,26 +193,30 @@ impl CodedLink {
         Ok(length)
     }
 
-    /// Reads from another connection to where `write_read` seals it, which must follow. `Ok(0)`: its
-    /// end.
+    /// Reads from another connection to where `write_read` seals it, which must follow; leaves room for
+    /// `head` bytes in front. `Ok(0)`: its end.
     ///
     /// # Errors
     /// Those of the other connection.
-    pub(crate) fn read_from(&self, source: &TcpLink) -> io::Result<usize> {
+    pub(crate) fn read_from(&self, source: &TcpLink, head: usize) -> io::Result<usize> {
         let layout = self.state.borrow_mut().codec().layout();
         let scratch = &mut *Scratch::borrow(&self.tcp.shard().scratch);
         let room = layout.room(scratch.wire.len());
-        source.try_read_into(&mut scratch.wire, layout.payloads(room))
+        let mut places = layout.payloads(room);
+        let first = places.next().map(|place| place.start + head..place.end);
+        source.try_read_into(&mut scratch.wire, first.into_iter().chain(places))
     }
 
-    /// Seals and writes the `length` bytes that `read_from` has read.
+    /// Seals and writes `head` and the `length` bytes that `read_from` has read, with room for it.
     ///
     /// # Errors
     /// Those of this connection.
-    pub(crate) fn write_read(&self, length: usize) -> io::Result<()> {
+    pub(crate) fn write_read(&self, head: &[u8], length: usize) -> io::Result<()> {
         let state = &mut *self.state.borrow_mut();
         let scratch = &mut *Scratch::borrow(&self.tcp.shard().scratch);
-        self.seal(state, scratch, length)
+        let start = state.codec().layout().head;
+        scratch.wire[start..start + head.len()].copy_from_slice(head);
+        self.seal(state, scratch, head.len() + length)
     }
 
     /// As `Link::flush`.

@@ -14,7 +14,7 @@ use crate::transport::scene::{Carrier, carriers, connect};
 fn coded(link: &Link) -> &CodedLink {
     match link {
         Link::Coded(link) => link,
-        Link::Tcp(_) => panic!("every transport codes"),
+        Link::Tcp(_) | Link::Reused(_) => panic!("every transport codes"),
     }
 }
 

@@ -45,6 +45,10 @@ pub(crate) struct ServiceFacts {
     pub(crate) draining: AtomicBool,
     /// All visitors are being aborted with this reason (its number + 1); 0: they are not.
     aborting: AtomicU8,
+    /// Reusable channels that are in use, or not idle again yet.
+    pub(crate) channels_used: AtomicUsize,
+    /// Those whose visitor has gone: a closing service waits for them.
+    pub(crate) settling: AtomicUsize,
 }
 
 impl ServiceFacts {
@@ -57,6 +61,8 @@ impl ServiceFacts {
             counters: ServiceCounters::default(),
             draining: AtomicBool::new(false),
             aborting: AtomicU8::new(0),
+            channels_used: AtomicUsize::new(0),
+            settling: AtomicUsize::new(0),
         }
     }
 
@@ -80,18 +86,36 @@ impl ServiceFacts {
     /// One visitor less, on whatever shard; the last one of a closing service is told at its home.
     /// Sequentially consistent, as are the close's two steps: either it sees no visitor, or we see it.
     pub(crate) fn visitor_gone(&self, context: &Context) {
-        let before = self.counters.visitors_open.fetch_sub(1, Ordering::SeqCst);
-        if before == 1 && self.draining.load(Ordering::SeqCst) {
-            let service = self.id;
-            context.remote(self.home).post(move |shard| {
-                let it = shard.services.borrow().get(&service).cloned();
-                match it {
-                    Some(Service::Server(it)) => it.check_empty(),
-                    Some(Service::Client(it)) => it.check_empty(),
-                    None => {}
-                }
-            });
+        if self.counters.visitors_open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.check_empty(context);
         }
+    }
+
+    /// One channel less that is not idle yet; as `visitor_gone`.
+    pub(crate) fn settled(&self, context: &Context) {
+        if self.settling.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.check_empty(context);
+        }
+    }
+
+    /// Visitors, and channels that are not idle again, on all shards.
+    pub(crate) fn busy(&self) -> usize {
+        self.counters.visitors_open.load(Ordering::SeqCst) + self.settling.load(Ordering::SeqCst)
+    }
+
+    fn check_empty(&self, context: &Context) {
+        if !self.draining.load(Ordering::SeqCst) {
+            return;
+        }
+        let service = self.id;
+        context.remote(self.home).post(move |shard| {
+            let it = shard.services.borrow().get(&service).cloned();
+            match it {
+                Some(Service::Server(it)) => it.check_empty(),
+                Some(Service::Client(it)) => it.check_empty(),
+                None => {}
+            }
+        });
     }
 }
 

@@ -8,9 +8,11 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::channel_words::RECORD_MAX;
 use crate::coded_link::CodedLink;
 use crate::link::Link;
 use crate::pipes::Pipe;
+use crate::reused_link::ReusedLink;
 use crate::shard::{BUFFER_BYTES, Shard};
 use crate::tcp_link::TcpLink;
 
@@ -81,14 +83,15 @@ impl Direction {
 
     /// The first turn: what it begins with and what is at hand go out in one write.
     pub(crate) fn begin(&mut self, shard: &Shard, from: &Link, to: &Link) -> Result<(), Broken> {
-        let Some(first) = self.rest.take() else {
-            return Ok(());
+        let first = match self.rest.take() {
+            Some(first) => first.bytes,
+            None if to.has_head() => Vec::new(),
+            None => return Ok(()),
         };
         let mut buffer = shard.buffer.borrow_mut();
-        let first = &first.bytes[first.written..];
         let head = first.len();
         if head < BUFFER_BYTES {
-            buffer[..head].copy_from_slice(first);
+            buffer[..head].copy_from_slice(&first);
             let more = match from.try_read(&mut buffer[head..]) {
                 Ok(0) => {
                     self.source_ended = true;
@@ -103,7 +106,7 @@ impl Direction {
             let bytes = &buffer[..head + more];
             self.write(to.try_write(bytes), bytes)
         } else {
-            self.write(to.try_write(first), first)
+            self.write(to.try_write(&first), &first)
         }
     }
 
@@ -159,11 +162,14 @@ impl Direction {
                 return Ok(Turn::More);
             }
             let moved = match (from, to) {
-                (Link::Tcp(from), Link::Tcp(_)) if self.splice.is_some() => {
-                    self.fill(shard, from)?
-                }
+                (Link::Tcp(from), Link::Tcp(_)) if self.splice.is_some() => self
+                    .fill(shard, |pipe| {
+                        from.read_with(|socket| pipe.fill(socket, usize::MAX))
+                    })?,
                 (Link::Tcp(from), Link::Coded(to)) => self.seal(from, to)?,
                 (Link::Coded(from), Link::Tcp(to)) => self.open(from, to)?,
+                (Link::Tcp(from), Link::Reused(to)) => self.send_record(shard, from, to)?,
+                (Link::Reused(from), Link::Tcp(to)) => self.take_records(shard, from, to)?,
                 _ => self.copy(shard, from, to)?,
             };
             if !moved {
@@ -177,9 +183,9 @@ impl Direction {
         if !to.flush().map_err(|_| Broken::To)? {
             return Ok(false);
         }
-        if let (Some(splice), Some(to)) = (&mut self.splice, to.as_tcp()) {
+        if let Some(splice) = &mut self.splice {
             while splice.pipe.len() > 0 {
-                match to.write_with(|socket| splice.pipe.drain(socket)) {
+                match to.write_spliced(|socket| splice.pipe.drain(socket)) {
                     Ok(_) => self.moved = true,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                     Err(_) => return Err(Broken::To),
@@ -203,11 +209,15 @@ impl Direction {
     }
 
     /// One read into the pipe. False: the source is dry.
-    fn fill(&mut self, shard: &Shard, from: &TcpLink) -> Result<bool, Broken> {
+    fn fill(
+        &mut self,
+        shard: &Shard,
+        read: impl FnOnce(&mut Pipe) -> io::Result<usize>,
+    ) -> Result<bool, Broken> {
         let Some(splice) = &mut self.splice else {
             return Ok(true);
         };
-        match from.read_with(|socket| splice.pipe.fill(socket)) {
+        match read(&mut splice.pipe) {
             Ok(0) => {
                 self.source_ended = true;
                 self.give_back(shard);
@@ -244,12 +254,12 @@ impl Direction {
         if !to.is_writable() {
             return Ok(false);
         }
-        match to.read_from(from) {
+        match to.read_from(from, 0) {
             Ok(0) => self.source_ended = true,
             Ok(length) => {
                 self.moved = true;
                 self.bytes += length as u64;
-                to.write_read(length).map_err(|_| Broken::To)?;
+                to.write_read(&[], length).map_err(|_| Broken::To)?;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(_) => return Err(Broken::From),
@@ -277,6 +287,114 @@ impl Direction {
         Ok(true)
     }
 
+    /// One read into a pipe or a buffer, announced and written as one record. False: the source is dry,
+    /// or the other side is full.
+    fn send_record(
+        &mut self,
+        shard: &Shard,
+        from: &TcpLink,
+        to: &ReusedLink,
+    ) -> Result<bool, Broken> {
+        if !to.is_writable() {
+            return Ok(false);
+        }
+        if self.splice.is_some() {
+            let is_filled = self.fill(shard, |pipe| {
+                from.read_with(|socket| pipe.fill(socket, RECORD_MAX))
+            })?;
+            if let Some(splice) = &self.splice
+                && splice.pipe.len() > 0
+            {
+                to.announce(splice.pipe.len());
+            }
+            return Ok(is_filled);
+        }
+        match to.read_from(from) {
+            Ok(0) => self.source_ended = true,
+            Ok(length) => {
+                self.moved = true;
+                self.bytes += length as u64;
+                to.write_read(length).map_err(|_| Broken::To)?;
+                if length == BUFFER_BYTES && to.is_plain() {
+                    self.borrow_pipe(shard);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(_) => return Err(Broken::From),
+        }
+        Ok(true)
+    }
+
+    /// One read of records, their payload passed on. False: the source is dry, or the other side is
+    /// full.
+    fn take_records(
+        &mut self,
+        shard: &Shard,
+        from: &ReusedLink,
+        to: &TcpLink,
+    ) -> Result<bool, Broken> {
+        if !to.is_writable() {
+            return Ok(false);
+        }
+        if self.splice.is_some() {
+            match from.record_left() {
+                // Something else than payload has come: below.
+                Ok(0) => {}
+                Ok(left) => {
+                    return self.fill(shard, |pipe| {
+                        from.read_record_with(|socket| pipe.fill(socket, left))
+                    });
+                }
+                Err(error) => return self.fill(shard, |_| Err(error)),
+            }
+        }
+        let mut written = Ok(());
+        let pulled = from.pull(|payload| {
+            self.moved = true;
+            self.bytes += payload.len() as u64;
+            if written.is_ok() {
+                written = self.write_behind(to, payload);
+            }
+        });
+        match pulled {
+            Ok(0) => self.source_ended = true,
+            Ok(_) => {
+                written?;
+                if self.rest.is_none() && from.is_bulk() {
+                    self.borrow_pipe(shard);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(_) => return Err(Broken::From),
+        }
+        Ok(true)
+    }
+
+    /// Writes, or keeps behind what is kept already.
+    fn write_behind(&mut self, to: &TcpLink, bytes: &[u8]) -> Result<(), Broken> {
+        match &mut self.rest {
+            Some(rest) => {
+                rest.bytes.extend_from_slice(bytes);
+                Ok(())
+            }
+            None => self.write(to.try_write(bytes), bytes),
+        }
+    }
+
+    /// Bulk has come: the next read goes through a pipe, where one is to be had.
+    fn borrow_pipe(&mut self, shard: &Shard) {
+        if self.copy_only || self.rest.is_some() || self.splice.is_some() {
+            return;
+        }
+        self.splice = shard.pipes.take().map(|pipe| {
+            Box::new(Splice {
+                pipe,
+                thin_fills: 0,
+                dry_since: None,
+            })
+        });
+    }
+
     /// One read and write through the shard's buffer. False: the source is dry, or the other side is
     /// full.
     fn copy(&mut self, shard: &Shard, from: &Link, to: &Link) -> Result<bool, Broken> {
@@ -285,24 +403,15 @@ impl Direction {
             return Ok(false);
         }
         let mut buffer = shard.buffer.borrow_mut();
-        match from.try_read(&mut buffer) {
+        match from.try_read(&mut buffer[..BUFFER_BYTES]) {
             Ok(0) => self.source_ended = true,
             Ok(length) => {
                 self.moved = true;
                 self.bytes += length as u64;
                 let bytes = &buffer[..length];
                 self.write(to.try_write(bytes), bytes)?;
-                let plain = from.as_tcp().is_some() && to.as_tcp().is_some();
-                if length == BUFFER_BYTES && plain && !self.copy_only && self.rest.is_none() {
-                    let pipe = shard.pipes.take();
-                    let splice = |pipe| {
-                        Box::new(Splice {
-                            pipe,
-                            thin_fills: 0,
-                            dry_since: None,
-                        })
-                    };
-                    self.splice = pipe.map(splice);
+                if length == BUFFER_BYTES && from.as_tcp().is_some() && to.as_tcp().is_some() {
+                    self.borrow_pipe(shard);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),

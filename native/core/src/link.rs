@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 
 use crate::coded_link::{CodedLink, CodedParcel};
 use crate::reason::EndReason;
+use crate::reused_link::{ReusedLink, ReusedParcel};
 use crate::shard::Shard;
 use crate::task::TaskId;
 use crate::tcp_link::TcpLink;
@@ -16,20 +17,24 @@ use crate::transport::codec::Refused;
 pub(crate) enum Link {
     Tcp(TcpLink),
     Coded(Box<CodedLink>),
+    Reused(Box<ReusedLink>),
 }
 
 /// A link on its way to another shard.
 pub(crate) enum LinkParcel {
     Tcp(TcpStream),
     Coded(Box<CodedParcel>),
+    Reused(Box<ReusedParcel>),
 }
 
 impl Link {
-    /// Below every transport. Its readiness is not the link's.
-    fn tcp(&self) -> &TcpLink {
+    /// Asks the TCP connection below every transport, whose readiness is not the link's. `otherwise`:
+    /// the answer of one that has been given back.
+    fn ask<T>(&self, otherwise: T, question: impl FnOnce(&TcpLink) -> T) -> T {
         match self {
-            Self::Tcp(link) => link,
-            Self::Coded(link) => link.tcp(),
+            Self::Tcp(link) => question(link),
+            Self::Coded(link) => question(link.tcp()),
+            Self::Reused(link) => link.ask(otherwise, question),
         }
     }
 
@@ -37,17 +42,25 @@ impl Link {
     pub(crate) fn as_tcp(&self) -> Option<&TcpLink> {
         match self {
             Self::Tcp(link) => Some(link),
-            Self::Coded(_) => None,
+            Self::Coded(_) | Self::Reused(_) => None,
         }
+    }
+
+    /// It is a use of a channel that others follow.
+    pub(crate) fn is_reused(&self) -> bool {
+        matches!(self, Self::Reused(_))
     }
 
     /// See [`TcpLink::watch`].
     pub(crate) fn watch(&self) {
-        self.tcp().watch();
+        self.watch_by(self.shard().tasks.current());
     }
 
     pub(crate) fn watch_by(&self, task: TaskId) {
-        self.tcp().watch_by(task);
+        if let Self::Reused(link) = self {
+            link.watched_by(task);
+        }
+        self.ask((), |tcp| tcp.watch_by(task));
     }
 
     /// Whether a read is worth trying.
@@ -55,6 +68,7 @@ impl Link {
         match self {
             Self::Tcp(link) => link.is_readable(),
             Self::Coded(link) => link.is_readable(),
+            Self::Reused(link) => link.is_readable(),
         }
     }
 
@@ -62,17 +76,18 @@ impl Link {
         match self {
             Self::Tcp(link) => link.is_writable(),
             Self::Coded(link) => link.is_writable(),
+            Self::Reused(link) => link.is_writable(),
         }
     }
 
     /// See [`TcpLink::is_broken`].
     pub(crate) fn is_broken(&self) -> bool {
-        self.tcp().is_broken()
+        self.ask(false, TcpLink::is_broken)
     }
 
     /// See [`TcpLink::take_error`].
     pub(crate) fn take_error(&self) -> Option<io::Error> {
-        self.tcp().take_error()
+        self.ask(None, TcpLink::take_error)
     }
 
     /// What the transport found wrong with what came; `None`: nothing, or there is none.
@@ -80,13 +95,14 @@ impl Link {
         match self {
             Self::Tcp(_) => None,
             Self::Coded(link) => link.fault(),
+            Self::Reused(link) => link.fault(),
         }
     }
 
     /// What the peer has said against us, where the fault comes from that.
     pub(crate) fn refusal(&self) -> Option<Refused> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Reused(_) => None,
             Self::Coded(link) => link.refusal(),
         }
     }
@@ -114,6 +130,7 @@ impl Link {
         match self {
             Self::Tcp(link) => link.try_read(buffer),
             Self::Coded(link) => link.try_read(buffer),
+            Self::Reused(link) => link.try_read(buffer),
         }
     }
 
@@ -123,6 +140,30 @@ impl Link {
         match self {
             Self::Tcp(link) => link.try_write(bytes),
             Self::Coded(link) => link.try_write(bytes),
+            Self::Reused(link) => link.try_write(bytes),
+        }
+    }
+
+    /// Runs a system call that writes what is in a pipe; whatever that carries was announced.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the task has to wait.
+    pub(crate) fn write_spliced(
+        &self,
+        call: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        match self {
+            Self::Tcp(link) => link.write_with(call),
+            Self::Reused(link) => link.write_record_with(call),
+            Self::Coded(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Something goes out ahead of the first bytes, and leaves with them where they are at hand.
+    pub(crate) fn has_head(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Coded(_) => false,
+            Self::Reused(link) => link.has_head(),
         }
     }
 
@@ -132,6 +173,7 @@ impl Link {
         match self {
             Self::Tcp(_) => Ok(true),
             Self::Coded(link) => link.flush(),
+            Self::Reused(link) => link.flush(),
         }
     }
 
@@ -140,13 +182,14 @@ impl Link {
         match self {
             Self::Tcp(_) => true,
             Self::Coded(link) => link.is_flushed(),
+            Self::Reused(link) => link.is_flushed(),
         }
     }
 
     /// See [`TcpLink::is_delivered`].
     pub(crate) fn is_delivered(&self) -> Option<bool> {
         if self.is_flushed() {
-            self.tcp().is_delivered()
+            self.ask(None, TcpLink::is_delivered)
         } else {
             Some(false)
         }
@@ -155,7 +198,7 @@ impl Link {
     /// See [`CodedLink::holds_goodbye`]. A second `finish` says it.
     pub(crate) fn holds_goodbye(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Tcp(_) | Self::Reused(_) => false,
             Self::Coded(link) => link.holds_goodbye(),
         }
     }
@@ -166,30 +209,43 @@ impl Link {
         match self {
             Self::Tcp(link) => link.finish(),
             Self::Coded(link) => link.finish(),
+            Self::Reused(link) => link.finish(),
         }
     }
 
     /// RST, now. What the peer has not got of what was written is lost.
-    pub(crate) fn abort(self) {
-        self.reset_on_close();
+    pub(crate) fn abort(self, reason: EndReason) {
+        self.abort_on_close(reason);
+    }
+
+    /// Dropping it will send RST, or what says the same and the reason, too.
+    pub(crate) fn abort_on_close(&self, reason: EndReason) {
+        match self {
+            Self::Tcp(_) | Self::Coded(_) => self.reset_on_close(),
+            Self::Reused(link) => link.give_up(reason),
+        }
     }
 
     /// Dropping it will send RST.
     pub(crate) fn reset_on_close(&self) {
-        self.tcp().reset_on_close();
+        self.ask((), TcpLink::reset_on_close);
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) {
-        self.tcp().set_nodelay(on);
+        self.ask((), |tcp| tcp.set_nodelay(on));
     }
 
     /// See [`TcpLink::allow_stalls`].
     pub(crate) fn allow_stalls(&self) {
-        self.tcp().allow_stalls();
+        self.ask((), TcpLink::allow_stalls);
     }
 
     pub(crate) fn shard(&self) -> &Rc<Shard> {
-        self.tcp().shard()
+        match self {
+            Self::Tcp(link) => link.shard(),
+            Self::Coded(link) => link.tcp().shard(),
+            Self::Reused(link) => link.shard(),
+        }
     }
 
     /// Takes the connection out; the link is of no use any more.
@@ -197,6 +253,7 @@ impl Link {
         match self {
             Self::Tcp(link) => link.detach().map(LinkParcel::Tcp),
             Self::Coded(link) => Ok(LinkParcel::Coded(Box::new(link.detach()?))),
+            Self::Reused(link) => Ok(LinkParcel::Reused(Box::new(link.detach()?))),
         }
     }
 
@@ -221,15 +278,19 @@ impl LinkParcel {
                 let link = parcel.unpack(shard)?;
                 Ok(Link::Coded(Box::new(link)))
             }
+            Self::Reused(parcel) => {
+                let link = parcel.unpack(shard)?;
+                Ok(Link::Reused(Box::new(link)))
+            }
         }
     }
 
     /// Dropping it will send RST.
     pub(crate) fn reset_on_close(&self) {
-        let stream = match self {
-            Self::Tcp(stream) => stream,
-            Self::Coded(parcel) => parcel.stream(),
-        };
-        crate::tcp_socket::reset_on_close(stream);
+        match self {
+            Self::Tcp(stream) => crate::tcp_socket::reset_on_close(stream),
+            Self::Coded(parcel) => crate::tcp_socket::reset_on_close(parcel.stream()),
+            Self::Reused(parcel) => parcel.reset_on_close(),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::link::Link;
+use crate::origin::Origin;
 use crate::reason::EndReason;
 use crate::tcp_locals::TcpLocals;
 use crate::udp_carrier::UdpCarrier;
@@ -21,10 +22,11 @@ impl LocalCarrier {
         }
     }
 
-    /// Takes a started channel over; `rest` came behind the start command.
-    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>) {
+    /// Takes a started channel over; `rest` came behind the start command. `origin`: of its visitor,
+    /// where that is known.
+    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>, origin: Option<Origin>) {
         match self {
-            Self::Tcp(locals) => locals.carry(link, rest),
+            Self::Tcp(locals) => locals.carry(link, rest, origin),
             Self::Udp(carrier) => carrier.carry(link, rest),
         }
     }

@@ -141,14 +141,15 @@ impl Pipe {
         self.length
     }
 
-    /// Moves what the socket has into the pipe, which must be empty. `Ok(0)`: end of stream.
+    /// Moves what the socket has into the pipe, which must be empty; `most` bytes at most. `Ok(0)`: end
+    /// of stream.
     ///
     /// # Errors
     /// `WouldBlock` when the socket has nothing; `Unsupported` when this direction must be copied
     /// from now on, with nothing lost.
-    pub(crate) fn fill(&mut self, from: &TcpStream) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, from: &TcpStream, most: usize) -> io::Result<usize> {
         debug_assert_eq!(self.length, 0, "drained before it is filled again");
-        self.length = self.ends.fill(from)?;
+        self.length = self.ends.fill(from, most)?;
         Ok(self.length)
     }
 

@@ -30,7 +30,7 @@ fn pair() -> io::Result<(Blocking, TcpStream)> {
 fn fill(pipe: &mut Pipe, from: &TcpStream) -> io::Result<usize> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        match pipe.fill(from) {
+        match pipe.fill(from, usize::MAX) {
             Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < until => {
                 std::thread::yield_now();
             }

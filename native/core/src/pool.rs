@@ -1,6 +1,7 @@
 //! Data channels of one service that wait for a visitor, and the bookkeeping of those that were
 //! requested. Idle channels are watched, so that FIN, RST and stray bytes are noticed while nobody
-//! uses them (wire-v1 W11); requests that nobody answered are made again (W12).
+//! uses them (wire-v1 W11); requests that nobody answered are made again (W12). Those of a peer that
+//! reuses them come back after each use; `demand.rs` says how many are kept.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,19 +9,23 @@ use std::rc::{Rc, Weak};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::channel::{Channel, Home};
+use crate::demand::Demand;
 use crate::front::Line;
 use crate::link::Link;
 use crate::reason::EndReason;
 use crate::spec::ServiceType;
 use crate::task::TaskId;
+use crate::upcall::SessionId;
 
 const DECAY: Duration = Duration::from_secs(10);
 /// A client whose channels die as they come must not be asked at network speed.
 const REPLACE: Duration = Duration::from_millis(50);
 
 struct State {
-    /// Oldest first: each is used before a NAT forgets it.
-    idle: VecDeque<Link>,
+    /// Those that came last at the back. Of wire v1 the oldest is taken, before a NAT forgets it; of
+    /// reusable ones the newest, so that what demand no longer needs stays behind.
+    idle: VecDeque<Channel>,
     /// When each outstanding request expires, oldest first; `None`: never.
     requested: VecDeque<Option<Instant>>,
     target: usize,
@@ -31,6 +36,7 @@ struct State {
     filled: bool,
     decay_at: Option<Instant>,
     replace_at: Option<Instant>,
+    demand: Demand,
 }
 
 pub(crate) struct Pool {
@@ -59,6 +65,7 @@ impl Pool {
                 filled: false,
                 decay_at: None,
                 replace_at: None,
+                demand: Demand::default(),
             }),
         });
         let weak = Rc::downgrade(&pool);
@@ -109,21 +116,59 @@ impl Pool {
     }
 
     /// Takes an authenticated channel over, idle, or ends it.
-    pub(crate) fn add(&self, link: Link) {
-        let limits = &self.line.shard.context.limits;
+    pub(crate) fn add(&self, link: Link, session: SessionId) {
         let expected = self.state.borrow_mut().requested.pop_front().is_some();
         if expected {
             self.line.expect(-1);
         }
+        let now = self.line.shard.now();
+        let home = Home::new(&self.line.facts, session, now);
+        // One that we asked for is merely late.
+        let reason = if expected {
+            EndReason::SurplusChannel
+        } else {
+            EndReason::ChannelLimit
+        };
+        self.keep(Channel::idle(link, home), reason);
+    }
+
+    /// Takes a channel over whose use is over, unless it has served its time.
+    pub(crate) fn back(&self, channel: Channel) {
+        let limits = &self.line.shard.context.limits;
+        let age = limits.channel_age_ms;
+        let is_spent = channel.home.uses >= limits.channel_uses
+            || self.line.shard.elapsed_ms(channel.home.born) >= age;
+        // The peer has nothing to say now.
+        let is_early = !channel.unread.is_empty();
+        if is_spent || is_early {
+            self.failed(if is_early {
+                EndReason::EarlyData
+            } else {
+                EndReason::SurplusChannel
+            });
+            drop(channel);
+            self.fill();
+        } else {
+            self.keep(channel, EndReason::SurplusChannel);
+        }
+    }
+
+    /// `surplus`: the reason of one that finds no room.
+    fn keep(&self, channel: Channel, surplus: EndReason) {
+        let limits = &self.line.shard.context.limits;
         let refused = {
             let state = &mut *self.state.borrow_mut();
-            let most = state.target.max(limits.pool_ceiling);
+            let most = if self.line.reuses() {
+                limits.reuse_ceiling
+            } else {
+                state.target.max(limits.pool_ceiling)
+            };
             let wanted = most.saturating_add(state.waiting);
             if state.idle.len() >= wanted.min(limits.channels_per_service) {
-                Some(link)
+                Some(channel)
             } else {
-                link.watch_by(self.task.get());
-                state.idle.push_back(link);
+                channel.link.watch_by(self.task.get());
+                state.idle.push_back(channel);
                 state.filled |= state.idle.len() >= state.target;
                 if state.idle.len() > state.target {
                     self.arm_decay(state);
@@ -132,35 +177,47 @@ impl Pool {
             }
         };
         self.publish(&self.state.borrow());
-        if let Some(link) = refused {
-            // One that we asked for is merely late.
-            self.failed(if expected {
-                EndReason::SurplusChannel
-            } else {
-                EndReason::ChannelLimit
-            });
-            drop(link);
+        if let Some(channel) = refused {
+            self.failed(surplus);
+            drop(channel);
         } else {
             (self.on_ready)();
         }
     }
 
-    /// The longest idle channel that is alive.
-    pub(crate) fn take(&self) -> Option<Link> {
+    /// The next channel that is alive.
+    pub(crate) fn take(&self) -> Option<Channel> {
         loop {
-            let link = self.state.borrow_mut().idle.pop_front()?;
-            match dead(&link) {
+            let channel = {
+                let state = &mut *self.state.borrow_mut();
+                if self.line.reuses() {
+                    state.idle.pop_back()?
+                } else {
+                    state.idle.pop_front()?
+                }
+            };
+            match dead(&channel.link) {
                 None => {
                     self.publish(&self.state.borrow());
-                    return Some(link);
+                    return Some(channel);
                 }
-                Some(reason) => self.dropped(link, reason),
+                Some(reason) => self.dropped(channel, reason),
             }
         }
     }
 
+    /// So many channels are in use now, one more than before.
+    pub(crate) fn in_use(&self, count: usize) {
+        let state = &mut *self.state.borrow_mut();
+        state.demand.note(count);
+        self.arm_decay(state);
+    }
+
     /// A visitor found none ready, `waiting` of them now: aim higher.
     pub(crate) fn miss(&self, waiting: usize) {
+        if self.line.reuses() {
+            return;
+        }
         let state = &mut *self.state.borrow_mut();
         // While the first channels of a session are on their way, a few misses say nothing about
         // demand.
@@ -183,9 +240,18 @@ impl Pool {
         self.fill();
     }
 
+    /// Idle channels that are wanted while nobody waits.
+    fn target(&self, state: &State) -> usize {
+        if self.line.reuses() {
+            self.floor
+        } else {
+            state.target
+        }
+    }
+
     fn missing(&self, state: &State) -> usize {
         let limits = &self.line.shard.context.limits;
-        let wanted = state.target.saturating_add(state.waiting);
+        let wanted = self.target(state).saturating_add(state.waiting);
         let wanted = wanted.min(limits.channels_per_service);
         wanted.saturating_sub(state.idle.len() + state.requested.len())
     }
@@ -223,6 +289,7 @@ impl Pool {
             state.replace_at = None;
             state.target = self.floor;
             state.filled = false;
+            state.demand = Demand::default();
             (
                 std::mem::take(&mut state.idle),
                 std::mem::take(&mut state.requested),
@@ -248,13 +315,13 @@ impl Pool {
     fn drop_dead(&self, now: Instant) {
         let dead: Vec<_> = {
             let idle = &mut self.state.borrow_mut().idle;
-            let reasons: Vec<_> = idle.iter().map(dead).collect();
+            let reasons: Vec<_> = idle.iter().map(|channel| dead(&channel.link)).collect();
             let mut gone = Vec::new();
             for (index, reason) in reasons.iter().enumerate().rev() {
                 if let Some(reason) = reason
-                    && let Some(link) = idle.remove(index)
+                    && let Some(channel) = idle.remove(index)
                 {
-                    gone.push((link, *reason));
+                    gone.push((channel, *reason));
                 }
             }
             gone
@@ -262,15 +329,15 @@ impl Pool {
         if dead.is_empty() {
             return;
         }
-        for (link, reason) in dead {
-            self.dropped(link, reason);
+        for (channel, reason) in dead {
+            self.dropped(channel, reason);
         }
         let state = &mut *self.state.borrow_mut();
         state.replace_at.get_or_insert(now + REPLACE);
     }
 
-    fn dropped(&self, link: Link, reason: EndReason) {
-        drop(link);
+    fn dropped(&self, channel: Channel, reason: EndReason) {
+        drop(channel);
         self.line.facts.counters.pool_stale.fetch_add(1, Relaxed);
         self.failed(reason);
         let at = self.line.shard.now() + REPLACE;
@@ -305,26 +372,67 @@ impl Pool {
     }
 
     /// A quiet window takes a quarter off what demand had added, and closes what is idle beyond
-    /// that: the newest, since the oldest are next in turn.
+    /// that: of wire v1 the newest, since the oldest are next in turn.
     fn shrink(&self, now: Instant) {
-        let surplus = {
-            let state = &mut *self.state.borrow_mut();
-            if !state.missed {
-                state.target = (state.target - state.target.div_ceil(4)).max(self.floor);
-            }
-            state.missed = false;
-            let keep = state.target.saturating_add(state.waiting);
-            let keep = keep.min(state.idle.len());
-            let surplus = state.idle.split_off(keep);
-            let done = state.target <= self.floor && state.idle.len() <= state.target;
-            state.decay_at = if done { None } else { Some(now + DECAY) };
-            self.publish(state);
-            surplus
+        let surplus = if self.line.reuses() {
+            self.shrink_reusable(now)
+        } else {
+            self.shrink_v1(now)
         };
-        for link in surplus {
-            drop(link);
+        let is_surplus = !surplus.is_empty();
+        for channel in surplus {
+            drop(channel);
             self.failed(EndReason::SurplusChannel);
         }
+        if is_surplus {
+            self.fill();
+        }
+    }
+
+    fn shrink_v1(&self, now: Instant) -> VecDeque<Channel> {
+        let state = &mut *self.state.borrow_mut();
+        if !state.missed {
+            state.target = (state.target - state.target.div_ceil(4)).max(self.floor);
+        }
+        state.missed = false;
+        let keep = state.target.saturating_add(state.waiting);
+        let keep = keep.min(state.idle.len());
+        let surplus = state.idle.split_off(keep);
+        let done = state.target <= self.floor && state.idle.len() <= state.target;
+        state.decay_at = if done { None } else { Some(now + DECAY) };
+        self.publish(state);
+        surplus
+    }
+
+    /// Closes the reusable ones that the last minute did not need, and those that are too old.
+    fn shrink_reusable(&self, now: Instant) -> VecDeque<Channel> {
+        let limits = &self.line.shard.context.limits;
+        let in_use = self.line.facts.channels_used.load(Relaxed);
+        let state = &mut *self.state.borrow_mut();
+        let spare = state.demand.turn(in_use).saturating_sub(in_use);
+        let keep = self.floor.saturating_add(spare).min(limits.reuse_ceiling);
+        let keep = keep.saturating_add(state.waiting);
+        // Those at the front have been idle longest.
+        let beyond = state.idle.len().saturating_sub(keep);
+        let mut surplus: VecDeque<_> = state.idle.drain(..beyond).collect();
+        let age = |channel: &Channel| self.line.shard.elapsed_ms(channel.home.born);
+        let (old, fresh): (VecDeque<_>, _) = std::mem::take(&mut state.idle)
+            .into_iter()
+            .partition(|channel| age(channel) >= limits.channel_age_ms);
+        state.idle = fresh;
+        surplus.extend(old);
+        let is_quiet = in_use + spare == 0 && state.idle.len() <= self.floor;
+        let oldest = state.idle.iter().map(|channel| channel.home.born).min();
+        state.decay_at = match oldest {
+            // Nothing is left to shrink; but they grow old.
+            Some(born) if is_quiet => {
+                born.checked_add(Duration::from_millis(limits.channel_age_ms))
+            }
+            None if is_quiet => None,
+            _ => Some(now + DECAY),
+        };
+        self.publish(state);
+        surplus
     }
 
     fn publish(&self, state: &State) {
@@ -335,7 +443,7 @@ impl Pool {
         // A udp service's are its channels in use: the front tells them.
         if self.line.facts.protocol == ServiceType::Tcp {
             counters.pool_ready.store(state.idle.len(), Relaxed);
-            counters.pool_target.store(state.target, Relaxed);
+            counters.pool_target.store(self.target(state), Relaxed);
         }
     }
 }

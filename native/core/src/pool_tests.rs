@@ -1,6 +1,5 @@
 //! What a fault in a pool costs: not the pool.
 
-use std::cell::{Cell, RefCell};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,14 +16,8 @@ use crate::tcp_link::TcpLink;
 use crate::testing::run;
 
 fn line(shard: &Rc<Shard>) -> Rc<Line> {
-    Rc::new(Line {
-        shard: Rc::clone(shard),
-        facts: Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0)),
-        session: RefCell::default(),
-        start: RefCell::new(Rc::from([1_u8, 2, 3, 4])),
-        nodelay: Cell::new(None),
-        expected_from: Cell::new(None),
-    })
+    let facts = Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0));
+    Line::new(shard, &facts, None)
 }
 
 #[test]
@@ -47,7 +40,8 @@ fn a_fault_does_not_end_the_watch_over_idle_channels() {
         let (channel, _) = listener.accept().expect("it has come");
         channel.set_nonblocking(true).expect("a socket");
         let channel = mio::net::TcpStream::from_std(channel);
-        pool.add(TcpLink::adopt(&shard, channel).expect("a link").into());
+        let link = TcpLink::adopt(&shard, channel).expect("a link");
+        pool.add(link.into(), 1);
         assert_eq!(pool.ready(), 1);
         drop(client);
         let deadline = shard.after(20_000);

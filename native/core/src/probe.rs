@@ -54,7 +54,7 @@ fn splice(loopback: IpAddr) -> io::Result<()> {
     far.peek(&mut [0])?;
     far.set_nonblocking(true)?;
     let far = mio::net::TcpStream::from_std(far);
-    let filled = pipe.fill(&far)?;
+    let filled = pipe.fill(&far, usize::MAX)?;
     let drained = pipe.drain(&far, filled)?;
     let mut back = [0];
     near.read_exact(&mut back)?;

@@ -266,8 +266,8 @@ impl Relay {
     pub(crate) fn finish(&mut self, clean: bool, reason: EndReason) {
         let shard = &Rc::clone(&self.visit.shard);
         if !clean {
-            self.near.reset_on_close();
-            self.far.reset_on_close();
+            self.near.abort_on_close(reason);
+            self.far.abort_on_close(reason);
         }
         self.inward.give_back(shard);
         self.outward.give_back(shard);
@@ -303,8 +303,8 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         if !self.visit.is_over() {
-            self.near.reset_on_close();
-            self.far.reset_on_close();
+            self.near.abort_on_close(EndReason::InternalError);
+            self.far.abort_on_close(EndReason::InternalError);
         }
     }
 }

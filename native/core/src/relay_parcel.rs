@@ -65,7 +65,7 @@ impl Parcel {
             (Ok(near), Ok(far)) => (near, far),
             (near, far) => {
                 for link in [near, far].into_iter().flatten() {
-                    link.abort();
+                    link.abort(EndReason::InternalError);
                 }
                 visit.end(EndReason::InternalError);
                 return;

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use crate::channel::Channel;
 use crate::context::{SessionHome, SharedFacts};
 use crate::control_stream::ControlStream;
 use crate::events::Event;
@@ -47,14 +48,7 @@ pub(crate) struct ServerService {
 
 impl ServerService {
     pub(crate) fn open(shard: &Rc<Shard>, facts: SharedFacts, spec: ServerServiceSpec) -> Rc<Self> {
-        let line = Rc::new(Line {
-            shard: Rc::clone(shard),
-            facts: SharedFacts::clone(&facts),
-            session: RefCell::default(),
-            start: RefCell::new(Rc::new([])),
-            nodelay: Cell::new(spec.nodelay),
-            expected_from: Cell::new(None),
-        });
+        let line = Line::new(shard, &facts, spec.nodelay);
         let front = match spec.protocol {
             ServiceType::Tcp => Front::Tcp(TcpFront::new(Rc::clone(&line))),
             ServiceType::Udp => Front::Udp(UdpFront::new(Rc::clone(&line))),
@@ -85,7 +79,7 @@ impl ServerService {
             service: self.facts.id,
             session,
         };
-        let start_command: Rc<[u8]> = Rc::from(routine.start.as_slice());
+        let for_line = routine.clone();
         let newer = ServerSession::new(&self.shard, home, key, routine, self);
         if self.closed.get() {
             newer.ended(EndReason::ServiceClosed);
@@ -96,7 +90,8 @@ impl ServerService {
             self.front.session_ended();
             older.end(EndReason::Replaced);
         }
-        *self.line.start.borrow_mut() = start_command;
+        self.line.set_routine(&for_line);
+        self.line.uses.set(0);
     }
 
     /// The session's stream has come to this shard, or had ended before it could.
@@ -133,15 +128,22 @@ impl ServerService {
             .map(|current| current.id());
         // One that came across shards may be late; its client has been told by the session's end.
         if current == Some(session) {
-            self.front.channel(link);
+            self.front.channel(link, session);
+        }
+    }
+
+    /// A channel is idle again. One of another session is of no use: its client has ended it, too.
+    pub(crate) fn channel_back(&self, channel: Channel) {
+        let current = self.line.session.borrow().as_ref().map(|it| it.id());
+        if current == Some(channel.home.session) {
+            self.front.channel_back(channel);
         }
     }
 
     /// The peer of that session ended a use without the channel: the use may be on any shard.
     pub(crate) fn gave_up(&self, session: SessionId, visitor: u64, reason: EndReason) {
-        let service = self.facts.id;
         for remote in self.shard.context.remotes() {
-            remote.post(move |shard| shard.gave_up(service, session, visitor, reason));
+            remote.post(move |shard| shard.gave_up(session, visitor, reason));
         }
     }
 
@@ -155,6 +157,7 @@ impl ServerService {
     pub(crate) fn resume(&self, routine: ServerRoutine) {
         let session = self.line.session.borrow().clone();
         if let Some(session) = session {
+            self.line.set_routine(&routine);
             session.resume(routine);
             self.front.session_started();
         }
@@ -170,7 +173,7 @@ impl ServerService {
             self.line.nodelay.set(nodelay);
         }
         if let Some(routine) = routine {
-            *self.line.start.borrow_mut() = Rc::from(routine.start.as_slice());
+            self.line.set_routine(&routine);
             let session = self.line.session.borrow().clone();
             if let Some(session) = session {
                 session.set_routine(routine);
@@ -214,8 +217,7 @@ impl ServerService {
 
     /// The last visitor of a closing service has ended.
     pub(crate) fn check_empty(&self) {
-        let open = self.facts.counters.visitors_open.load(Ordering::SeqCst);
-        if !self.closed.get() || open > 0 || self.told_closed.replace(true) {
+        if !self.closed.get() || self.facts.busy() > 0 || self.told_closed.replace(true) {
             return;
         }
         for reaper in self.reapers.take() {

@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Registry, Waker};
 
 use crate::balance::{Balance, Load};
+use crate::channel_words::WORD_BYTES;
 use crate::client_service::ClientService;
 use crate::context::Context;
 use crate::control_stream::ControlStream;
 use crate::pipes::Pipes;
 use crate::reactor::{Reactor, WAKER};
 use crate::reason::EndReason;
+use crate::reused_link::{RunningUse, UseKey};
 use crate::scratch::Scratch;
 use crate::server_service::ServerService;
 use crate::sys;
@@ -30,6 +32,8 @@ use crate::upcall::{ListenerId, ServiceId, SessionId, StreamId, lock};
 
 /// One read; also the largest datagram.
 pub(crate) const BUFFER_BYTES: usize = 65_536;
+/// With room for the word that announces a read, so that both leave in one write, and come in one read.
+const BUFFER_ROOM_BYTES: usize = BUFFER_BYTES + WORD_BYTES;
 const EVENTS_PER_POLL: usize = 1_024;
 /// Rounds of tasks that wake each other before sockets are looked at again.
 const ROUNDS_PER_POLL: usize = 8;
@@ -105,6 +109,8 @@ pub(crate) struct Shard {
     pub(crate) streams: RefCell<HashMap<StreamId, Rc<ControlStream>>>,
     pub(crate) services: RefCell<HashMap<ServiceId, Service>>,
     pub(crate) balance: Balance,
+    /// Uses of reusable channels.
+    pub(crate) uses: RefCell<HashMap<UseKey, RunningUse>>,
     now: Cell<Instant>,
     closing: Cell<bool>,
 }
@@ -169,8 +175,13 @@ impl Shard {
         }
     }
 
-    /// Ends the use of that visitor, where it is here.
-    pub(crate) fn gave_up(&self, _: ServiceId, _: SessionId, _: u64, _: EndReason) {}
+    /// The peer has given up the use of that visitor: it ends, where it is here.
+    pub(crate) fn gave_up(&self, session: SessionId, visitor: u64, reason: EndReason) {
+        let mut uses = self.uses.borrow_mut();
+        if let Some(running) = uses.get_mut(&(session, visitor)) {
+            self.tasks.cancel(running.given_up(), reason);
+        }
+    }
 
     pub(crate) fn remote(&self, shard: usize) -> &Remote {
         self.context.remote(shard)
@@ -349,7 +360,8 @@ fn serve(registry: Registry, index: usize, context: &Arc<Context>, poll: &mut im
         tasks: Tasks::default(),
         reactor: Reactor::new(registry),
         pipes,
-        buffer: RefCell::new(vec![0; BUFFER_BYTES].into_boxed_slice()),
+        buffer: RefCell::new(vec![0; BUFFER_ROOM_BYTES].into_boxed_slice()),
+        uses: RefCell::default(),
         scratch: RefCell::default(),
         gate: Gate::default(),
         listeners: RefCell::default(),

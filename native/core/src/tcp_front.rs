@@ -9,19 +9,24 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
+use crate::channel::Channel;
+use crate::channel_use::Role;
+use crate::channel_words::put_start;
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::front::Line;
 use crate::link::Link;
 use crate::listen::{Listener, accept_all};
+use crate::origin::{Addresses, Origin};
 use crate::pool::Pool;
 use crate::reason::EndReason;
 use crate::relay::{RelayOptions, relay};
+use crate::reused_link::ReusedLink;
 use crate::shard::Shard;
-use crate::spec::HostPort;
+use crate::spec::{HostPort, ReuseRules};
 use crate::task::{Owner, TaskId};
 use crate::tcp_link::TcpLink;
 use crate::tcp_socket::{self, StreamOptions};
-use crate::upcall::SystemError;
+use crate::upcall::{SessionId, SystemError};
 use crate::waiting_visitor::{WaitingVisitor, wait};
 
 const ACCEPTED: &str = "taken out only by the functions that consume the visitor";
@@ -122,8 +127,12 @@ impl TcpFront {
         self.pool.clear();
     }
 
-    pub(crate) fn channel(&self, link: Link) {
-        self.pool.add(link);
+    pub(crate) fn channel(&self, link: Link, session: SessionId) {
+        self.pool.add(link, session);
+    }
+
+    pub(crate) fn channel_back(&self, channel: Channel) {
+        self.pool.back(channel);
     }
 
     pub(crate) fn end_waiting(&self, reason: EndReason) {
@@ -247,15 +256,21 @@ impl TcpFront {
     fn serve(
         &self,
         visitor: Visitor,
-        channel: Link,
+        channel: Channel,
         mut first: Vec<u8>,
     ) -> impl Future<Output = ()> + 'static {
         if let Some(nodelay) = self.line.nodelay.get() {
-            channel.set_nodelay(nodelay);
+            channel.link.set_nodelay(nodelay);
         }
-        channel.allow_stalls();
         let already_in = first.len() as u64;
-        first.splice(..0, self.line.start().iter().copied());
+        let reuse = self.line.reuse.borrow().clone();
+        let far = if let Some(rules) = reuse {
+            self.reuse(&visitor, channel, &rules)
+        } else {
+            channel.link.allow_stalls();
+            first.splice(..0, self.line.start().iter().copied());
+            channel.link
+        };
         let options = RelayOptions {
             facts: SharedFacts::clone(&self.line.facts),
             visitor: Some(visitor.peer),
@@ -265,7 +280,30 @@ impl TcpFront {
             already_in,
             unwritten: first,
         };
-        relay(self.shard(), visitor.hand_on().into(), channel, options)
+        relay(self.shard(), visitor.hand_on().into(), far, options)
+    }
+
+    /// Puts a reusable channel to use.
+    fn reuse(&self, visitor: &Visitor, mut channel: Channel, rules: &ReuseRules) -> Link {
+        let mut head = Vec::new();
+        if channel.home.uses == 0 {
+            // It stays so: with nothing under way, keepalive alone ends a dead connection in time.
+            channel.link.allow_stalls();
+            head.extend_from_slice(&rules.start);
+        }
+        channel.home.uses += 1;
+        let public = rules.addresses.then(|| visitor.link().address());
+        let origin = Origin {
+            number: self.line.next_use(),
+            addresses: public
+                .and_then(Result::ok)
+                .map(|public| Addresses::new(visitor.peer, public)),
+        };
+        put_start(&mut head, &origin);
+        let link = ReusedLink::new(self.shard(), Role::Server, channel, origin.number, head);
+        let in_use = self.line.facts.channels_used.load(Relaxed);
+        self.pool.in_use(in_use);
+        Link::Reused(Box::new(link))
     }
 
     fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {

@@ -1,6 +1,5 @@
 //! What a front leaves behind: nothing. And what a fault in it costs: the one visitor.
 
-use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -26,14 +25,9 @@ fn front(shard: &Rc<Shard>) -> Rc<TcpFront> {
 }
 
 fn front_of(shard: &Rc<Shard>, facts: SharedFacts) -> Rc<TcpFront> {
-    TcpFront::new(Rc::new(Line {
-        shard: Rc::clone(shard),
-        facts,
-        session: RefCell::default(),
-        start: RefCell::new(Rc::from([1_u8, 2, 3, 4])),
-        nodelay: Cell::new(None),
-        expected_from: Cell::new(None),
-    }))
+    let line = Line::new(shard, &facts, None);
+    *line.start.borrow_mut() = Rc::from([1_u8, 2, 3, 4]);
+    TcpFront::new(line)
 }
 
 fn anywhere() -> (Vec<SocketAddr>, HostPort) {
@@ -193,7 +187,7 @@ fn a_fault_while_pairing_does_not_end_pairing() {
         shard.tasks.yield_now().await.expect("not cancelled");
         drop(broken);
         let (link, _client) = channel(&shard);
-        front.channel(link);
+        front.channel(link, 1);
         until(&shard, "a visitor that is served", || {
             counters.visitors_waiting.load(Relaxed) == 0
         })
@@ -220,7 +214,7 @@ fn a_visitor_that_has_its_channel_but_has_not_run_is_aborted_with_the_others() {
         .await;
         shard.tasks.yield_now().await.expect("not cancelled");
         let (link, client) = channel(&shard);
-        front.channel(link);
+        front.channel(link, 1);
         front.pair();
         front.destroy(EndReason::Drain);
         // As if the rounds of this turn were over: jobs come before tasks then.

@@ -1,13 +1,14 @@
 //! One TCP connection on its shard: non-blocking reads and writes that remember when to wait.
 
 use std::cell::Cell;
-use std::io::{self, IoSliceMut, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::ops::Range;
 use std::rc::Rc;
 
 use mio::Interest;
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 use crate::reactor::{self, ERROR, READ, READ_CLOSED, READING, URGENT, WRITE};
 use crate::shard::Shard;
@@ -158,11 +159,43 @@ impl TcpLink {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let result = retry(|| self.stream().write(bytes));
-        let short = matches!(result, Ok(length) if SHORT_MEANS_DRY && length < bytes.len());
-        if short || would_block(&result) {
+        self.after_write(&result, bytes.len());
+        result
+    }
+
+    /// Writes both, as one.
+    ///
+    /// # Errors
+    /// As `try_write`.
+    pub(crate) fn try_write_parts(&self, head: &[u8], bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_writable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let parts = [IoSlice::new(head), IoSlice::new(bytes)];
+        let result = retry(|| self.stream().write_vectored(&parts));
+        self.after_write(&result, head.len() + bytes.len());
+        result
+    }
+
+    /// Writes what something else follows at once: both may leave in one segment.
+    ///
+    /// # Errors
+    /// As `try_write`.
+    pub(crate) fn try_write_ahead(&self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_writable() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let socket = SockRef::from(self.stream());
+        let result = retry(|| socket.send_with_flags(bytes, sys::MORE_FOLLOWS));
+        self.after_write(&result, bytes.len());
+        result
+    }
+
+    fn after_write(&self, result: &io::Result<usize>, wanted: usize) {
+        let short = matches!(result, Ok(length) if SHORT_MEANS_DRY && *length < wanted);
+        if short || would_block(result) {
             self.not_writable();
         }
-        result
     }
 
     /// Reads into several places of the buffer, in order; they must not overlap.
@@ -261,8 +294,13 @@ impl TcpLink {
         tcp_socket::allow_stalls(self.stream());
     }
 
+    /// Our own address.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.stream().local_addr()
+    }
+
     #[cfg(test)]
-    pub(crate) fn peer(&self) -> io::Result<std::net::SocketAddr> {
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
         self.stream().peer_addr()
     }
 

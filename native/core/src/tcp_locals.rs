@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use crate::context::{SharedFacts, VisitorEnd};
 use crate::dial::{DialError, DialOptions, connect_text, dial};
 use crate::link::Link;
+use crate::origin::Origin;
 use crate::reason::EndReason;
 use crate::relay::{RelayOptions, relay};
 use crate::shard::Shard;
@@ -43,8 +45,8 @@ impl TcpLocals {
         self.facts.counters.visitors_open.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>) {
-        let visitor = Visitor::enter(self);
+    pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>, origin: Option<Origin>) {
+        let visitor = Visitor::enter(self, origin);
         match self.shard.balance.next_visit() {
             Some(to) if to != self.shard.index => visitor.move_to(to, link, rest),
             _ => visitor.begin(link, rest),
@@ -70,7 +72,9 @@ struct Refusal {
 fn serve(visitor: Visitor, channel: Link, rest: Vec<u8>) -> impl Future<Output = ()> {
     async move {
         channel.watch();
-        channel.allow_stalls();
+        if !channel.is_reused() {
+            channel.allow_stalls();
+        }
         // Boxed: the relay must not carry the room for it along.
         match Box::pin(visitor.connect(&channel)).await {
             Ok(local) => {
@@ -80,8 +84,9 @@ fn serve(visitor: Visitor, channel: Link, rest: Vec<u8>) -> impl Future<Output =
             }
             Err(refusal) => {
                 // Counted when the peer can see it.
+                let reason = refusal.reason;
                 visitor.refused(refusal);
-                channel.abort();
+                channel.abort(reason);
             }
         }
     }
@@ -90,17 +95,20 @@ fn serve(visitor: Visitor, channel: Link, rest: Vec<u8>) -> impl Future<Output =
 /// A visitor until it is relayed.
 struct Visitor {
     locals: Rc<TcpLocals>,
+    /// Where it comes from, as far as the server tells.
+    origin: Option<Origin>,
     since: Instant,
     told: bool,
 }
 
 impl Visitor {
-    fn enter(locals: &Rc<TcpLocals>) -> Self {
+    fn enter(locals: &Rc<TcpLocals>, origin: Option<Origin>) -> Self {
         let counters = &locals.facts.counters;
         counters.visitors_total.fetch_add(1, Ordering::Relaxed);
         counters.visitors_open.fetch_add(1, Ordering::AcqRel);
         Self {
             locals: Rc::clone(locals),
+            origin,
             since: locals.shard.now(),
             told: false,
         }
@@ -121,13 +129,14 @@ impl Visitor {
             return;
         };
         self.told = true;
-        let since = self.since;
+        let (since, origin) = (self.since, self.origin);
         let facts = SharedFacts::clone(&self.locals.facts);
         let spec = self.locals.spec.borrow().clone();
         self.locals.shard.remote(to).post(move |shard| {
             let locals = TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec)));
             let visitor = Self {
                 locals,
+                origin,
                 since,
                 told: false,
             };
@@ -140,7 +149,7 @@ impl Visitor {
                     reason,
                     error: None,
                 });
-                channel.abort();
+                channel.abort(reason);
             } else {
                 visitor.begin(channel, rest);
             }
@@ -191,13 +200,17 @@ impl Visitor {
         self.told = true;
         RelayOptions {
             facts: SharedFacts::clone(&self.locals.facts),
-            visitor: None,
+            visitor: self.visitor(),
             since: self.since,
             near_broken: EndReason::ChannelReset,
             far_broken: EndReason::LocalReset,
             already_in: rest.len() as u64,
             unwritten: rest,
         }
+    }
+
+    fn visitor(&self) -> Option<SocketAddr> {
+        self.origin.as_ref().and_then(Origin::visitor)
     }
 
     fn refused(mut self, Refusal { reason, error }: Refusal) {
@@ -208,7 +221,7 @@ impl Visitor {
     fn end(&self, reason: EndReason, error: Option<String>) {
         let TcpLocals { shard, facts, .. } = &*self.locals;
         let end = VisitorEnd {
-            visitor: None,
+            visitor: self.visitor(),
             bytes_in: 0,
             bytes_out: 0,
             duration_ms: shard.elapsed_ms(self.since),

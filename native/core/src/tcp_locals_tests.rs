@@ -52,9 +52,9 @@ fn link(shard: &Rc<Shard>) -> Link {
 #[test]
 fn a_visitor_costs_little_beside_its_relay() {
     let (serving, relaying) = run(|shard| async move {
-        let visitor = Visitor::enter(&locals(&shard));
+        let visitor = Visitor::enter(&locals(&shard), None);
         let serving = size_of_val(&serve(visitor, link(&shard), Vec::new()));
-        let options = Visitor::enter(&locals(&shard)).into_relay(Vec::new());
+        let options = Visitor::enter(&locals(&shard), None).into_relay(Vec::new());
         (
             serving,
             size_of_val(&relay(&shard, link(&shard), link(&shard), options)),
@@ -67,7 +67,7 @@ fn a_visitor_costs_little_beside_its_relay() {
 fn a_fault_ends_a_visitor_and_leaves_the_counts_exact() {
     let (counts, upcalls) = run_with(Limits::default(), |shard| async move {
         let locals = locals(&shard);
-        let visitor = Visitor::enter(&locals);
+        let visitor = Visitor::enter(&locals, None);
         let counters = &locals.facts.counters;
         assert_eq!(locals.size(), 1);
         shard.spawn("visitor that panics", async move {
@@ -112,7 +112,7 @@ fn visitors_of_a_busy_shard_are_served_by_another() {
         shards.call(move |shard| {
             let locals = TcpLocals::new(shard, facts, Rc::new(RefCell::new(spec(address.port()))));
             shard.balance.give_half_of_visits_to(1);
-            locals.carry(tcp_link(shard, inner).into(), b"first".to_vec());
+            locals.carry(tcp_link(shard, inner).into(), b"first".to_vec(), None);
         });
         let (mut local, _) = listener.accept().expect("the visitor's connection");
         assert_eq!(read(&mut local, 5), b"first");

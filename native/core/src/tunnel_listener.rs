@@ -192,7 +192,7 @@ impl TunnelListener {
                     // Each leaves a few of them, however it ends.
                     if context.upcalls.waiting() >= UPCALLS_WAITING_MAX {
                         newcomer.reject(EndReason::LimitTotal, None);
-                        link.abort();
+                        link.reset_on_close();
                         return;
                     }
                     let stream =

@@ -27,7 +27,7 @@ fn what_comes_before_a_channel_goes_with_its_start() {
             }
             until(&shard, "the drop", || dropped(&facts) == 1).await;
             let (near, far) = connection(&shard);
-            front.channel(near);
+            front.channel(near, 1);
             let rest = started(&shard, &far).await;
             let mut expected = Vec::new();
             let key = VisitorKey::from(visitor.address());
@@ -178,7 +178,7 @@ fn a_channel_that_was_backed_up_goes_on_with_whole_frames() {
         let facts = facts(1);
         let (front, public) = front(&shard, &facts);
         let (near, far) = connection(&shard);
-        front.channel(near);
+        front.channel(near, 1);
         started(&shard, &far).await;
         let visitor = Peer::new(&shard);
         let mut sent = 0_u32;

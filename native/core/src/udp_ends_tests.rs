@@ -32,7 +32,7 @@ fn a_malformed_frame_ends_its_channel_on_both_ends() {
         for at_server in [true, false] {
             let (near, far) = connection(&shard);
             let far = if at_server {
-                scene.front.channel(near);
+                scene.front.channel(near, 1);
                 started(&shard, &far).await;
                 far
             } else {
@@ -63,10 +63,10 @@ fn a_channel_that_the_peer_resets_ends_and_is_counted() {
         let facts = facts(1);
         let (front, _) = front(&shard, &facts);
         let (near, far) = connection(&shard);
-        front.channel(near);
+        front.channel(near, 1);
         started(&shard, &far).await;
         assert_eq!(facts.counters.pool_ready.load(Relaxed), 1);
-        far.abort();
+        far.abort(EndReason::ChannelReset);
         until(&shard, "the end", || {
             ends(&facts, EndReason::ChannelReset) == 1
         })

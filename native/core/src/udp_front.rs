@@ -12,6 +12,7 @@ use std::rc::{Rc, Weak};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use crate::channel::Channel;
 use crate::front::Line;
 use crate::link::Link;
 use crate::pool::Pool;
@@ -25,7 +26,7 @@ use crate::udp_frame::VisitorKey;
 use crate::udp_queue::DatagramQueue;
 use crate::udp_socket::UdpLink;
 use crate::udp_visitors::{NO_CHANNEL, UdpVisitors};
-use crate::upcall::SystemError;
+use crate::upcall::{SessionId, SystemError};
 
 /// Pauses before a channel that died is replaced: a client that drops channels as they start
 /// (another service type) is asked more and more slowly. One that lived shorter than `QUICK` died at
@@ -157,7 +158,7 @@ impl UdpFront {
         self.close_all(EndReason::SessionEnd);
     }
 
-    pub(crate) fn channel(self: &Rc<Self>, link: Link) {
+    pub(crate) fn channel(self: &Rc<Self>, link: Link, session: SessionId) {
         // More than were asked for: each would be put to use, so they end here (wire-v1 W3, W34).
         let there = self.channels.borrow().len() + self.pool.ready();
         if there >= self.line.shard.context.limits.udp_channels {
@@ -165,7 +166,7 @@ impl UdpFront {
             drop(link);
             return;
         }
-        self.pool.add(link);
+        self.pool.add(link, session);
         self.publish();
     }
 
@@ -205,7 +206,7 @@ impl UdpFront {
     fn turn(self: &Rc<Self>) -> Option<Instant> {
         let now = self.shard().now();
         let mut refill = false;
-        while let Some(link) = self.pool.take() {
+        while let Some(Channel { link, .. }) = self.pool.take() {
             self.start(link);
             refill = true;
         }

@@ -136,15 +136,9 @@ pub(crate) fn facts(id: u32) -> SharedFacts {
 }
 
 pub(crate) fn front(shard: &Rc<Shard>, facts: &SharedFacts) -> (Rc<UdpFront>, SocketAddr) {
-    let line = Line {
-        shard: Rc::clone(shard),
-        facts: Arc::clone(facts),
-        session: RefCell::default(),
-        start: RefCell::new(Rc::new(START)),
-        nodelay: Cell::default(),
-        expected_from: Cell::default(),
-    };
-    let front = UdpFront::new(Rc::new(line));
+    let line = Line::new(shard, facts, None);
+    *line.start.borrow_mut() = Rc::new(START);
+    let front = UdpFront::new(line);
     let to = HostPort {
         host: "127.0.0.1".to_owned(),
         port: 0,
@@ -193,7 +187,7 @@ impl Scene {
     /// A channel that both ends have started.
     pub(crate) async fn open(&self) {
         let (near, far) = connection(&self.shard);
-        self.front.channel(near);
+        self.front.channel(near, 1);
         let rest = started(&self.shard, &far).await;
         self.carrier.carry(far, rest);
     }

@@ -1,21 +1,65 @@
-//! A client's data channel that waits for its start command, hours if need be. Its end is noticed
+//! A client's data channel that waits for its start command, or for its next use, hours if need be. Its end is noticed
 //! meanwhile, and it has no buffer of its own: what comes is read into the shard's.
 
 use std::io;
 use std::rc::Rc;
 
+use crate::channel::{Channel, Home};
+use crate::channel_use::Role;
+use crate::channel_words::{BadWord, Item, Word, WordReader};
 use crate::client_service::ClientService;
 use crate::client_session::ClientSession;
 use crate::link::Link;
+use crate::origin::Origin;
 use crate::reason::EndReason;
+use crate::reused_link::ReusedLink;
 use crate::spec::ClientRoutine;
 use crate::task::Cancelled;
 
+/// What a channel was put to use for.
+enum Started {
+    /// As in wire v1; so much came behind the command.
+    Once(Vec<u8>),
+    Use {
+        origin: Origin,
+        rest: Vec<u8>,
+    },
+}
+
+/// How far a channel is.
+enum Stage {
+    /// So much of the hello is written; what has come of the start command.
+    Fresh { written: usize, got: Vec<u8> },
+    /// It was put to use, and waits for START.
+    Reusable { reader: WordReader, unread: Vec<u8> },
+}
+
 /// Shows the hello, waits for the start, and gives the channel to its service.
-pub(crate) async fn wait_for_start(link: Link, mut held: Held) {
-    match held.until_started(&link).await {
-        Ok(rest) => held.started(link, rest),
+pub(crate) async fn wait_for_start(link: Link, held: Held) {
+    let stage = Stage::Fresh {
+        written: 0,
+        got: Vec::new(),
+    };
+    let home = held.home();
+    wait(link, home, held, stage).await;
+}
+
+/// Waits for the next use of a channel that is idle again.
+pub(crate) async fn wait_for_next(channel: Channel, held: Held) {
+    let Channel { link, home, unread } = channel;
+    let reader = WordReader::default();
+    wait(link, home, held, Stage::Reusable { reader, unread }).await;
+}
+
+async fn wait(link: Link, home: Home, mut held: Held, stage: Stage) {
+    link.watch();
+    match held.until_started(&link, stage).await {
+        Ok(Started::Once(rest)) => held.started(link, rest),
+        Ok(Started::Use { origin, rest }) => held.used(link, home, origin, rest),
         Err(reason) => {
+            if reason == EndReason::BadRecord {
+                link.reset_on_close();
+            }
             // Counted when the peer can see it, and gone when the service may be told to be empty.
             held.ended(reason, link.refusal().map(|refused| refused.text));
             drop(link);
@@ -42,20 +86,26 @@ impl Held {
         }
     }
 
-    /// What came behind the start command, or why it will not come.
-    async fn until_started(&self, link: &Link) -> Result<Vec<u8>, EndReason> {
-        let routine = self.session.routine();
+    fn home(&self) -> Home {
+        let now = self.service.shard.now();
+        Home::new(self.service.shared_facts(), self.session.id, now)
+    }
+
+    /// What it was started for, or why it will not be.
+    async fn until_started(&self, link: &Link, mut stage: Stage) -> Result<Started, EndReason> {
         let shard = &self.service.shard;
-        let mut written = 0;
-        let mut got = Vec::new();
         loop {
             self.may_wait()?;
-            if written < routine.hello.len() {
-                written += write(link, &routine.hello[written..])?;
+            // As it is now: the server may have agreed to reuse channels since this one was dialled.
+            let routine = self.session.routine();
+            if let Stage::Fresh { written, .. } = &mut stage
+                && *written < routine.hello.len()
+            {
+                *written += write(link, &routine.hello[*written..])?;
             }
             link.flush().map_err(|_| EndReason::StaleChannel)?;
-            if let Some(rest) = self.read(link, &routine, &mut got)? {
-                return Ok(rest);
+            if let Some(started) = self.read(link, &routine, &mut stage)? {
+                return Ok(started);
             }
             let parked = shard.park(self.session.orphaned_until()).await;
             parked.map_err(|Cancelled(reason)| reason)?;
@@ -77,9 +127,13 @@ impl Held {
         &self,
         link: &Link,
         routine: &ClientRoutine,
-        got: &mut Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, EndReason> {
+        stage: &mut Stage,
+    ) -> Result<Option<Started>, EndReason> {
         let buffer = &mut *self.service.shard.buffer.borrow_mut();
+        // What is unread from before comes first.
+        if let Some(started) = stage.take(&[], routine)? {
+            return Ok(Some(started));
+        }
         loop {
             let length = match link.try_read(buffer) {
                 Ok(0) => return Err(EndReason::ChannelEof),
@@ -90,25 +144,33 @@ impl Held {
                     return Err(link.channel_reason(&error, eof, broken));
                 }
             };
-            // Nearly always it comes whole.
-            let bytes = if got.is_empty() {
-                &buffer[..length]
-            } else {
-                got.extend_from_slice(&buffer[..length]);
-                &got[..]
-            };
-            if let Some((command, rest)) = bytes.split_at_checked(routine.start.len()) {
-                return judge(command, routine).map(|()| Some(rest.to_vec()));
-            }
-            if got.is_empty() {
-                got.extend_from_slice(&buffer[..length]);
+            if let Some(started) = stage.take(&buffer[..length], routine)? {
+                return Ok(Some(started));
             }
         }
     }
 
     fn started(&mut self, link: Link, rest: Vec<u8>) {
         // It leaves those that wait only then, or a service that drains would seem to be empty.
-        self.service.carry(link, rest);
+        self.service.carry(link, rest, None);
+        self.told = true;
+    }
+
+    fn used(&mut self, link: Link, mut home: Home, origin: Origin, rest: Vec<u8>) {
+        if home.uses == 0 {
+            // It stays so: with nothing under way, keepalive alone ends a dead connection in time.
+            link.allow_stalls();
+        }
+        home.uses += 1;
+        let channel = Channel {
+            link,
+            home,
+            unread: rest,
+        };
+        let shard = &self.service.shard;
+        let link = ReusedLink::new(shard, Role::Client, channel, origin.number, Vec::new());
+        let link = Link::Reused(Box::new(link));
+        self.service.carry(link, Vec::new(), Some(origin));
         self.told = true;
     }
 
@@ -128,9 +190,54 @@ impl Drop for Held {
     }
 }
 
-fn judge(command: &[u8], routine: &ClientRoutine) -> Result<(), EndReason> {
+impl Stage {
+    /// Goes on with what came.
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        routine: &ClientRoutine,
+    ) -> Result<Option<Started>, EndReason> {
+        if let Self::Fresh { got, .. } = self {
+            got.extend_from_slice(bytes);
+            let Some((command, rest)) = got.split_at_checked(routine.start.len()) else {
+                return Ok(None);
+            };
+            if !is_reusable(command, routine)? {
+                return Ok(Some(Started::Once(rest.to_vec())));
+            }
+            let reader = WordReader::default();
+            let unread = rest.to_vec();
+            *self = Self::Reusable { reader, unread };
+            return self.take(&[], routine);
+        }
+        let Self::Reusable { reader, unread } = self else {
+            return Ok(None);
+        };
+        unread.extend_from_slice(bytes);
+        let mut rest = &unread[..];
+        match reader.next(&mut rest) {
+            Ok(None) => {
+                unread.clear();
+                Ok(None)
+            }
+            Ok(Some(Item::Word(Word::Start(origin)))) => {
+                let rest = rest.to_vec();
+                Ok(Some(Started::Use { origin, rest }))
+            }
+            Ok(Some(_)) | Err(BadWord) => Err(EndReason::BadRecord),
+        }
+    }
+}
+
+/// Whether that command puts the channel to use again and again.
+fn is_reusable(command: &[u8], routine: &ClientRoutine) -> Result<bool, EndReason> {
     if command == routine.start {
-        return Ok(());
+        return Ok(false);
+    }
+    if let Some(reuse) = &routine.reuse
+        && command == reuse.start
+    {
+        return Ok(true);
     }
     let is_other = command == routine.other_start;
     Err(if is_other {

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use crate::link::Link;
+use crate::channel::Channel;
 use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::task::{Cancelled, TaskId};
@@ -18,7 +18,7 @@ const STASH_MAX_BYTES: usize = 8_192;
 #[derive(Default)]
 pub(crate) struct WaitingVisitor {
     pub(crate) task: Cell<TaskId>,
-    pub(crate) channel: RefCell<Option<Link>>,
+    pub(crate) channel: RefCell<Option<Channel>>,
 }
 
 /// Waits for the channel.
@@ -30,7 +30,7 @@ pub(crate) async fn wait(
     link: &TcpLink,
     place: &WaitingVisitor,
     stash: &mut Vec<u8>,
-) -> Result<Link, EndReason> {
+) -> Result<Channel, EndReason> {
     let limits = &shard.context.limits;
     let mut deadline = shard.after(limits.pool_wait_ms);
     let mut late = EndReason::PoolTimeout;

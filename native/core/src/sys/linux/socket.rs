@@ -119,6 +119,9 @@ pub(crate) fn unsent(socket: &impl AsRawFd) -> Option<usize> {
     usize::try_from(bytes).ok()
 }
 
+/// Of a write that another one follows at once; like every write of ours it raises no signal.
+pub(crate) const MORE_FOLLOWS: i32 = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+
 /// How many descriptors this process may have open; `None`: as many as it likes, or unknown.
 pub(crate) fn open_files_limit() -> Option<u64> {
     // The fields of `rlimit` have 32 bits on a processor of 32.

@@ -66,13 +66,14 @@ impl PipeEnds {
         i64::from(self.read.as_raw_fd().max(self.write.as_raw_fd()))
     }
 
-    /// Moves what the socket has into the pipe, which is empty: only then does `WouldBlock` speak of
-    /// the socket. `Ok(0)`: end of stream.
+    /// Moves what the socket has into the pipe, `most` bytes at most; the pipe is empty: only then does
+    /// `WouldBlock` speak of the socket. `Ok(0)`: end of stream.
     ///
     /// # Errors
     /// `Unsupported`: this socket has to be read by copying, now and from now on.
-    pub(crate) fn fill(&self, from: &TcpStream) -> io::Result<usize> {
-        if let Some(moved) = self.fill_once(from)? {
+    pub(crate) fn fill(&self, from: &TcpStream, most: usize) -> io::Result<usize> {
+        let most = most.min(self.capacity);
+        if let Some(moved) = self.fill_once(from, most)? {
             return Ok(moved);
         }
         // A splice stops for good in front of urgent data, and tells of it as of an empty socket or,
@@ -81,13 +82,13 @@ impl PipeEnds {
             return Ok(0);
         }
         // Or it has come a moment ago.
-        self.fill_once(from)?
+        self.fill_once(from, most)?
             .ok_or(io::ErrorKind::Unsupported.into())
     }
 
     /// `None`: nothing can be moved, or the stream has ended.
-    fn fill_once(&self, from: &TcpStream) -> io::Result<Option<usize>> {
-        match splice(from.as_fd(), self.write.as_fd(), self.capacity) {
+    fn fill_once(&self, from: &TcpStream, most: usize) -> io::Result<Option<usize>> {
+        match splice(from.as_fd(), self.write.as_fd(), most) {
             Ok(0) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             result => result.map(Some),

@@ -42,10 +42,10 @@ fn moves_bytes_and_tells_dry_from_ended() -> io::Result<()> {
     let pipe = PipeEnds::open()?;
     let (mut visitor, near) = pair()?;
     let (mut local, far) = pair()?;
-    let dry = pipe.fill(&near).map_err(|error| error.kind());
+    let dry = pipe.fill(&near, usize::MAX).map_err(|error| error.kind());
     assert_eq!(dry, Err(ErrorKind::WouldBlock));
     visitor.write_all(b"hello")?;
-    assert_eq!(wait(|| pipe.fill(&near))?, 5);
+    assert_eq!(wait(|| pipe.fill(&near, usize::MAX))?, 5);
     // No more than is asked for, and never something else than the pipe has.
     assert_eq!(pipe.drain(&far, 2)?, 2);
     assert_eq!(pipe.drain(&far, 3)?, 3);
@@ -53,7 +53,7 @@ fn moves_bytes_and_tells_dry_from_ended() -> io::Result<()> {
     local.read_exact(&mut got)?;
     assert_eq!(&got, b"hello");
     visitor.shutdown(Shutdown::Write)?;
-    assert_eq!(wait(|| pipe.fill(&near))?, 0);
+    assert_eq!(wait(|| pipe.fill(&near, usize::MAX))?, 0);
     Ok(())
 }
 
@@ -67,7 +67,7 @@ fn a_full_socket_would_block() -> io::Result<()> {
     let bytes = vec![1; 1 << 17];
     loop {
         visitor.write_all(&bytes)?;
-        let mut left = wait(|| pipe.fill(&near))?;
+        let mut left = wait(|| pipe.fill(&near, usize::MAX))?;
         while left > 0 {
             match pipe.drain(&far, left) {
                 Ok(moved) => left -= moved,
@@ -87,7 +87,7 @@ fn urgent_data_neither_stops_nor_ends_a_stream() -> io::Result<()> {
         let pipe = PipeEnds::open()?;
         let (mut visitor, near) = pair()?;
         visitor.write_all(b"before")?;
-        assert_eq!(wait(|| pipe.fill(&near))?, 6);
+        assert_eq!(wait(|| pipe.fill(&near, usize::MAX))?, 6);
         SockRef::from(&visitor).send_out_of_band(b"!")?;
         if more {
             visitor.write_all(b"more")?;
@@ -95,7 +95,7 @@ fn urgent_data_neither_stops_nor_ends_a_stream() -> io::Result<()> {
         if end {
             visitor.shutdown(Shutdown::Write)?;
         }
-        let result = wait(|| pipe.fill(&near)).map_err(|error| error.kind());
+        let result = wait(|| pipe.fill(&near, usize::MAX)).map_err(|error| error.kind());
         if more {
             assert_eq!(result, Err(ErrorKind::Unsupported));
             // Nothing was lost.
@@ -117,13 +117,13 @@ fn a_reset_is_an_error_on_either_side() -> io::Result<()> {
     let pipe = PipeEnds::open()?;
     let (mut visitor, near) = pair()?;
     visitor.write_all(b"lost")?;
-    wait(|| pipe.fill(&near))?;
+    wait(|| pipe.fill(&near, usize::MAX))?;
     let (local, far) = pair()?;
     for end in [&visitor, &local] {
         SockRef::from(end).set_linger(Some(Duration::ZERO))?;
     }
     drop((visitor, local));
-    let read = wait(|| PipeEnds::open()?.fill(&near)).map_err(|error| error.kind());
+    let read = wait(|| PipeEnds::open()?.fill(&near, usize::MAX)).map_err(|error| error.kind());
     assert_eq!(read, Err(ErrorKind::ConnectionReset));
     let write = pipe.drain(&far, 4).map_err(|error| error.kind());
     assert_eq!(write, Err(ErrorKind::ConnectionReset));
@@ -173,7 +173,7 @@ fn writes_after_the_end() -> io::Result<()> {
     let pipe = PipeEnds::open()?;
     let (mut visitor, near) = pair()?;
     visitor.write_all(b"x")?;
-    wait(|| pipe.fill(&near))?;
+    wait(|| pipe.fill(&near, usize::MAX))?;
     near.shutdown(Shutdown::Write)?;
     let result = pipe.drain(&near, 1).map_err(|error| error.kind());
     assert_eq!(result, Err(ErrorKind::BrokenPipe));

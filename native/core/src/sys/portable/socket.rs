@@ -25,6 +25,9 @@ pub(crate) fn unsent<T>(_socket: &T) -> Option<usize> {
     None
 }
 
+/// Only where pipes are spliced does something follow a write.
+pub(crate) const MORE_FOLLOWS: i32 = 0;
+
 /// How many descriptors this process may have open; `None`: as many as it likes, or unknown.
 #[cfg(unix)]
 #[allow(

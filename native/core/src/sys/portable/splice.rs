@@ -25,7 +25,7 @@ impl PipeEnds {
         match *self {}
     }
 
-    pub(crate) fn fill(&self, _from: &TcpStream) -> io::Result<usize> {
+    pub(crate) fn fill(&self, _from: &TcpStream, _most: usize) -> io::Result<usize> {
         match *self {}
     }
 

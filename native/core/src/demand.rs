@@ -1,0 +1,59 @@
+//! How many channels a service has needed at once within the last minute.
+
+use std::collections::VecDeque;
+
+/// Windows that are remembered, the one under way included.
+const WINDOWS: usize = 6;
+
+#[derive(Default)]
+pub(crate) struct Demand {
+    /// The peak of each window, oldest first; of the one under way at the back.
+    peaks: VecDeque<usize>,
+}
+
+impl Demand {
+    /// So many are in use.
+    pub(crate) fn note(&mut self, in_use: usize) {
+        match self.peaks.back_mut() {
+            Some(peak) => *peak = in_use.max(*peak),
+            None => self.peaks.push_back(in_use),
+        }
+    }
+
+    /// A window is over, with so many in use. Gives the peak of all that are remembered.
+    pub(crate) fn turn(&mut self, in_use: usize) -> usize {
+        self.note(in_use);
+        let peak = self.peaks.iter().copied().max().unwrap_or(0);
+        self.peaks.push_back(in_use);
+        while self.peaks.len() > WINDOWS {
+            self.peaks.pop_front();
+        }
+        peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Demand, WINDOWS};
+
+    #[test]
+    fn a_peak_is_remembered_for_all_windows_and_then_forgotten() {
+        let mut demand = Demand::default();
+        demand.note(3);
+        demand.note(40);
+        demand.note(7);
+        for _ in 0..WINDOWS {
+            assert_eq!(demand.turn(1), 40);
+        }
+        assert_eq!(demand.turn(1), 1);
+    }
+
+    #[test]
+    fn what_is_in_use_all_the_time_counts_in_every_window() {
+        let mut demand = Demand::default();
+        for _ in 0..2 * WINDOWS {
+            assert_eq!(demand.turn(5), 5);
+        }
+        assert!(demand.peaks.len() <= WINDOWS);
+    }
+}

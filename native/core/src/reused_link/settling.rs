@@ -1,0 +1,140 @@
+//! What is left of a use when its visitor has gone: the peer has a last word, or is told past the
+//! channel that it has been given up.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::UseState;
+use super::ending::give_back;
+use crate::context::SharedFacts;
+use crate::link::Link;
+use crate::reason::EndReason;
+use crate::shard::{Service, Shard};
+use crate::task::Owner;
+
+/// What it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The peer's terminal word, or FREE. What comes before is discarded.
+    ForPeer,
+    /// The end of the channel: the peer is told of that abort on the control channel.
+    ForEnd { number: u8 },
+}
+
+pub(super) struct Settling {
+    shard: Rc<Shard>,
+    link: Option<Link>,
+    of: UseState,
+    wait: Wait,
+    deadline: Option<Instant>,
+    _counted: Counted,
+}
+
+impl Settling {
+    pub(super) fn begin(shard: &Rc<Shard>, link: Link, of: UseState, wait: Wait) {
+        let mut settling = Self {
+            shard: Rc::clone(shard),
+            link: Some(link),
+            wait,
+            deadline: shard.after(shard.context.limits.channel_settle_ms),
+            _counted: Counted::new(shard, &of.home.facts),
+            of,
+        };
+        // Nearly always that is all: an ABORT leaves, and the answer comes later.
+        if settling.turn() {
+            return;
+        }
+        let owner = Owner::Visitor(settling.of.home.facts.id);
+        shard.tasks.spawn(owner, "channel", settling.run());
+    }
+
+    async fn run(mut self) {
+        if let Some(link) = &self.link {
+            link.watch();
+        }
+        if let Wait::ForEnd { number } = self.wait {
+            self.tell(number);
+        }
+        while !self.turn() {
+            let is_late = self.deadline.is_some_and(|at| at <= self.shard.now());
+            if is_late || self.shard.park(self.deadline).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// True: it is over, or of no use.
+    fn turn(&mut self) -> bool {
+        let Some(link) = &self.link else { return true };
+        if let Wait::ForEnd { .. } = self.wait {
+            return link.is_broken();
+        }
+        let Ok(flushed) = self.of.flush(link) else {
+            return true;
+        };
+        let of = &mut self.of;
+        let done = of.incoming.discard(&self.shard, link, &mut of.rules);
+        if !done || of.incoming.lost {
+            return of.incoming.lost;
+        }
+        if flushed && of.is_over() {
+            if let Some(link) = self.link.take() {
+                give_back(&self.shard, link, &mut self.of);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Says on the control channel that this use is given up. Where that cannot be, nobody waits.
+    fn tell(&self, number: u8) {
+        let (home, visitor) = (&self.of.home, self.of.visitor);
+        let (service, session) = (home.facts.id, home.session);
+        let (here, task) = (self.shard.index, self.shard.tasks.current());
+        self.shard.remote(home.facts.home).post(move |shard| {
+            let found = shard.services.borrow().get(&service).cloned();
+            let told = match found {
+                Some(Service::Server(it)) => it.tell_gave_up(session, visitor, number),
+                Some(Service::Client(it)) => it.tell_gave_up(session, visitor, number),
+                None => false,
+            };
+            if !told {
+                let lost = EndReason::ChannelReset;
+                let there = shard.remote(here);
+                there.post(move |shard| shard.tasks.cancel(task, lost));
+            }
+        });
+    }
+}
+
+/// What did not come to its end is closed by RST.
+impl Drop for Settling {
+    fn drop(&mut self) {
+        if let Some(link) = &self.link {
+            link.reset_on_close();
+        }
+    }
+}
+
+/// A closing service waits for it.
+struct Counted {
+    shard: Rc<Shard>,
+    facts: SharedFacts,
+}
+
+impl Counted {
+    fn new(shard: &Rc<Shard>, facts: &SharedFacts) -> Self {
+        facts.settling.fetch_add(1, Ordering::SeqCst);
+        Self {
+            shard: Rc::clone(shard),
+            facts: SharedFacts::clone(facts),
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.facts.settled(&self.shard.context);
+    }
+}
