@@ -88,10 +88,19 @@ describe('W24: the public port is no reflector', () => {
     channel.write(udpFrame(HOST, visitor.port, 'late'));
     await until('the drop', () => server.stats().datagramsDropped === 1);
     expect(await flush(visitor)).toEqual([]);
-    visitor.send('again');
-    await channel.readFrame();
-    channel.write(udpFrame(HOST, visitor.port, 'in time'));
-    expect((await visitor.next()).toString()).toBe('in time');
+    // On a busy machine an answer may come too late again, and is dropped.
+    const answer = await until('an answer in time', async () => {
+      visitor.send('again');
+      await channel.readFrame();
+      const { datagramsDropped } = server.stats();
+      channel.write(udpFrame(HOST, visitor.port, 'in time'));
+      await until('its way', () => {
+        const isDropped = server.stats().datagramsDropped > datagramsDropped;
+        return isDropped || visitor.received.length > 0;
+      });
+      return visitor.received.shift();
+    });
+    expect(answer.toString()).toBe('in time');
   });
 });
 
@@ -255,6 +264,14 @@ describe('W32: what does not flow is dropped', () => {
       await new Promise((resolve) => setImmediate(resolve));
       return server.stats().datagramsDropped > 0;
     });
+    // Until the flood is over and read, the system may drop what comes beside it.
+    await until('the flood to be sent', () => flooder?.unsent === 0);
+    await until('a datagram behind it', () => {
+      other.send('behind');
+      return live.unread.length > 0;
+    });
+    other.send('the last');
+    while ((await live.readFrame()).payload.toString() !== 'the last');
     for (let i = 0; i < 10; i++) {
       other.send(`not held up ${i}`);
       expect((await live.readFrame()).payload.toString()).toBe(`not held up ${i}`);

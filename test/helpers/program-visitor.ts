@@ -203,6 +203,11 @@ export class UdpVisitor {
     return this.#socket.address().port;
   }
 
+  /** Datagrams that the system has not taken yet. */
+  get unsent(): number {
+    return this.#socket.getSendQueueCount();
+  }
+
   send(payload: Buffer | string): void {
     this.#socket.send(payload, this.#port, '127.0.0.1');
   }
