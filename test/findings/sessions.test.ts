@@ -237,12 +237,12 @@ test('W14: creates are bounded by the channels that a service may have', async (
 });
 
 test('W14: a client that does not read its control channel cannot make the queue grow', async () => {
-  const limits = { createTimeoutMs: 10, poolFloor: 4_096, channelsPerService: 4_096 };
+  const limits = { createTimeoutMs: 10, poolFloor: 12_288, channelsPerService: 12_288 };
   const server = await TestServer.open(resources, { limits });
   const client = await server.client();
   client.control.socket.pause();
   const port = await server.visitorPort();
-  // 16 KiB of creates every 10 ms, until neither the system nor the queue takes more.
+  // 48 KiB of creates every 10 ms, until neither the system nor the queue takes more.
   await until('the queue to be full', () => server.stats().poolRequested === 0);
   const channel = await client.channel();
   await visitor(port, 'still served');
