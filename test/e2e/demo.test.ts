@@ -36,7 +36,7 @@ it('speaks ASCII where the terminal does not speak UTF-8', async () => {
 });
 
 it('takes everything down when it is interrupted', async () => {
-  const demo = world.start(['demo', '--size', '4096'], { TMPDIR: world.folder });
+  const demo = world.start(['demo', '--size', '256'], { TMPDIR: world.folder });
   await demo.waitForText(' page ');
   const pids = [...demo.stdout.matchAll(/pid (\d+)/g)].map(([, pid]) => Number(pid));
   expect(pids).toHaveLength(3);
@@ -46,7 +46,7 @@ it('takes everything down when it is interrupted', async () => {
 });
 
 it('fails visibly, with the logs, when a daemon dies', async () => {
-  const demo = world.start(['demo', '--size', '4096'], { TMPDIR: world.folder, LC_ALL: 'C' });
+  const demo = world.start(['demo', '--size', '256'], { TMPDIR: world.folder, LC_ALL: 'C' });
   await demo.waitForText(' page ');
   const pid = /warren server +pid (\d+)/.exec(demo.stdout)?.[1];
   process.kill(Number(pid), 'SIGKILL');
