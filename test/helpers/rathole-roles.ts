@@ -19,6 +19,7 @@ export interface OpenServerOptions {
   readonly heartbeatIntervalSecs?: number;
   readonly accessLog?: boolean;
   readonly transport?: TransportOptions;
+  readonly channels?: 'reuse' | 'v1';
 }
 
 export class TestServer {
@@ -45,6 +46,7 @@ export class TestServer {
         defaultToken: TOKEN,
         services: Object.fromEntries(tables),
         ...(options.transport === undefined ? {} : { transport: options.transport }),
+        ...(options.channels === undefined ? {} : { channels: options.channels }),
       },
       {
         log,
@@ -105,6 +107,7 @@ export interface OpenClientOptions {
   readonly peerPort?: number;
   readonly peerHost?: string;
   readonly heartbeatTimeoutSecs?: number;
+  readonly channels?: 'reuse' | 'v1';
 }
 
 export interface LoneClient {
@@ -175,6 +178,7 @@ export async function openClient(
       heartbeatTimeoutSecs,
       defaultToken: TOKEN,
       services: { web: { type, localAddr: `${localHost}:${local}` } },
+      ...(options.channels === undefined ? {} : { channels: options.channels }),
     },
     { log, ...(limits === undefined ? {} : { limits }) },
   );

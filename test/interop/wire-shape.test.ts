@@ -1,8 +1,10 @@
 /**
  * Byte for byte: what warren's client sends beside what rathole 0.5.0's client sends for the same file,
- * and what warren's server sends beside what rathole's server sends, seen by a recording proxy.
+ * and what warren's server sends beside what rathole's server sends, seen by a recording proxy. Towards
+ * rathole warren would reuse channels if it could; two warrens do not if one is told so.
  */
 import { afterEach, describe, expect, test } from 'vitest';
+import { isMarked } from '../../ts/protocol/extension.ts';
 import type { Recorder, Recording } from '../helpers/process-recorder.ts';
 import { Resources, until } from '../helpers/process-resources.ts';
 import { startLocalTcp, startLocalUdp } from '../helpers/program-local.ts';
@@ -26,13 +28,25 @@ interface Recorded {
   readonly key: Buffer;
 }
 
-async function record(server: Program, client: Program, type: 'tcp' | 'udp'): Promise<Recorded> {
+interface Pair {
+  readonly server: Program;
+  readonly client: Program;
+  readonly channels: { readonly server?: string; readonly client?: string };
+}
+
+/** The line of one end; rathole knows no such key. */
+function channelsLine(mode: string | undefined): string {
+  return mode === undefined ? '' : `channels = "${mode}"`;
+}
+
+async function record({ server, client, channels }: Pair, type: 'tcp' | 'udp'): Promise<Recorded> {
   const local = await (type === 'tcp' ? startLocalTcp(resources) : startLocalUdp(resources));
   const tunnel = await Tunnel.open(resources, {
     server,
     client,
     services: { shape: { type, local: local.port } },
-    serverKeys: 'heartbeat_interval = 1',
+    serverKeys: `heartbeat_interval = 1\n${channelsLine(channels.server)}`,
+    clientKeys: channelsLine(channels.client),
     recorded: true,
   });
   const { recorder } = tunnel;
@@ -43,16 +57,18 @@ async function record(server: Program, client: Program, type: 'tcp' | 'udp'): Pr
   return { tunnel, recorder, control, nonce, key: sha256(TOKEN, nonce) };
 }
 
-const PAIRS = [
-  { server: 'rathole', client: 'rathole' },
-  { server: 'rathole', client: 'warren' },
-  { server: 'warren', client: 'rathole' },
-  { server: 'warren', client: 'warren' },
-] as const;
+const PAIRS: readonly Pair[] = [
+  { server: 'rathole', client: 'rathole', channels: {} },
+  { server: 'rathole', client: 'warren', channels: { client: 'reuse' } },
+  { server: 'warren', client: 'rathole', channels: { server: 'reuse' } },
+  { server: 'warren', client: 'warren', channels: { server: 'v1', client: 'reuse' } },
+  { server: 'warren', client: 'warren', channels: { server: 'reuse', client: 'v1' } },
+];
+const TITLE = '$server server, $client client, channels $channels';
 
-describe.skipIf(RATHOLE === undefined).each(PAIRS)('$server server, $client client', (pair) => {
+describe.skipIf(RATHOLE === undefined).each(PAIRS)(TITLE, (pair) => {
   test('the control channel is 69 bytes up, then never written to again', async () => {
-    const { tunnel, control, key } = await record(pair.server, pair.client, 'tcp');
+    const { tunnel, control, key } = await record(pair, 'tcp');
     const port = tunnel.port('shape');
     for (let i = 0; i < VISITORS; i++) expect(await echoes(port)).toBe(true);
     const heartbeats = () =>
@@ -61,10 +77,12 @@ describe.skipIf(RATHOLE === undefined).each(PAIRS)('$server server, $client clie
     expect(control.up).toEqual(Buffer.concat([hello(0, sha256('shape')), key]));
     expect(control.up).toHaveLength(AUTH_END);
     expect(control.ended).toBe(false);
+    // What a stock client cannot tell from any other nonce.
+    expect(isMarked(control.down.subarray(5, HELLO_LENGTH))).toBe(pair.channels.server === 'reuse');
   });
 
   test('down the control channel come hello, ack and nothing but commands', async () => {
-    const { tunnel, control, nonce } = await record(pair.server, pair.client, 'tcp');
+    const { tunnel, control, nonce } = await record(pair, 'tcp');
     expect(await echoes(tunnel.port('shape'))).toBe(true);
     const head = Buffer.concat([hello(0, nonce), u32(0), u32(CREATE)]);
     expect(control.down.subarray(0, head.length)).toEqual(head);
@@ -78,7 +96,7 @@ describe.skipIf(RATHOLE === undefined).each(PAIRS)('$server server, $client clie
   });
 
   test('a tcp data channel is hello and bytes up, start and bytes down', async () => {
-    const { tunnel, recorder, key } = await record(pair.server, pair.client, 'tcp');
+    const { tunnel, recorder, key } = await record(pair, 'tcp');
     const text = 'E through a data channel';
     expect((await exchange(tunnel.port('shape'), text)).toString()).toBe(text.slice(1));
     const channels = recorder.ofKind(1);
@@ -92,7 +110,7 @@ describe.skipIf(RATHOLE === undefined).each(PAIRS)('$server server, $client clie
   });
 
   test('a udp data channel is hello and frames up, start and frames down', async () => {
-    const { tunnel, recorder, key } = await record(pair.server, pair.client, 'udp');
+    const { tunnel, recorder, key } = await record(pair, 'udp');
     const visitor = await UdpVisitor.open(resources, tunnel.port('shape'));
     await visitor.warmUp();
     const answers: Buffer[] = [];
