@@ -50,9 +50,9 @@ impl ChannelDialer {
         for _ in 0..room {
             self.waiting.borrow_mut().push_back(shard.now());
         }
-        for _ in room..count {
+        if room < count {
             let error = format!("more than {limit} channels are waiting");
-            service.channel_failed(EndReason::DialLimit, Some(error));
+            service.refused(count - room, error);
         }
         self.next(service, session);
     }

@@ -252,9 +252,9 @@ impl ClientService {
         let limit = self.shard.context.limits.channels_per_service;
         let held = self.waiting.borrow().len() + session.dialer.outstanding();
         let fits = limit.saturating_sub(held).min(count);
-        for _ in fits..count {
+        if fits < count {
             let error = format!("{limit} channels are held or being dialled");
-            self.channel_failed(EndReason::DialLimit, Some(error));
+            self.refused(count - fits, error);
         }
         session.dialer.create(self, session, fits);
     }
@@ -345,6 +345,15 @@ impl ClientService {
         } else {
             self.facts.counters.end(reason);
         }
+    }
+
+    /// So many channels that the server asked for will not be dialled. Told in one step: a frame may
+    /// ask for 65,535.
+    pub(crate) fn refused(&self, count: usize, error: String) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.shard
+            .context
+            .channels_failed(&self.facts, EndReason::DialLimit, Some(error), count);
     }
 
     pub(crate) fn channel_failed(&self, reason: EndReason, error: Option<String>) {

@@ -312,3 +312,7 @@ impl ClientSession {
 #[cfg(test)]
 #[path = "client_session_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "client_session_frames_tests.rs"]
+mod frames_tests;

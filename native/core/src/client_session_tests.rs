@@ -23,10 +23,10 @@ use crate::spec::{
 use crate::testing::run_with;
 use crate::upcall::Upcall;
 
-const SILENCE_MS: u64 = 5_000;
+pub(crate) const SILENCE_MS: u64 = 5_000;
 
 /// Requests are counted, never dialled.
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         dials_at_once: 0,
         dials_waiting: usize::MAX,
@@ -56,6 +56,22 @@ fn dial_spec() -> DialSpec {
 
 /// A service that is open, and a session of it that runs without a stream.
 pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>) {
+    let (service, session) = awaited(
+        shard,
+        ClientRoutine {
+            silence_timeout_ms: SILENCE_MS,
+            ..routine()
+        },
+    );
+    session.run(SocketAddr::from(([127, 0, 0, 1], 1)));
+    (service, session)
+}
+
+/// As `scene`; its stream is still to come.
+pub(crate) fn awaited(
+    shard: &Rc<Shard>,
+    routine: ClientRoutine,
+) -> (Rc<ClientService>, Rc<ClientSession>) {
     let spec = ClientServiceSpec {
         name: "test".to_owned(),
         protocol: ServiceType::Tcp,
@@ -68,13 +84,9 @@ pub(crate) fn scene(shard: &Rc<Shard>) -> (Rc<ClientService>, Rc<ClientSession>)
     let start = ClientSessionStart {
         session: 7,
         dial: dial_spec(),
-        routine: ClientRoutine {
-            silence_timeout_ms: SILENCE_MS,
-            ..routine()
-        },
+        routine,
     };
     let session = ClientSession::new(shard, 1, &service, start);
-    session.run(SocketAddr::from(([127, 0, 0, 1], 1)));
     (service, session)
 }
 

@@ -165,20 +165,31 @@ impl Context {
         });
     }
 
-    /// Data channels of a service that ended without a visitor.
+    /// A data channel of a service that ended without a visitor.
     pub(crate) fn channel_failed(
         &self,
         facts: &ServiceFacts,
         reason: EndReason,
         error: Option<String>,
     ) {
-        facts.counters.end(reason);
+        self.channels_failed(facts, reason, error, 1);
+    }
+
+    /// So many of them at once.
+    pub(crate) fn channels_failed(
+        &self,
+        facts: &ServiceFacts,
+        reason: EndReason,
+        error: Option<String>,
+        count: u64,
+    ) {
+        facts.counters.ends.add(reason, count);
         let service = facts.name.clone();
         self.event(Event::ChannelFailed {
             service,
             reason,
             error,
-            count: 1,
+            count,
         });
     }
 

@@ -409,4 +409,4 @@ impl Drop for EndGuard {
 
 #[cfg(test)]
 #[path = "control_stream_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,11 @@ impl Default for ReasonCounts {
 
 impl ReasonCounts {
     pub(crate) fn count(&self, reason: EndReason) {
-        self.0[reason as usize].fetch_add(1, Relaxed);
+        self.add(reason, 1);
+    }
+
+    pub(crate) fn add(&self, reason: EndReason, count: u64) {
+        self.0[reason as usize].fetch_add(count, Relaxed);
     }
 
     /// Those that occurred.

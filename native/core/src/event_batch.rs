@@ -52,7 +52,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, event: Event) {
+    fn push(&mut self, mut event: Event) {
+        let more = count_of(&mut event).map_or(1, |count| *count);
         let fact = Fact::of(&event);
         let same = fact
             .as_ref()
@@ -62,7 +63,7 @@ impl Batch {
             .and_then(|at| self.events.get_mut(at))
             .and_then(count_of)
         {
-            *count += 1;
+            *count += more;
         } else if self.events.len() >= EVENT_BATCH_MAX {
             self.lost += 1;
         } else {

@@ -22,6 +22,30 @@ pub(crate) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+pub(crate) fn channels_frame(count: u16) -> Vec<u8> {
+    frame(TYPES.channels, &count.to_le_bytes())
+}
+
+pub(crate) fn gave_up_frame(visitor: u64, reason: u8) -> Vec<u8> {
+    let visitor = visitor.to_le_bytes();
+    frame(TYPES.gave_up, &[&visitor[..], &[reason]].concat())
+}
+
+/// Pieces of these lengths, over and over; 0 is a read that brought nothing.
+pub(crate) fn cut<'a>(bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = bytes;
+    let mut lengths = lengths.iter().cycle();
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let length = lengths.next().map_or(1, |length| (*length).min(rest.len()));
+        let (piece, after) = rest.split_at(length);
+        rest = after;
+        Some(piece)
+    })
+}
+
 /// All frames of the pieces, up to a bad one.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Frame>, BadFrame> {
     let mut decoder = FrameDecoder::default();
@@ -131,21 +155,6 @@ fn sent() -> impl Strategy<Value = (Frame, Vec<u8>)> {
         (prop_oneof![Just(0), 5_u8..], surplus())
             .prop_map(|(kind, payload)| (Frame::Other, frame(kind, &payload))),
     ]
-}
-
-/// Pieces of these lengths, over and over; 0 is a read that brought nothing.
-fn cut<'a>(bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = bytes;
-    let mut lengths = lengths.iter().cycle();
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let length = lengths.next().map_or(1, |length| (*length).min(rest.len()));
-        let (piece, after) = rest.split_at(length);
-        rest = after;
-        Some(piece)
-    })
 }
 
 proptest! {

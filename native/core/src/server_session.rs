@@ -233,3 +233,7 @@ impl ServerSession {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "server_session_tests.rs"]
+mod tests;
