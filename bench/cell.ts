@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuBetween, readCpu, readMachineBusyNs } from './cpu.ts';
-import { runLoad, type Sink, startBackground } from './load.ts';
+import { runLoad, startBackground } from './load.ts';
 import { readMemory } from './memory.ts';
 import type { Cell, Row } from './row.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -27,14 +27,13 @@ export interface CellResult {
 export async function runCell(
   row: Row,
   tunnel: Tunnel,
-  sink: Sink,
   seconds: number,
   tries: number,
 ): Promise<CellResult> {
   let best: CellResult | undefined;
   for (let count = 0; count < tries; count += 1) {
     if (count > 0) await sleep(RETRY_AFTER_MS);
-    const result = await runOnce(row, tunnel, sink, seconds);
+    const result = await runOnce(row, tunnel, seconds);
     await sleep(CALM_MS);
     if (best === undefined || result.others < best.others) best = result;
     if (!best.disturbed || !row.repeatable) break;
@@ -43,7 +42,8 @@ export async function runCell(
   return best;
 }
 
-async function runOnce(row: Row, tunnel: Tunnel, sink: Sink, seconds: number): Promise<CellResult> {
+async function runOnce(row: Row, tunnel: Tunnel, seconds: number): Promise<CellResult> {
+  const { sink, helpers } = tunnel.site;
   let loaderSeconds = 0;
   const cell: Cell = {
     tcpAddr: tunnel.tcpAddr,
@@ -78,7 +78,7 @@ async function runOnce(row: Row, tunnel: Tunnel, sink: Sink, seconds: number): P
   const before = {
     at: performance.now(),
     busy: readMachineBusyNs(),
-    cpu: [...tunnel.pids, sink.pid].map(readCpu),
+    cpu: [...tunnel.pids, sink.pid, ...helpers].map(readCpu),
     runner: process.cpuUsage(),
   };
   const sample = await row.run(cell);

@@ -3,11 +3,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ENDS, type End, type EndState, readEnds } from './end-state.ts';
 import { descriptorFaults, leaksMemory, threadFaults } from './leak-verdict.ts';
-import { LOADER, runLoad, type Sink } from './load.ts';
+import { LOADER, runLoad } from './load.ts';
 import type { Peer } from './peer.ts';
 import { track } from './process.ts';
-import { type ProcessState, readDescriptors, readProcessState } from './process-state.ts';
+import { readDescriptors } from './process-state.ts';
+import type { Site } from './site.ts';
 import { TCP } from './transport.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
 
@@ -23,13 +25,13 @@ export interface LeakPlan {
 
 /** What one end held. */
 export interface EndStates {
-  readonly end: 'server' | 'client';
+  readonly end: End;
   /** Before any visitor, the pool at its floor. */
-  readonly floor: ProcessState;
+  readonly floor: EndState;
   /** After the warm-up and after each lap, at once: the pools are as the load has left them. */
-  readonly laps: readonly ProcessState[];
+  readonly laps: readonly EndState[];
   /** When all is quiet. */
-  readonly after: ProcessState;
+  readonly after: EndState;
 }
 
 export interface LeakResult {
@@ -38,6 +40,8 @@ export interface LeakResult {
   readonly boundKib: number;
   /** What the loads said of themselves. */
   readonly loads: readonly string[];
+  /** How long after the last load both ends were back at the floor. */
+  readonly floorMs: number;
 }
 
 /**
@@ -45,8 +49,10 @@ export interface LeakResult {
  * visitors. JavaScript's heap breathes: its collector runs when it likes.
  */
 const BOUND_KIB = { native: 2048, javascript: 16_384 };
-/** The pool of a warren gives a quarter of its surplus back every 10 s; pipes take 20 s. */
+/** The pool of v1 gives a quarter of its surplus back every 10 s; pipes take 20 s. */
 const FLOOR_LIMIT_MS = 150_000;
+/** Reused channels follow the peak of the last minute. */
+const REUSE_FLOOR_LIMIT_MS = 90_000;
 const FLOOR_EVERY_MS = 250;
 /** Quiet means: no change for so long. */
 const STEADY_MS = 1500;
@@ -65,10 +71,11 @@ const FAULTS_SHOWN = 3;
  *
  * @throws Error when the tunnel does not start or a process ends.
  */
-export async function checkLeaks(peer: Peer, sink: Sink, plan: LeakPlan): Promise<LeakResult> {
-  const tunnel = await startTunnel(peer, TCP, sink);
+export async function checkLeaks(peer: Peer, site: Site, plan: LeakPlan): Promise<LeakResult> {
+  const tunnel = await startTunnel(peer, TCP, site);
   try {
-    return await new LeakCheck(tunnel, plan).run();
+    const floorLimitMs = peer.isWarren && !peer.v1 ? REUSE_FLOOR_LIMIT_MS : FLOOR_LIMIT_MS;
+    return await new LeakCheck(tunnel, plan, floorLimitMs).run();
   } finally {
     await tunnel.destroy();
   }
@@ -81,8 +88,11 @@ class LeakCheck {
   readonly #faults: string[] = [];
   readonly #loads: string[] = [];
 
-  constructor(tunnel: Tunnel, plan: LeakPlan) {
+  readonly #floorLimitMs: number;
+
+  constructor(tunnel: Tunnel, plan: LeakPlan, floorLimitMs: number) {
     this.#tunnel = tunnel;
+    this.#floorLimitMs = floorLimitMs;
     this.#plan = plan;
     const isScript = tunnel.isNode && tunnel.engine !== 'rust';
     this.#boundKib = isScript ? BOUND_KIB.javascript : BOUND_KIB.native;
@@ -99,14 +109,19 @@ class LeakCheck {
       states.push(await this.#settled());
     } while (states.length <= this.#plan.laps && this.#grows(states));
     const planted = await this.#plantVisitors();
-    const after = await this.#backAtFloor(floor);
+    const quiet = performance.now();
+    const isBack = await this.#backAtFloor(floor);
+    const floorMs = performance.now() - quiet;
+    if (!isBack) this.#faults.push(`not back at the floor after ${Math.round(floorMs / 1000)} s`);
+    const after = await this.#steady();
     const ends = this.#compare(floor, states, after);
     planted?.kill();
     // It still serves; then all visitors must be gone.
     await this.#load('burst', { count: 100 });
     await sleep(SETTLE_MS);
     if (this.#tunnel.isNode) await this.#stop();
-    return { ends, faults: this.#faults, boundKib: this.#boundKib, loads: this.#loads };
+    const [faults, loads] = [this.#faults, this.#loads];
+    return { ends, faults, boundKib: this.#boundKib, loads, floorMs };
   }
 
   /** The load whose traces are looked for. */
@@ -133,17 +148,13 @@ class LeakCheck {
     return numbers;
   }
 
-  #read(): ProcessState[] {
-    return this.#tunnel.pids.map(readProcessState);
-  }
-
-  async #settled(): Promise<ProcessState[]> {
+  async #settled(): Promise<EndState[]> {
     await sleep(SETTLE_MS);
-    return this.#read();
+    return readEnds(this.#tunnel);
   }
 
   /** The state once the descriptors have not changed for a while. */
-  async #steady(): Promise<ProcessState[]> {
+  async #steady(): Promise<EndState[]> {
     const deadline = Date.now() + STEADY_LIMIT_MS;
     const look = (): string => JSON.stringify(this.#tunnel.pids.map(readDescriptors));
     let [last, since] = [look(), Date.now()];
@@ -153,10 +164,10 @@ class LeakCheck {
       if (now !== last) [last, since] = [now, Date.now()];
       if (Date.now() > deadline) throw new Error('the tunnel does not come to rest');
     }
-    return this.#read();
+    return readEnds(this.#tunnel);
   }
 
-  #grows(states: readonly (readonly ProcessState[])[]): boolean {
+  #grows(states: readonly (readonly EndState[])[]): boolean {
     return this.#tunnel.pids.some((_, index) =>
       leaksMemory(
         states.flatMap((ends) => ends[index] ?? []),
@@ -165,30 +176,33 @@ class LeakCheck {
     );
   }
 
-  /** Waits until the descriptors are those of the start; what is there in the end is the result. */
-  async #backAtFloor(floor: readonly ProcessState[]): Promise<ProcessState[]> {
-    const deadline = Date.now() + FLOOR_LIMIT_MS;
+  /** Waits until the descriptors are those of the start; false when that takes too long. */
+  async #backAtFloor(floor: readonly EndState[]): Promise<boolean> {
+    const deadline = Date.now() + this.#floorLimitMs;
     const isBack = (): boolean =>
       this.#tunnel.pids.every((pid, index) => {
         const start = floor[index]?.descriptors ?? {};
         return descriptorFaults(start, readDescriptors(pid)).length === 0;
       });
     while (!isBack() && Date.now() < deadline) await sleep(FLOOR_EVERY_MS);
-    return await this.#steady();
+    return isBack();
   }
 
   #compare(
-    floor: readonly ProcessState[],
-    states: readonly (readonly ProcessState[])[],
-    after: readonly ProcessState[],
+    floor: readonly EndState[],
+    states: readonly (readonly EndState[])[],
+    after: readonly EndState[],
   ): EndStates[] {
-    return (['server', 'client'] as const).flatMap((end, index) => {
+    return ENDS.flatMap((end, index) => {
       const laps = states.flatMap((ends) => ends[index] ?? []);
       const [start, last, warm] = [floor[index], after[index], laps[0]];
       if (start === undefined || last === undefined || warm === undefined) return [];
       const found = [
         ...descriptorFaults(start.descriptors, last.descriptors),
         ...threadFaults(warm, last),
+        ...(last.connections === start.connections
+          ? []
+          : [`tunnel connections: ${start.connections} before, ${last.connections} after`]),
       ];
       if (leaksMemory(laps, this.#boundKib)) {
         found.push(`memory grew by more than ${this.#boundKib} KiB in every lap`);

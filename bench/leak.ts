@@ -1,18 +1,19 @@
 // Entry of the leak check: `npm run bench:leak`. Exits with 1 when an end keeps something.
 
 import { parseArgs } from 'node:util';
+import type { EndState } from './end-state.ts';
 import { checkLeaks, type LeakPlan, type LeakResult } from './leak-check.ts';
 import { buildLoader, startSink } from './load.ts';
 import { enterNamespace } from './namespace.ts';
 import { readVariants, type Variant, words } from './options.ts';
 import { findPeers } from './peers.ts';
 import { killAllOnExit } from './process.ts';
-import type { ProcessState } from './process-state.ts';
+import { nearSite } from './site.ts';
 import { renderTable } from './table.ts';
 
 const HELP = `usage: node bench/dist/leak.js [--peers NAME[,NAME]] [--peer NAME=CLI[,VARIABLE=VALUE]...]...
           [--visitors N] [--rate N] [--aborted N] [--laps N] [--plant N]
-  --peers     of warren (default; or rust, addon, typescript), rathole, frp
+  --peers     of warren (default; or rust, rust-v1, addon, typescript), rathole, frp
   --visitors  short visitors of a lap, default 50000, at --rate a second, default 5000
   --aborted   visitors of a lap that end with RST, default 500
   --laps      laps in which memory must grow beyond the bound to count as a leak, default 3
@@ -58,13 +59,14 @@ const MIB = 1024;
 
 function stateLines({ ends }: LeakResult): string[] {
   const lines = ends.flatMap(({ end, floor, laps, after }) => {
-    const line = (name: string, of: (state: ProcessState) => number | string) => ({
+    const line = (name: string, of: (state: EndState) => number | string) => ({
       name: `  ${end} ${name}`,
       cells: [floor, ...laps, after].map((state) => String(of(state))),
     });
     const kinds = [floor, after].flatMap(({ descriptors }) => Object.keys(descriptors));
     return [
       ...[...new Set(kinds)].map((kind) => line(kind, (state) => state.descriptors[kind] ?? 0)),
+      line('tunnel connections', ({ connections }) => connections),
       line('threads', ({ threads }) => threads),
       line('RSS MiB', ({ rssKib }) => (rssKib / MIB).toFixed(2)),
       line('private MiB', ({ privateKib }) => (privateKib / MIB).toFixed(2)),
@@ -77,17 +79,18 @@ function stateLines({ ends }: LeakResult): string[] {
 async function check({ peers, variants, plan }: LeakOptions): Promise<number> {
   const { found, missing } = findPeers(peers, variants);
   for (const { name, reason } of missing) process.stdout.write(`left out: ${name}: ${reason}\n`);
-  const sink = await startSink();
+  const site = nearSite(await startSink());
   let code = found.length > 0 ? 0 : 1;
   for (const peer of found.filter(({ tunnel }) => tunnel !== undefined)) {
     try {
-      const result = await checkLeaks(peer, sink, plan);
-      const { faults, loads, boundKib } = result;
+      const result = await checkLeaks(peer, site, plan);
+      const { faults, loads, boundKib, floorMs } = result;
       const verdict = faults.map((fault) => `  FAILED ${fault}`);
       const lines = [
         `${peer.name}: ${plan.visitors} short visitors and ${plan.aborted} aborted ones a lap; memory may grow by ${boundKib} KiB`,
         ...loads.map((load) => `  ${load}`),
         ...stateLines(result),
+        `  ${(floorMs / 1000).toFixed(1)} s after the last load until both ends were at rest`,
         ...(verdict.length > 0 ? verdict : ['  passed']),
       ];
       process.stdout.write(`${lines.join('\n')}\n\n`);

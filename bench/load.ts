@@ -6,7 +6,7 @@ import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { track } from './process.ts';
+import { type Command, track } from './process.ts';
 
 /** The repository; this file runs as bench/dist/load.js. */
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
@@ -46,14 +46,45 @@ export async function buildLoader(): Promise<void> {
   if (built.status !== 0) throw new Error('cargo could not build the load generator (bench/load)');
 }
 
-/** Starts the service that all tunnels lead to. */
-export async function startSink(): Promise<Sink> {
-  const child = track(spawn(LOADER, ['sink'], { stdio: ['ignore', 'pipe', 'inherit'] }));
-  if (child.stdout === null) throw new Error('the sink has no stdout');
-  const [line] = await once(createInterface({ input: child.stdout }), 'line');
-  const { ready: port } = parseReport(String(line)).numbers;
-  if (port === undefined || child.pid === undefined) throw new Error('the sink did not start');
-  return { addr: `127.0.0.1:${port}`, port, pid: child.pid };
+/** Starts the service that tunnels lead to, where their client is. */
+export async function startSink(
+  atClient: (command: Command) => Command = (command) => command,
+): Promise<Sink> {
+  const { ready: port, pid } = await startService({ command: 'sink', at: atClient });
+  return { addr: `127.0.0.1:${port}`, port, pid };
+}
+
+/**
+ * Starts what serves until this process ends, and waits for its first line.
+ *
+ * @throws Error with what the load generator said when it ends before.
+ */
+export async function startService({
+  command,
+  flags = {},
+  at = (same) => same,
+}: {
+  readonly command: string;
+  readonly flags?: Flags;
+  readonly at?: (command: Command) => Command;
+}): Promise<{ ready: number; pid: number }> {
+  const { file, args } = at({ file: LOADER, args: [command, ...words(flags)] });
+  const child = track(spawn(file, args));
+  let errors = '';
+  child.stderr?.on('data', (bytes) => {
+    errors += String(bytes);
+  });
+  const { stdout, pid } = child;
+  if (stdout === null) throw new Error(`${command} has no stdout`);
+  const ended = once(child, 'close').then(() => {
+    throw new Error(errors.trim() || `${command} ended at once`);
+  });
+  const [line] = await Promise.race([once(createInterface({ input: stdout }), 'line'), ended]);
+  // Killed with this process, and nobody waits for it any more.
+  ended.catch(() => {});
+  const { ready } = parseReport(String(line)).numbers;
+  if (ready === undefined || pid === undefined) throw new Error(`${command} is not ready`);
+  return { ready, pid };
 }
 
 /** A load that goes on until it is ended. */
@@ -107,11 +138,7 @@ function start(
   flags: Flags,
   onLine: (result: LoadResult) => void,
 ): { child: ChildProcess; result: Promise<LoadResult> } {
-  const args = [
-    command,
-    ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
-  ];
-  const child = track(spawn(LOADER, args, { timeout: RUN_LIMIT_MS }));
+  const child = track(spawn(LOADER, [command, ...words(flags)], { timeout: RUN_LIMIT_MS }));
   let errors = '';
   let last: LoadResult | undefined;
   child.stderr?.on('data', (bytes) => {
@@ -133,6 +160,10 @@ function start(
   // Whoever started it awaits the result, but perhaps only later.
   result.catch(() => {});
   return { child, result };
+}
+
+function words(flags: Flags): string[] {
+  return Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
 }
 
 function parseReport(line: string): LoadResult {

@@ -7,7 +7,8 @@ import { constants } from 'node:os';
 
 const INSIDE = 'WARREN_BENCH_NAMESPACE';
 const ROUTE = 'dev lo proto kernel scope host src 127.0.0.1 table local congctl cubic';
-const SETUP = [
+/** Loopback up, with cubic. */
+export const LOOPBACK: string = [
   'ip link set lo up',
   `ip route replace local 127.0.0.0/8 ${ROUTE}`,
   // The kernel adds this one by itself, and it is the more specific.
@@ -25,9 +26,9 @@ export function isInNamespace(): boolean {
  */
 export async function enterNamespace(): Promise<number | undefined> {
   if (isInNamespace()) return undefined;
-  const trial = spawnSync('unshare', ['-n', 'sh', '-c', SETUP], { stdio: 'ignore' });
+  const trial = spawnSync('unshare', ['-n', 'sh', '-c', LOOPBACK], { stdio: 'ignore' });
   if (trial.status !== 0) return undefined;
-  const command = `${SETUP} && exec "$@"`;
+  const command = `${LOOPBACK} && exec "$@"`;
   const child = spawn(
     'unshare',
     ['-n', 'sh', '-c', command, 'sh', process.execPath, ...process.argv.slice(1)],

@@ -46,12 +46,15 @@ export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N
                instead of ${FULL_SECONDS} s each)
   --rounds N   interleaved rounds, default ${DEFAULT_ROUNDS}; in a quick run ${QUICK_TRANSPORT_ROUNDS} over other transports than tcp
   --only       rows by name or prefix: bulk, bulk-up-1, pingpong, requests, visitors, visitors-32,
-               paced-visitors, burst, slow, udp, idle, held; over another transport than tcp
+               paced-visitors, burst, slow, udp, idle, held; with a round trip of 20 ms between the
+               ends visitors-32-20ms, first-byte-20ms; over another transport than tcp
                noise-bulk, tls-visitors-32, websocket-pingpong, noise-storm and so on
   --transports of ${TRANSPORTS.join(', ')}; --only may then leave
                out the transport: --transports tls,noise --only bulk; a quick run takes only
                some rows of noise-aesgcm, tls-rsa and tls-both unless it picks them
-  --peers      of direct, warren (or rust, addon, typescript), rathole, frp, splice-relay
+  --peers      of direct, warren (or rust, rust-v1, addon, typescript), rathole, frp, frp-mux,
+               splice-relay, and for the round trip of 20 ms warren-rathole (the server is a
+               warren) and rathole-warren
   --peer       one more peer: a build of warren (CLI is the path of its cli.js; empty for the usual
                one) with these environment variables, for instance
                --peer old=/tmp/old/dist/cli.js,WARREN_ENGINE=rust

@@ -3,15 +3,17 @@
 import type { Ports } from './peer.ts';
 import { type Settings, TCP, type Transport } from './transport.ts';
 
-/** One file format for rathole and warren. */
+/** One file format for rathole and warren. `settings`: of both ends, and of warren only. */
 export function ratholeConfigs(
   ports: Ports,
   transport: Transport,
+  settings: Settings = {},
 ): { server: string; client: string } {
+  const further = assignments(settings);
   const server = `[server]
-bind_addr = "127.0.0.1:${ports.control}"
+bind_addr = "${ports.host}:${ports.control}"
 default_token = "bench"
-${transportTables('server', transport)}[server.services.tcp]
+${further}${transportTables('server', transport)}[server.services.tcp]
 bind_addr = "127.0.0.1:${ports.tcp}"
 nodelay = true
 [server.services.udp]
@@ -19,9 +21,9 @@ type = "udp"
 bind_addr = "127.0.0.1:${ports.udp}"
 `;
   const client = `[client]
-remote_addr = "127.0.0.1:${ports.control}"
+remote_addr = "${ports.host}:${ports.control}"
 default_token = "bench"
-${transportTables('client', transport)}[client.services.tcp]
+${further}${transportTables('client', transport)}[client.services.tcp]
 local_addr = "127.0.0.1:${ports.sink}"
 nodelay = true
 [client.services.udp]
@@ -32,27 +34,26 @@ local_addr = "127.0.0.1:${ports.sink}"
 }
 
 function transportTables(side: 'server' | 'client', transport: Transport): string {
-  const table = (type: string, settings: Settings): string[] => [
-    `[${side}.transport.${type}]`,
-    // JSON's strings and booleans are TOML's.
-    ...Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`),
-  ];
+  const table = (type: string, settings: Settings): string =>
+    `[${side}.transport.${type}]\n${assignments(settings)}`;
   const { type } = transport;
-  const lines = [
-    `[${side}.transport]`,
-    `type = "${type}"`,
-    ...table('tcp', TCP[side]),
-    ...(type === 'tcp' ? [] : table(type, transport[side])),
-  ];
-  return lines.map((line) => `${line}\n`).join('');
+  const own = type === 'tcp' ? '' : table(type, transport[side]);
+  return `[${side}.transport]\ntype = "${type}"\n${table('tcp', TCP[side])}${own}`;
 }
 
-/** frp's faster mode here: no multiplexing, a pool of 8 as rathole has, no TLS. */
-export function frpConfigs(ports: Ports): { server: string; client: string } {
-  const server = `bindAddr = "127.0.0.1"
+/** JSON's strings and booleans are TOML's. */
+function assignments(settings: Settings): string {
+  return Object.entries(settings)
+    .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+    .join('');
+}
+
+/** frp with a pool of 8 as rathole has, no TLS. On loopback it is faster without multiplexing. */
+export function frpConfigs(ports: Ports, tcpMux: boolean): { server: string; client: string } {
+  const server = `bindAddr = "${ports.host}"
 bindPort = ${ports.control}
 proxyBindAddr = "127.0.0.1"
-transport.tcpMux = false
+transport.tcpMux = ${tcpMux}
 transport.maxPoolCount = 8
 log.level = "warn"
 `;
@@ -63,9 +64,9 @@ localIP = "127.0.0.1"
 localPort = ${ports.sink}
 remotePort = ${ports[type]}
 `;
-  const client = `serverAddr = "127.0.0.1"
+  const client = `serverAddr = "${ports.host}"
 serverPort = ${ports.control}
-transport.tcpMux = false
+transport.tcpMux = ${tcpMux}
 transport.poolCount = 8
 transport.tls.enable = false
 log.level = "warn"

@@ -4,6 +4,8 @@ import type { Command } from './process.ts';
 import type { Transport } from './transport.ts';
 
 export interface Ports {
+  /** The address at which the server accepts its client. */
+  readonly host: string;
   readonly control: number;
   readonly tcp: number;
   readonly udp: number;
@@ -31,6 +33,10 @@ export interface Peer {
   readonly engine?: string;
   /** It is compared over plain TCP only: what it has else is not the same. */
   readonly tcpOnly?: true;
+  /** Whether it takes part in the rows of the long way: `yes` when absent. */
+  readonly overLongWay?: 'no' | 'only';
+  /** Its data channels carry one visitor each, as those of wire v1 do. */
+  readonly v1?: true;
   /** The rows it takes part in, by prefix; all when absent. */
   readonly rows?: readonly string[];
 }

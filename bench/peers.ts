@@ -1,6 +1,7 @@
 // Which peers there are and which of them a run takes. A missing one is named with its reason and
 // left out.
 
+import { findMixed } from './mixed-peers.ts';
 import type { Variant } from './options.ts';
 import type { Missing, Peer } from './peer.ts';
 import { findFrp, findRathole, spliceRelay } from './rivals.ts';
@@ -20,22 +21,38 @@ const KNOWN: readonly Known[] = [
   {
     name: 'warren (rust)',
     also: ['warren', 'rust'],
-    find: () => findWarren('warren (rust)', 'rust'),
+    find: () => findWarren('warren (rust)', { engine: 'rust' }),
+  },
+  {
+    name: 'warren (rust, v1)',
+    also: ['rust-v1'],
+    find: () => findWarren('warren (rust, v1)', { engine: 'rust', v1: true }),
   },
   {
     name: 'warren (typescript)',
     also: ['warren', 'typescript'],
-    find: () => findWarren('warren (typescript)', 'typescript'),
+    find: () => findWarren('warren (typescript)', { engine: 'typescript' }),
   },
   // Only by its name: it would make each run a fifth longer.
   {
     name: 'warren (addon)',
     also: ['addon'],
     byName: true,
-    find: () => findWarren('warren (addon)', 'addon'),
+    find: () => findWarren('warren (addon)', { engine: 'addon' }),
   },
   { name: 'rathole', also: [], find: findRathole },
-  { name: 'frp', also: [], find: findFrp },
+  { name: 'frp', also: [], find: () => findFrp('frp', false) },
+  { name: 'frp (mux)', also: ['frp-mux'], find: () => findFrp('frp (mux)', true) },
+  {
+    name: 'warren server, rathole client',
+    also: ['warren-rathole'],
+    find: () => findMixed('warren server, rathole client', 'server'),
+  },
+  {
+    name: 'rathole server, warren client',
+    also: ['rathole-warren'],
+    find: () => findMixed('rathole server, warren client', 'client'),
+  },
   { name: 'splice-relay', also: [], find: spliceRelay },
 ];
 
@@ -74,5 +91,12 @@ export function findPeers(
 
 /** The sink without any tunnel. */
 function direct(): Peer {
-  return { name: 'direct', version: '', tunnel: undefined, isWarren: false, tcpOnly: true };
+  return {
+    name: 'direct',
+    version: '',
+    tunnel: undefined,
+    isWarren: false,
+    tcpOnly: true,
+    overLongWay: 'no',
+  };
 }

@@ -121,9 +121,14 @@ const TRY_LIMIT_MS = 500;
 const TRY_EVERY_MS = 20;
 
 /** Connects and, given bytes, waits for the same bytes back; false on any trouble. */
-function attempt(port: number, request: Buffer | undefined, reply: string): Promise<boolean> {
+function attempt(
+  host: string,
+  port: number,
+  request: Buffer | undefined,
+  reply: string,
+): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(port, host);
     const end = (outcome: boolean): void => {
       socket.destroy();
       resolve(outcome);
@@ -156,11 +161,13 @@ async function until(
 
 /** Waits until something listens on the port. */
 export async function listens(
+  host: string,
   port: number,
   limitMs: number,
   daemons: readonly Daemon[],
 ): Promise<void> {
-  await until(`listener on port ${port}`, limitMs, daemons, () => attempt(port, undefined, ''));
+  const what = `listener on port ${port}`;
+  await until(what, limitMs, daemons, () => attempt(host, port, undefined, ''));
 }
 
 /** Waits until the sink's echo answers through the port. */
@@ -170,5 +177,6 @@ export async function echoes(
   daemons: readonly Daemon[],
 ): Promise<void> {
   const request = Buffer.from('eready');
-  await until(`echo through port ${port}`, limitMs, daemons, () => attempt(port, request, 'ready'));
+  const works = (): Promise<boolean> => attempt('127.0.0.1', port, request, 'ready');
+  await until(`echo through port ${port}`, limitMs, daemons, works);
 }

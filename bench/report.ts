@@ -158,10 +158,10 @@ function verdicts(document: Document): Verdict[] {
 
 function targetTable(document: Document): string[] {
   const lines = verdicts(document).map((verdict): Line => {
-    const { row, metric, than, atLeast, atMost } = verdict.target;
+    const { row, metric, than, of, atLeast, atMost } = verdict.target;
     const bound = atLeast === undefined ? `<= ${short(atMost)}` : `>= ${short(atLeast)}`;
     return {
-      name: `  ${row} ${metric}`,
+      name: `  ${row} ${metric}${of === undefined ? '' : ` of ${of}`}`,
       cells: [
         short(verdict.ours),
         than === undefined ? '' : `${than} ${short(verdict.theirs)}`,

@@ -32,19 +32,21 @@ export function findRathole(): Peer | string {
   };
 }
 
-export function findFrp(): Peer | string {
+export function findFrp(name: string, tcpMux: boolean): Peer | string {
   const server = findProgram('WARREN_FRPS', 'frps');
   const client = findProgram('WARREN_FRPC', 'frpc');
   if (server === undefined || client === undefined) {
     return 'set WARREN_FRPS and WARREN_FRPC to the frp binaries or put frps and frpc on PATH';
   }
   return {
-    name: 'frp',
+    name,
     version: versionOutput(server).trim() || 'unknown',
     isWarren: false,
     tcpOnly: true,
+    // What multiplexing is about; its bulk is that of one connection.
+    ...(tcpMux ? { rows: ['visitors', 'first-byte', 'pingpong'] } : {}),
     tunnel: {
-      configs: frpConfigs,
+      configs: (ports) => frpConfigs(ports, tcpMux),
       server: (config) => ({ file: server, args: ['-c', config] }),
       client: (config) => ({ file: client, args: ['-c', config] }),
       firstPort: 'control',
@@ -63,6 +65,7 @@ export function spliceRelay(): Peer {
     version: 'bench/load',
     isWarren: false,
     tcpOnly: true,
+    overLongWay: 'no',
     rows: ['bulk', 'pingpong', 'requests'],
     tunnel: {
       configs: () => ({ server: '', client: '' }),

@@ -4,7 +4,7 @@
 import type { CpuUse } from './cpu.ts';
 import type { LoadResult } from './load.ts';
 import type { Memory } from './memory.ts';
-import type { Transport, TransportName } from './transport.ts';
+import { LONG_WAY, type Transport, type TransportName } from './transport.ts';
 
 /** A load's own numbers, and what both relay processes used meanwhile. */
 export interface Loaded {
@@ -59,7 +59,10 @@ export interface RowKind {
   run(cell: Cell): Promise<Readonly<Record<string, number>>>;
 }
 
-/** A kind over one transport, whose name comes before that of the kind; plain TCP is not named. */
+/**
+ * A kind over one transport, whose name comes before that of the kind; plain TCP is not named, and
+ * the long way comes behind.
+ */
 export interface Row extends RowKind {
   readonly kind: string;
   readonly transport: TransportName;
@@ -67,6 +70,10 @@ export interface Row extends RowKind {
 
 export function over(transport: TransportName, kind: RowKind): Row {
   const { name, title } = kind;
+  if (transport === LONG_WAY) {
+    const far = { name: `${name}-20ms`, title: `${title}, round trip of 20 ms` };
+    return { ...kind, ...far, kind: name, transport };
+  }
   const isPlain = transport === 'tcp';
   return {
     ...kind,

@@ -4,8 +4,17 @@ import { held, idle, slow } from './memory-rows.ts';
 import type { Options } from './options.ts';
 import { over, type Row, type RowKind } from './row.ts';
 import { storm } from './storm-row.ts';
-import { bulk, burst, pacedVisitors, pingpong, requests, udp, visitors } from './traffic-rows.ts';
-import { TRANSPORTS, type TransportName } from './transport.ts';
+import {
+  bulk,
+  burst,
+  firstByte,
+  pacedVisitors,
+  pingpong,
+  requests,
+  udp,
+  visitors,
+} from './traffic-rows.ts';
+import { LONG_WAY, TRANSPORTS, type TransportName } from './transport.ts';
 
 /** Rows that share freshly started processes: memory rows go first and in order. */
 export interface Stage {
@@ -33,9 +42,9 @@ const DIFFERENT: Readonly<Partial<Record<TransportName, readonly string[]>>> = {
   'tls-both': ['visitors-32'],
 };
 
-const OVER_TRANSPORTS: readonly Row[] = TRANSPORTS.filter((name) => name !== 'tcp').flatMap(
-  (transport) => KINDS.map((kind) => over(transport, kind)),
-);
+const OVER_TRANSPORTS: readonly Row[] = TRANSPORTS.filter(
+  (name) => name !== 'tcp' && name !== LONG_WAY,
+).flatMap((transport) => KINDS.map((kind) => over(transport, kind)));
 const isHeld = ({ kind }: Row): boolean => kind === HELD_OVER_TRANSPORT.name;
 
 const plain = (...kinds: readonly RowKind[]): Row[] => kinds.map((kind) => over('tcp', kind));
@@ -50,6 +59,7 @@ const STAGES: readonly Stage[] = [
     first: plain(slow),
     shuffled: [
       ...plain(...BULK, pingpong, requests, visitors(1), visitors(32), pacedVisitors, burst, udp),
+      ...[visitors(32), firstByte].map((kind) => over(LONG_WAY, kind)),
       ...OVER_TRANSPORTS.filter((row) => !isHeld(row)),
     ],
     settleMs: STARTED_MS,

@@ -2,6 +2,7 @@
 // network namespace, find the peers, measure in interleaved rounds, report.
 
 import { buildLoader, startSink } from './load.ts';
+import { openLongWay } from './long-way.ts';
 import { describeMachine } from './machine.ts';
 import { enterNamespace } from './namespace.ts';
 import { HELP, type Options, readOptions } from './options.ts';
@@ -10,12 +11,18 @@ import { killAllOnExit } from './process.ts';
 import { printReport, writeResults } from './report.ts';
 import { keepRows, selectRows } from './rows.ts';
 import { runRounds } from './schedule.ts';
-import { prepareTransports } from './transport.ts';
+import { nearSite, type Site } from './site.ts';
+import { LONG_WAY, prepareTransports } from './transport.ts';
 
 async function measure(options: Options): Promise<void> {
   const selected = selectRows(options);
   const rows = selected.flatMap(({ first, shuffled }) => [...first, ...shuffled]);
   const transports = prepareTransports(new Set(rows.map(({ transport }) => transport)));
+  const longWay = transports.ready.has(LONG_WAY) ? await tryLongWay() : undefined;
+  if (typeof longWay === 'string') {
+    transports.ready.delete(LONG_WAY);
+    transports.missing.push({ name: `transport ${LONG_WAY}`, reason: longWay });
+  }
   const stages = keepRows(selected, ({ transport }) => transports.ready.has(transport));
   const { found, missing } = findPeers(options.peers, options.variants);
   const sink = await startSink();
@@ -25,7 +32,8 @@ async function measure(options: Options): Promise<void> {
     stages,
     transports: transports.ready,
     peers: found,
-    sink,
+    site: nearSite(sink),
+    longWay: typeof longWay === 'string' ? undefined : longWay,
   });
   const started = found.filter(({ name }) => results.rows.some(({ samples }) => name in samples));
   const document = {
@@ -45,6 +53,15 @@ async function measure(options: Options): Promise<void> {
   };
   printReport(document);
   process.stdout.write(`\nJSON: ${writeResults(document)}\n`);
+}
+
+/** The way, or the reason why there is none. */
+async function tryLongWay(): Promise<Site | string> {
+  try {
+    return await openLongWay();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 async function main(): Promise<number> {

@@ -3,14 +3,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runCell } from './cell.ts';
-import type { Sink } from './load.ts';
 import type { Options } from './options.ts';
 import type { Missing, Peer } from './peer.ts';
 import { Progress } from './progress.ts';
 import type { Row } from './row.ts';
 import { keepRows, ROWS, type Stage } from './rows.ts';
+import type { Site } from './site.ts';
 import { shuffled } from './stats.ts';
-import type { Transport, TransportName } from './transport.ts';
+import { LONG_WAY, type Transport, type TransportName } from './transport.ts';
 import { startTunnel, type Tunnel } from './tunnel.ts';
 
 export interface RowResult {
@@ -41,8 +41,13 @@ export interface Plan {
   /** Those of all rows. */
   readonly transports: ReadonlyMap<TransportName, Transport>;
   readonly peers: readonly Peer[];
-  readonly sink: Sink;
+  readonly site: Site;
+  /** Of the transport with the long way. */
+  readonly longWay: Site | undefined;
 }
+
+/** A pool that grows with demand has grown, and a second is still measured. */
+const LONG_WAY_SECONDS = 1.5;
 
 /** Runs all rounds; a cell that fails is noted and the rest goes on. */
 export async function runRounds(plan: Plan): Promise<Results> {
@@ -94,7 +99,7 @@ class Rounds {
 
   #roundsOf({ transport }: Row): number {
     const { rounds, transportRounds } = this.#plan.options;
-    return transport === 'tcp' ? rounds : transportRounds;
+    return transport === 'tcp' || transport === LONG_WAY ? rounds : transportRounds;
   }
 
   async #stage(stage: Stage, round: number): Promise<void> {
@@ -123,7 +128,7 @@ class Rounds {
         const name = transport.name === 'tcp' ? peer.name : `${peer.name} over ${transport.name}`;
         if (this.#dropped.some((dropped) => dropped.name === name)) continue;
         try {
-          const tunnel = await startTunnel(peer, transport, this.#plan.sink);
+          const tunnel = await startTunnel(peer, transport, this.#siteOf(transport));
           running.push({ peer, tunnel });
           if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
         } catch (error) {
@@ -135,18 +140,26 @@ class Rounds {
     return running;
   }
 
+  #siteOf({ name }: Transport): Site {
+    const { site, longWay } = this.#plan;
+    if (name !== LONG_WAY) return site;
+    if (longWay === undefined) throw new Error('there is no long way');
+    return longWay;
+  }
+
+  #secondsOf({ transport }: Row): number {
+    const { seconds, transportSeconds } = this.#plan.options;
+    if (transport === LONG_WAY) return Math.max(seconds, LONG_WAY_SECONDS);
+    return transport === 'tcp' ? seconds : transportSeconds;
+  }
+
   async #cell(row: Row, peer: string, tunnel: Tunnel, round: number): Promise<void> {
-    const { rounds, seconds, transportSeconds, tries } = this.#plan.options;
+    const { rounds, tries } = this.#plan.options;
     this.#progress.show(`round ${round}/${rounds}, ${row.name}, ${peer}`);
     try {
       assertCarries(tunnel);
-      const { sample, others, disturbed } = await runCell(
-        row,
-        tunnel,
-        this.#plan.sink,
-        row.transport === 'tcp' ? seconds : transportSeconds,
-        tries,
-      );
+      const seconds = this.#secondsOf(row);
+      const { sample, others, disturbed } = await runCell(row, tunnel, seconds, tries);
       assertCarries(tunnel);
       this.#disturbed += Number(disturbed);
       const byPeer = this.#samples.get(row.name) ?? {};
@@ -162,8 +175,10 @@ class Rounds {
   }
 }
 
-function takesPart({ rows, tcpOnly }: Peer, { name, transport }: Row): boolean {
-  if (tcpOnly && transport !== 'tcp') return false;
+function takesPart({ rows, tcpOnly, overLongWay }: Peer, { name, transport }: Row): boolean {
+  const isLong = transport === LONG_WAY;
+  if (overLongWay === (isLong ? 'no' : 'only')) return false;
+  if (tcpOnly && transport !== 'tcp' && !isLong) return false;
   return rows === undefined || rows.some((prefix) => name.startsWith(prefix));
 }
 

@@ -5,6 +5,9 @@ import type { RowKind } from './row.ts';
 
 const BURST_VISITORS = 1500;
 const PACED_VISITORS = 5000;
+/** Far enough apart that all is at rest between them. */
+const IDLE_RATE = 10;
+const IDLE_VISITORS = 12;
 /** Visitors that a paced run may have at once; a tunnel that is slower falls behind. */
 const PACED_AT_ONCE = 256;
 
@@ -90,6 +93,18 @@ export const pacedVisitors: RowKind = {
     ...threadMetrics,
   ],
   run: (cell) => runVisitors(cell, { concurrency: PACED_AT_ONCE, rate: PACED_VISITORS }),
+};
+
+/** One visitor at a time, long after the last one: what it waits for its first byte. */
+export const firstByte: RowKind = {
+  name: 'first-byte',
+  title: 'first byte of a new visitor',
+  repeatable: true,
+  metrics: [
+    { key: 'p50_us', title: 'p50 us', better: 'less' },
+    { key: 'p99_us', title: 'p99 us', better: 'less' },
+  ],
+  run: (cell) => runVisitors(cell, { concurrency: 1, rate: IDLE_RATE, count: IDLE_VISITORS }),
 };
 
 async function runVisitors(

@@ -12,11 +12,13 @@ import type { Missing } from './peer.ts';
 import { removeDirectory, scratchDirectory } from './process.ts';
 
 /**
+ * `tcp-20ms` is plain TCP with a round trip of so long between server and client.
  * `tls` has an ECDSA P-256 certificate, `tls-rsa` one of RSA with 2048 bits. With `tls-both` warren
  * has both; rathole takes one, which must be that of RSA where a client may be old.
  */
 export const TRANSPORTS = [
   'tcp',
+  'tcp-20ms',
   'noise',
   'noise-aesgcm',
   'tls',
@@ -26,6 +28,8 @@ export const TRANSPORTS = [
 ] as const;
 
 export type TransportName = (typeof TRANSPORTS)[number];
+
+export const LONG_WAY: 'tcp-20ms' = 'tcp-20ms';
 
 export type Settings = Readonly<Record<string, string | boolean>>;
 
@@ -71,6 +75,8 @@ function prepare(name: TransportName): Transport {
   switch (name) {
     case 'tcp':
       return TCP;
+    case LONG_WAY:
+      return { ...TCP, name };
     case 'noise':
       return noise(name, 'Noise_NK_25519_ChaChaPoly_BLAKE2s');
     case 'noise-aesgcm':

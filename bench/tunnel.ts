@@ -4,9 +4,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Sink } from './load.ts';
 import type { Peer } from './peer.ts';
 import { Daemon, echoes, freePort, listens, removeDirectory, scratchDirectory } from './process.ts';
+import type { Site } from './site.ts';
 import { TCP, type Transport } from './transport.ts';
 
 const START_LIMIT_MS = 15_000;
@@ -23,6 +23,7 @@ export interface Tunnel {
   /** Where the server accepts its client. */
   readonly tunnelAddr: string;
   readonly transport: Transport;
+  readonly site: Site;
   /** Server first, then client. */
   readonly daemons: readonly Daemon[];
   readonly pids: readonly number[];
@@ -35,12 +36,14 @@ export interface Tunnel {
 }
 
 /** The way to the sink without a tunnel. */
-function noTunnel(sink: Sink): Tunnel {
+function noTunnel(site: Site): Tunnel {
+  const { sink } = site;
   return {
     tcpAddr: sink.addr,
     udpAddr: sink.addr,
     tunnelAddr: sink.addr,
     transport: TCP,
+    site,
     daemons: [],
     pids: [],
     isNode: false,
@@ -61,13 +64,15 @@ function tailsOf(daemons: readonly Daemon[]): string {
  *
  * @throws Error with the end of the logs when it does not come up.
  */
-export async function startTunnel(peer: Peer, transport: Transport, sink: Sink): Promise<Tunnel> {
-  if (peer.tunnel === undefined) return noTunnel(sink);
+export async function startTunnel(peer: Peer, transport: Transport, site: Site): Promise<Tunnel> {
+  if (peer.tunnel === undefined) return noTunnel(site);
+  const { host } = site;
   const ports = {
+    host,
     control: await freePort(),
     tcp: await freePort(),
     udp: await freePort(),
-    sink: sink.port,
+    sink: site.sink.port,
   };
   const directory = scratchDirectory();
   const file = (name: string): string => join(directory, name);
@@ -84,15 +89,16 @@ export async function startTunnel(peer: Peer, transport: Transport, sink: Sink):
     const server = peer.tunnel.server(file('server.toml'), ports);
     daemons.push(new Daemon(server, file('server.log')));
     // A client that comes too early backs off for a second or more.
-    await listens(ports[peer.tunnel.firstPort], START_LIMIT_MS, daemons);
-    const client = peer.tunnel.client(file('client.toml'), ports);
+    await listens(host, ports[peer.tunnel.firstPort], START_LIMIT_MS, daemons);
+    const client = site.atClient(peer.tunnel.client(file('client.toml'), ports));
     daemons.push(new Daemon(client, file('client.log')));
     await echoes(ports.tcp, START_LIMIT_MS, daemons);
     return {
       tcpAddr: `127.0.0.1:${ports.tcp}`,
       udpAddr: `127.0.0.1:${ports.udp}`,
-      tunnelAddr: `127.0.0.1:${ports.control}`,
+      tunnelAddr: `${host}:${ports.control}`,
       transport,
+      site,
       daemons,
       pids: daemons.map((daemon) => daemon.pid),
       isNode: peer.isWarren,

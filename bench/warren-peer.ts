@@ -8,8 +8,10 @@ import type { Variant } from './options.ts';
 import type { Peer } from './peer.ts';
 import { ratholeConfigs } from './peer-configs.ts';
 import type { Command } from './process.ts';
+import type { Settings } from './transport.ts';
 
 const BUILT = join(ROOT, 'dist/cli.js');
+const V1: Settings = { channels: 'v1' };
 /** The log names the engine, and what visitors are left at the end. */
 const LOG = { WARREN_LOG: 'info', WARREN_LOG_FORMAT: 'json' };
 
@@ -17,9 +19,18 @@ function defaultCli(): string {
   return resolve(process.env['WARREN_CLI'] ?? BUILT);
 }
 
-/** The peer, or the reason why it is not there. */
-export function findWarren(name: string, engine: string): Peer | string {
-  return warren(name, defaultCli(), { WARREN_ENGINE: engine });
+/**
+ * The peer, or the reason why it is not there. With `v1` its ends talk as stock peers do; its rows
+ * are then those that show the difference.
+ */
+export function findWarren(
+  name: string,
+  { engine, v1 = false }: { readonly engine: string; readonly v1?: boolean },
+): Peer | string {
+  const peer = warren(name, defaultCli(), { WARREN_ENGINE: engine }, v1 ? V1 : {});
+  return v1 && typeof peer !== 'string'
+    ? { ...peer, v1, rows: ['bulk', 'pingpong', 'visitors', 'first-byte'] }
+    : peer;
 }
 
 /** A further build or setting: `--peer`. */
@@ -27,7 +38,12 @@ export function findWarrenVariant({ name, cli, env }: Variant): Peer | string {
   return warren(name, cli === '' ? defaultCli() : resolve(cli), env);
 }
 
-function warren(name: string, cli: string, env: Readonly<Record<string, string>>): Peer | string {
+function warren(
+  name: string,
+  cli: string,
+  env: Readonly<Record<string, string>>,
+  settings: Settings = {},
+): Peer | string {
   if (!existsSync(cli)) return `${cli} is not there: run \`npm run build\` first`;
   const { WARREN_ENGINE: engine } = { ...process.env, ...env };
   const command =
@@ -45,7 +61,8 @@ function warren(name: string, cli: string, env: Readonly<Record<string, string>>
     tunnel: {
       configs: (ports, transport) => {
         const { server, warrenServer } = transport;
-        return ratholeConfigs(ports, { ...transport, server: { ...server, ...warrenServer } });
+        const whole = { ...transport, server: { ...server, ...warrenServer } };
+        return ratholeConfigs(ports, whole, settings);
       },
       server: command('--server'),
       client: command('--client'),

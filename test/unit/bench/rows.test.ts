@@ -26,6 +26,13 @@ describe('rows of the benchmark', () => {
     expect(selected('--only', 'noise-aesgcm-storm')).toEqual(['noise-aesgcm-storm']);
   });
 
+  it('takes the long way by its name and by its transport', () => {
+    const rows = ['first-byte-20ms', 'visitors-32-20ms'];
+    expect(selected('--quick', '--transports', 'tcp-20ms').sort()).toEqual(rows);
+    expect(selected('--only', 'visitors-32-20ms,first-byte').sort()).toEqual(rows);
+    expect(selected('--transports', 'tcp', '--only', 'visitors-32')).toEqual(['visitors-32']);
+  });
+
   it('takes names for every transport that is picked', () => {
     const args = ['--transports', 'tcp,tls', '--only', 'pingpong,tls-held'];
     expect(selected(...args).sort()).toEqual(['pingpong', 'tls-held', 'tls-pingpong']);

@@ -12,7 +12,7 @@ import { CERTIFICATE_NAME, makeCertificates, PKCS12_PASSWORD } from '../../../be
 import { ratholeConfigs } from '../../../bench/peer-configs.ts';
 import { prepareTransports, TCP, type TransportName } from '../../../bench/transport.ts';
 
-const PORTS = { control: 1, tcp: 2, udp: 3, sink: 4 };
+const PORTS = { host: '10.0.0.1', control: 1, tcp: 2, udp: 3, sink: 4 };
 /** An X25519 private key in PKCS#8, before its 32 bytes. */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
@@ -32,6 +32,16 @@ describe('transports of the benchmark', () => {
     const plain = { type: 'tcp', tcp: { nodelay: true } };
     expect(written('tcp')).toEqual({ server: plain, client: plain });
     expect(TCP.handshake).toBeUndefined();
+  });
+
+  it('writes what only warren knows into both files, above their tables', () => {
+    const files = ratholeConfigs(PORTS, TCP, { channels: 'v1' });
+    expect(parse(files.server)).toMatchObject({
+      server: { bind_addr: '10.0.0.1:1', channels: 'v1', transport: { type: 'tcp' } },
+    });
+    expect(parse(files.client)).toMatchObject({
+      client: { remote_addr: '10.0.0.1:1', channels: 'v1', transport: { type: 'tcp' } },
+    });
   });
 
   it('writes booleans of TOML', () => {

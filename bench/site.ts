@@ -1,0 +1,20 @@
+// Where the ends of a tunnel are.
+
+import type { Sink } from './load.ts';
+import type { Command } from './process.ts';
+
+export interface Site {
+  /** The address at which the server accepts its client. Visitors come over loopback. */
+  readonly host: string;
+  /** The service behind the tunnel, on the client's loopback. */
+  readonly sink: Sink;
+  /** The command as it runs where the client is. */
+  atClient(command: Command): Command;
+  /** Processes that are neither tunnel nor sink, but part of the measurement. */
+  readonly helpers: readonly number[];
+}
+
+/** Everything on one loopback. */
+export function nearSite(sink: Sink): Site {
+  return { host: '127.0.0.1', sink, atClient: (command) => command, helpers: [] };
+}
