@@ -19,10 +19,14 @@ import { ServiceCounters } from './counters.ts';
 import { closeWithin } from './deadline.ts';
 import type { Link } from './link.ts';
 import type { LocalCarrier } from './local-carrier.ts';
+import type { Origin } from './origin.ts';
 import { refuseSession } from './own-stream.ts';
+import { ReusableChannel } from './reusable-channel.ts';
 import { TcpLocals } from './tcp-locals.ts';
 import { UdpCarrier } from './udp-carrier.ts';
 import { WaitingChannel } from './waiting-channel.ts';
+
+const NOTHING = new Uint8Array(0);
 
 /** That a server drops idle channels is its business (wire-v1 W44); these are ours to tell of. */
 const TELLING: ReadonlySet<EndReason> = new Set([
@@ -42,11 +46,16 @@ export class TypescriptClientService implements ClientService {
   readonly #context: DataplaneContext;
   readonly #counters = new ServiceCounters();
   readonly #carrier: LocalCarrier;
-  readonly #waiting = new Set<WaitingChannel>();
+  /** Channels that wait for a start: for their first, or for another one. */
+  readonly #waiting = new Set<WaitingChannel | ReusableChannel>();
+  /** Reusable ones that are in use, or on their way back. */
+  readonly #reused = new Set<ReusableChannel>();
   readonly #removed: () => void;
   #spec: ClientServiceSpec;
   #attached: Attached | undefined;
   #closed: Promise<void> | undefined;
+  /** The session that `close` ended, while its control channel may still say so. */
+  #leaving: RunningClientSession | undefined;
   #onEmpty: (() => void) | undefined;
 
   constructor(context: DataplaneContext, spec: ClientServiceSpec, removed: () => void) {
@@ -114,10 +123,12 @@ export class TypescriptClientService implements ClientService {
       const drained = new Promise<void>((resolve) => {
         this.#onEmpty = resolve;
       });
-      this.#closed = closeWithin(deadlineMs, drained, () => this.#abortAll('drain')).finally(
+      this.#leaving = this.#attached?.running;
+      this.detach(reason);
+      const all = Promise.all([drained, this.#leaving?.gone]).then(() => this.#endReused());
+      this.#closed = closeWithin(deadlineMs, all, () => this.#abortAll('drain')).finally(
         this.#removed,
       );
-      this.detach(reason);
       this.#carrier.draining();
       this.#checkEmpty();
     }
@@ -139,6 +150,7 @@ export class TypescriptClientService implements ClientService {
   }
 
   #abortAll(reason: EndReason): void {
+    this.#leaving?.cut();
     for (const channel of [...this.#waiting]) channel.end(reason);
     this.#carrier.destroy(reason);
   }
@@ -148,16 +160,57 @@ export class TypescriptClientService implements ClientService {
       link.destroy();
       return;
     }
+    const { routine } = running;
     const channel = new WaitingChannel(link, {
-      routine: running.routine,
+      routine,
+      reuse: this.#spec.type === 'tcp' ? routine.reuse : undefined,
       started: (which, rest) => {
         this.#waiting.delete(which);
         this.#carry(which.link, rest);
         this.#checkEmpty();
       },
+      startedReuse: (which, rest) => {
+        this.#waiting.delete(which);
+        this.#reuse(running, which.link, rest);
+      },
       ended: (which, reason, error) => this.#onWaitingEnd(which, reason, error),
     });
     this.#waiting.add(channel);
+  }
+
+  /** From now on it carries one visitor after the other. */
+  #reuse(running: RunningClientSession, link: Link, rest: Uint8Array): void {
+    const { links, limits } = this.#context;
+    new ReusableChannel(link, rest, {
+      links,
+      settleMs: limits.channelSettleMs,
+      rules: () => running.routine.reuse,
+      uses: running.uses,
+      waits: (channel, wasUsed) => {
+        this.#reused.delete(channel);
+        this.#waiting.add(channel);
+        if (!running.ended) return;
+        if (wasUsed) channel.end('session_end');
+        else this.#endLater([channel]);
+      },
+      started: (channel, use, origin) => {
+        this.#waiting.delete(channel);
+        this.#reused.add(channel);
+        this.#carry(use, NOTHING, origin);
+        this.#checkEmpty();
+      },
+      ended: (channel, reason) => {
+        this.#reused.delete(channel);
+        if (reason === undefined) this.#waiting.delete(channel);
+        else this.#onWaitingEnd(channel, reason);
+        this.#checkEmpty();
+      },
+    });
+  }
+
+  /** Those whose visitors have gone. */
+  #endReused(): void {
+    for (const channel of [...this.#reused]) channel.destroy();
   }
 
   /** A server that asks for more than we may hold gets what fits (wire-v1 W14). */
@@ -170,9 +223,9 @@ export class TypescriptClientService implements ClientService {
     dialer.create(Math.min(count, room));
   }
 
-  #carry(link: Link, rest: Uint8Array): void {
+  #carry(link: Link, rest: Uint8Array, origin?: Origin): void {
     if (this.#carrier.size < this.#context.limits.visitorsPerService) {
-      this.#carrier.carry(link, rest);
+      this.#carrier.carry(link, rest, origin);
       return;
     }
     this.#counters.end('visitor_limit');
@@ -181,16 +234,20 @@ export class TypescriptClientService implements ClientService {
     this.#context.visitorEnd({
       service: name,
       protocol: type,
-      visitor: undefined,
+      visitor: origin?.addresses?.visitor,
       bytesIn: 0,
       bytesOut: 0,
       durationMs: 0,
       reason: 'visitor_limit',
     });
-    link.abort();
+    link.abort('visitor_limit');
   }
 
-  #onWaitingEnd(channel: WaitingChannel, reason: EndReason, error?: string): void {
+  #onWaitingEnd(
+    channel: WaitingChannel | ReusableChannel,
+    reason: EndReason,
+    error?: string,
+  ): void {
     this.#waiting.delete(channel);
     if (TELLING.has(reason)) {
       this.#channelFailed(reason, error);
@@ -203,9 +260,11 @@ export class TypescriptClientService implements ClientService {
   #onSessionEnd(running: RunningClientSession, dialer: ChannelDialer): void {
     dialer.close();
     if (this.#attached?.running === running) this.#attached = undefined;
-    // A start may be under way on one of them: the server's own end closes the others at once.
-    const orphans = [...this.#waiting];
-    if (orphans.length === 0) return;
+    if (this.#waiting.size > 0) this.#endLater([...this.#waiting]);
+  }
+
+  /** A start may be under way on one of them: the server's own end closes the others at once. */
+  #endLater(orphans: readonly (WaitingChannel | ReusableChannel)[]): void {
     setTimeout(() => {
       for (const channel of orphans) channel.end('session_end');
     }, this.#context.limits.orphanGraceMs).unref();

@@ -3,7 +3,7 @@
  * what it carries it knows only the codec. While nothing comes and nothing waits it owns no buffer.
  */
 import type { SocketAddress } from '../engine/spec.ts';
-import { type Link, type LinkSink, NO_SINK } from './link.ts';
+import { type Link, type LinkSink, NO_SINK, type ReadUse } from './link.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { type Codec, TransportFault } from './transport/codec.ts';
 
@@ -128,7 +128,7 @@ export class CodedLink implements Link {
     this.#inner.setNoDelay(on);
   }
 
-  readLarge(use: 'whole' | 'reused'): void {
+  readLarge(use: ReadUse): void {
     this.#inner.readLarge(use);
   }
 

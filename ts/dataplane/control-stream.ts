@@ -50,6 +50,7 @@ export class TypescriptControlStream implements ControlStream {
   /** It has been attached once: the handshake is behind it. */
   #wasAttached = false;
   #end: EndReason | undefined;
+  #lingering: Promise<void> = Promise.resolve();
   /** More than the reason says. */
   #error: string | undefined;
 
@@ -94,11 +95,37 @@ export class TypescriptControlStream implements ControlStream {
   finish(reason: EndReason): void {
     if (this.#end !== undefined) return;
     this.#finishWith(reason, 'linger');
-    linger(this.#link, this.#options.lingerMs, () => this.#settle());
+    this.#lingering = new Promise((resolve) => {
+      linger(this.#link, this.#options.lingerMs, () => {
+        this.#settle();
+        resolve();
+      });
+    });
   }
 
   destroy(reason: EndReason): void {
     this.#finishWith(reason);
+  }
+
+  /** Ends an attached one: where the peer should know, and there is a goodbye, politely behind that. */
+  leave(reason: EndReason, goodbye: Uint8Array): void {
+    const isForPeer = reason === 'drain' || reason === 'service_closed';
+    if (!isForPeer || goodbye.byteLength === 0) {
+      this.destroy(reason);
+      return;
+    }
+    this.send(goodbye);
+    this.finish(reason);
+  }
+
+  /** Resolves when its polite end, if it has one, is over. */
+  get gone(): Promise<void> {
+    return this.#lingering;
+  }
+
+  /** Cuts its polite end short. */
+  cut(): void {
+    if (this.#end !== undefined) this.#link.destroy();
   }
 
   /** held -> attached. Unread bytes go to the routine first. @throws WARREN_E_STATE */

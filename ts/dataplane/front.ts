@@ -3,6 +3,7 @@ import type { EndReason } from '../engine/reason.ts';
 import type { HostPort, SocketAddress } from '../engine/spec.ts';
 import type { PoolLevels, ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
+import type { SessionReuse } from './server-uses.ts';
 
 export interface FrontOptions {
   readonly service: string;
@@ -13,6 +14,8 @@ export interface FrontOptions {
   readonly expect: (change: number) => void;
   /** The command that puts a channel to use. */
   readonly start: () => Uint8Array;
+  /** How the session reuses channels; undefined: it does not. */
+  readonly reuse: () => SessionReuse | undefined;
   /** Of channels that are put to use from now on; undefined leaves them as they are. */
   readonly nodelay: () => boolean | undefined;
 }
@@ -32,7 +35,7 @@ export interface ServiceFront {
   channel(link: Link): void;
   /** Ends those that wait for a channel. */
   endWaiting(reason: EndReason): void;
-  /** Resolves when no visitor is being served. */
+  /** Resolves when no visitor is being served, and no channel is on its way back from one. */
   drained(): Promise<void>;
   destroy(reason: EndReason): void;
 }

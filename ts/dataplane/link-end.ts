@@ -1,5 +1,6 @@
 /** What the end of a link is called, from the error that its sink was told. */
 import type { EndReason } from '../engine/reason.ts';
+import { AbortedUse } from './abort-reason.ts';
 import { LinkFault } from './open-links.ts';
 import { RefusedError, TransportFault } from './transport/codec.ts';
 
@@ -7,7 +8,8 @@ import { RefusedError, TransportFault } from './transport/codec.ts';
 export function brokenReason(error: Error | undefined, broken: EndReason): EndReason {
   if (error instanceof LinkFault) return 'internal_error';
   // With TLS 1.3 a client hears of a refusal behind its own handshake.
-  const isOurs = error instanceof TransportFault || error instanceof RefusedError;
+  const isOurs =
+    error instanceof TransportFault || error instanceof RefusedError || error instanceof AbortedUse;
   return isOurs ? error.reason : broken;
 }
 

@@ -2,6 +2,7 @@
  * One end of a byte path: what the relay, the control stream and the UDP framing see of a
  * connection, whatever transport carries it. A link knows nothing of services and sessions.
  */
+import type { EndReason } from '../engine/reason.ts';
 import type { SocketAddress } from '../engine/spec.ts';
 
 /** Who reads a link. Exactly one sink at a time; `closed` comes once, last. */
@@ -20,6 +21,8 @@ export interface LinkSink {
 
 /** Of a link that nobody reads. */
 export const NO_SINK: LinkSink = { data: () => false, end() {}, closed() {} };
+
+export type ReadUse = 'cautious' | 'whole' | 'reused';
 
 export interface Link {
   readonly peer: SocketAddress;
@@ -44,22 +47,22 @@ export interface Link {
   uncork(): void;
   /** FIN, behind everything written. */
   end(): void;
-  /** Gone as soon as everything written and the FIN are with the system. */
-  endSoon(): void;
+  /** Gone as soon as everything written and the FIN are with the system. `reason`: as of `abort`. */
+  endSoon(reason?: EndReason): void;
   /**
    * Of a link below another one: in band the peer has ended its direction. From now on its end here
    * is one, however it comes.
    */
   peerIsDone?(): void;
-  /** RST, now. */
-  abort(): void;
+  /** RST, now. `reason`: told to the peer by a link that can. */
+  abort(reason?: EndReason): void;
   /** Gone now; FIN where the system sends one. */
   destroy(): void;
   setNoDelay(on: boolean): void;
   /**
    * Until it is called a read brings at most 8 KiB. `whole`: up to 64 KiB, each chunk memory of its
    * own. `reused`: the sink promises to keep the lifetime rule of `data` exactly, so that bulk may
-   * be read into a buffer that is used again.
+   * be read into a buffer that is used again. `cautious`: as before it was called.
    */
-  readLarge(use: 'whole' | 'reused'): void;
+  readLarge(use: ReadUse): void;
 }

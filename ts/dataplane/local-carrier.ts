@@ -4,6 +4,7 @@ import type { ClientServiceSpec } from '../engine/spec.ts';
 import type { DataplaneContext } from './context.ts';
 import type { ServiceCounters } from './counters.ts';
 import type { Link } from './link.ts';
+import type { Origin } from './origin.ts';
 
 export interface LocalCarrierOptions {
   readonly context: DataplaneContext;
@@ -18,8 +19,11 @@ export interface LocalCarrierOptions {
 export interface LocalCarrier {
   /** Visitors being carried. */
   readonly size: number;
-  /** Takes a channel over; `rest` came behind the start command. Reading is stopped. */
-  carry(link: Link, rest: Uint8Array): void;
+  /**
+   * Takes a channel over; `rest` came behind the start command. Reading is stopped. `origin`: whose
+   * it is, of a channel that says so.
+   */
+  carry(link: Link, rest: Uint8Array, origin?: Origin): void;
   /** The service is closing: what has no end of its own ends now. */
   draining(): void;
   destroy(reason: EndReason): void;

@@ -64,6 +64,11 @@ export function peerOf(socket: net.Socket): SocketAddress {
   return { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 };
 }
 
+/** The address that an accepted socket was reached at. */
+export function localOf(socket: net.Socket): SocketAddress {
+  return { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 };
+}
+
 /**
  * On a dual-stack listener IPv4 peers look like `::ffff:192.0.2.1`; people know them as 192.0.2.1.
  */

@@ -79,8 +79,8 @@ export class Relay implements RunningRelay {
 
   destroy(reason: EndReason): void {
     this.#reason ??= reason;
-    this.#in.from.abort();
-    this.#out.from.abort();
+    this.#in.from.abort(this.#reason);
+    this.#out.from.abort(this.#reason);
   }
 
   /** What is to be written and what this turn still reads: one write. */
@@ -153,8 +153,8 @@ export class Relay implements RunningRelay {
     if (!clean && !direction.to.closed) {
       this.#reason ??= brokenReason(error, broken);
       // Its own bytes had all arrived: deliver them before the end. Else what is lost shows as RST.
-      if (direction.ended) direction.to.endSoon();
-      else direction.to.abort();
+      if (direction.ended) direction.to.endSoon(this.#reason);
+      else direction.to.abort(this.#reason);
     }
     if (this.#openLinks === 0) {
       clearTimeout(this.#halfClosed);

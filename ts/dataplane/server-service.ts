@@ -19,6 +19,7 @@ import { closeWithin } from './deadline.ts';
 import type { FrontOptions, ServiceFront } from './front.ts';
 import { refuseSession } from './own-stream.ts';
 import { RunningServerSession } from './server-session.ts';
+import type { SessionReuse } from './server-uses.ts';
 import { TcpFront } from './tcp-front.ts';
 import { UdpFront } from './udp-front.ts';
 
@@ -41,6 +42,8 @@ export class TypescriptServerService implements ServerService {
   #bindRetry: NodeJS.Timeout | undefined;
   #bound = false;
   #closed: Promise<void> | undefined;
+  /** The session that `close` ended, while its control channel may still say so. */
+  #leaving: RunningServerSession | undefined;
 
   constructor(context: DataplaneContext, spec: ServerServiceSpec, removed: () => void) {
     this.#context = context;
@@ -54,6 +57,7 @@ export class TypescriptServerService implements ServerService {
       request: (count) => this.#session?.request(count) ?? false,
       expect: (change) => this.#expect(change),
       start: () => this.#start,
+      reuse: () => this.#reuse(),
       nodelay: () => this.#nodelay,
     };
     this.#front =
@@ -121,9 +125,11 @@ export class TypescriptServerService implements ServerService {
   closeWith(reason: EndReason, { deadlineMs }: CloseOptions): Promise<void> {
     if (this.#closed === undefined) {
       this.#endAll(reason);
-      this.#closed = closeWithin(deadlineMs, this.#front.drained(), () =>
-        this.#front.destroy('drain'),
-      )
+      const ended = Promise.all([this.#front.drained(), this.#leaving?.gone]).then(() => undefined);
+      this.#closed = closeWithin(deadlineMs, ended, () => {
+        this.#leaving?.cut();
+        this.#front.destroy('drain');
+      })
         .then(() => this.#binding)
         .finally(this.#removed);
     }
@@ -132,6 +138,7 @@ export class TypescriptServerService implements ServerService {
 
   destroy(): void {
     this.#endAll('destroyed');
+    this.#leaving?.cut();
     this.#front.destroy('destroyed');
     this.#closed ??= this.#binding.finally(this.#removed);
   }
@@ -147,10 +154,17 @@ export class TypescriptServerService implements ServerService {
   #endAll(reason: EndReason): void {
     const session = this.#session;
     this.#session = undefined;
+    this.#leaving = session ?? this.#leaving;
     this.#front.sessionEnded();
     session?.end(reason);
     this.#unbind();
     this.#front.endWaiting(reason);
+  }
+
+  #reuse(): SessionReuse | undefined {
+    const session = this.#session;
+    const rules = session?.reuse;
+    return session === undefined || rules === undefined ? undefined : { rules, uses: session.uses };
   }
 
   #onSessionEnd(session: RunningServerSession): void {

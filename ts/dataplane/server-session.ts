@@ -1,14 +1,17 @@
 /**
- * Runs a server's control channel after the handshake: sends creates and heartbeats, ends on EOF,
- * hands every byte that comes up to the control plane (wire-v1 W7). See ServerRoutine.
+ * Runs a server's control channel after the handshake: asks for channels, sends heartbeats, ends on EOF.
+ * Of a v1 peer it hands every byte that comes up to the control plane (wire-v1 W7); of one that reuses
+ * channels it acts on the frames that come. See ServerRoutine.
  */
 import type { ServerSession } from '../engine/engine.ts';
 import type { EndReason } from '../engine/reason.ts';
-import type { ServerRoutine } from '../engine/spec.ts';
+import type { ReuseRules, ServerRoutine } from '../engine/spec.ts';
 import { type DataplaneContext, keyText } from './context.ts';
 import type { TypescriptControlStream } from './control-stream.ts';
+import { encodeChannels, encodeGaveUp, FrameReader } from './frames.ts';
 import type { Link } from './link.ts';
 import { requireOwnStream } from './own-stream.ts';
+import { SessionUses } from './session-uses.ts';
 
 /** Commands that a peer who does not read may leave queued: 64 KiB of them. */
 const BACKLOG_MAX_BYTES = 65_536;
@@ -24,7 +27,10 @@ export class RunningServerSession {
   readonly #owner: ServerSessionOwner;
   readonly #control: TypescriptControlStream;
   readonly #key: string;
+  /** Uses of reusable channels. */
+  readonly uses: SessionUses = new SessionUses((visitor, reason) => this.#gaveUp(visitor, reason));
   #routine: ServerRoutine;
+  #frames: FrameReader | undefined;
   #state: 'running' | 'suspended' | 'ended' = 'running';
   #creates = 0;
   #sendTimer: NodeJS.Immediate | undefined;
@@ -45,6 +51,22 @@ export class RunningServerSession {
     return this.#state === 'suspended';
   }
 
+  /** How the peer reuses data channels, once it is agreed on. */
+  get reuse(): ReuseRules | undefined {
+    const { reuse } = this.#routine;
+    return reuse?.frames === undefined ? undefined : reuse;
+  }
+
+  /** Resolves when the polite end of the control channel, if it has one, is over. */
+  get gone(): Promise<void> {
+    return this.#control.gone;
+  }
+
+  /** Cuts its polite end short. */
+  cut(): void {
+    this.#control.cut();
+  }
+
   setRoutine(routine: ServerRoutine): void {
     this.#routine = routine;
     if (this.#state === 'running') this.#armHeartbeat();
@@ -57,26 +79,29 @@ export class RunningServerSession {
     this.#sendTimer ??= setImmediate(() => this.#sendCreates());
   }
 
-  /** Sends that many create commands, all of one turn in one write. False: cannot be sent now. */
+  /** Asks for that many channels, all of one turn in one write. False: cannot be sent now. */
   request(count: number): boolean {
     if (this.#state !== 'running') return false;
-    const { create } = this.#routine;
-    if (this.#control.backlog + (this.#creates + count) * create.length > BACKLOG_MAX_BYTES)
-      return false;
+    const due = this.#encodedLength(this.#creates + count);
+    if (this.#control.backlog + due > BACKLOG_MAX_BYTES) return false;
     this.#creates += count;
     this.#sendTimer ??= setImmediate(() => this.#sendCreates());
     return true;
   }
 
-  /** Ends the control channel; `handler.ended` follows. */
+  /** Ends the control channel, with a goodbye where there is one; `handler.ended` follows. */
   end(reason: EndReason): void {
-    this.#control.destroy(reason);
+    if (this.#state === 'running') this.#control.leave(reason, this.#routine.goodbye);
+    else this.#control.destroy(reason);
   }
 
   #attach(): void {
     this.#armHeartbeat();
+    const frames = this.reuse?.frames;
+    if (frames !== undefined) this.#frames ??= new FrameReader(frames);
     this.#control.attach({
-      bytes: (chunk) => this.#surplus(chunk),
+      bytes: (chunk) =>
+        this.#frames === undefined ? this.#surplus(chunk) : this.#onFrames(this.#frames, chunk),
       ended: (reason) => this.#ended(reason),
     });
   }
@@ -89,13 +114,48 @@ export class RunningServerSession {
     return chunk.length;
   }
 
+  #onFrames(frames: FrameReader, chunk: Buffer): number {
+    frames.feed(chunk);
+    while (this.#state === 'running') {
+      const frame = frames.next();
+      if (frame === undefined) break;
+      // Heartbeats prove nothing that TCP does not; channels are the server's to ask for.
+      if (frame.kind === 'bad') this.#control.destroy('control_data');
+      // The peer knows; there is nothing to say.
+      else if (frame.kind === 'drain') this.#control.destroy('drain');
+      else if (frame.kind === 'gave up') this.uses.peerGaveUp(frame.visitor, frame.reason);
+    }
+    return chunk.length;
+  }
+
+  #gaveUp(visitor: bigint, reason: number): boolean {
+    const frames = this.reuse?.frames;
+    const canSay = this.#state === 'running' && this.#control.backlog < BACKLOG_MAX_BYTES;
+    if (frames === undefined || !canSay) return false;
+    this.#control.send(encodeGaveUp(frames, visitor, reason));
+    this.#heartbeat?.refresh();
+    return true;
+  }
+
+  #encodedLength(count: number): number {
+    // Frames carry a number: whatever it is, one of them is all.
+    return this.reuse === undefined ? count * this.#routine.create.length : 0;
+  }
+
+  #encoded(count: number): Uint8Array {
+    const frames = this.reuse?.frames;
+    if (frames !== undefined) return encodeChannels(frames, count);
+    const { create } = this.#routine;
+    const bytes = Buffer.alloc(create.length * count);
+    for (let at = 0; at < bytes.length; at += create.length) bytes.set(create, at);
+    return bytes;
+  }
+
   #sendCreates(): void {
     this.#sendTimer = undefined;
     // Suspended: they are sent when it is resumed.
     if (this.#state !== 'running' || this.#creates === 0) return;
-    const { create } = this.#routine;
-    const bytes = Buffer.alloc(create.length * this.#creates);
-    for (let at = 0; at < bytes.length; at += create.length) bytes.set(create, at);
+    const bytes = this.#encoded(this.#creates);
     this.#creates = 0;
     this.#control.send(bytes);
     this.#heartbeat?.refresh();

@@ -14,6 +14,7 @@ import type { Link } from './link.ts';
 import { boundAddress, listenTcp } from './listen.ts';
 import { Pool } from './pool.ts';
 import type { RunningRelay } from './relay.ts';
+import { ServerUses, type SessionReuse } from './server-uses.ts';
 import { TcpLink } from './tcp-link.ts';
 import { WaitingVisitor } from './waiting-visitor.ts';
 
@@ -29,7 +30,8 @@ export class TcpFront implements ServiceFront {
   readonly #options: FrontOptions;
   readonly #counters: ServiceCounters;
   readonly #pool: Pool;
-  readonly #waiting = new Set<WaitingVisitor>();
+  readonly #uses: ServerUses;
+  readonly #waiting = new Set<WaitingVisitor<TcpLink>>();
   readonly #relays = new Set<RunningRelay>();
   #server: net.Server | undefined;
   #pairing: NodeJS.Immediate | undefined;
@@ -47,6 +49,7 @@ export class TcpFront implements ServiceFront {
       ready: () => this.#schedulePairing(),
       failed: (reason) => this.#channelFailed(reason),
     });
+    this.#uses = new ServerUses(context, this.#pool, (reason) => this.#channelFailed(reason));
   }
 
   get address(): SocketAddress | undefined {
@@ -80,6 +83,7 @@ export class TcpFront implements ServiceFront {
   }
 
   sessionStarted(): void {
+    if (this.#options.reuse() !== undefined) this.#pool.reuse();
     this.#pool.refill(this.#waiting.size);
   }
 
@@ -95,11 +99,13 @@ export class TcpFront implements ServiceFront {
     for (const visitor of [...this.#waiting]) this.#refuse(visitor, reason);
   }
 
-  drained(): Promise<void> {
-    if (this.#relays.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onEmpty = resolve;
-    });
+  async drained(): Promise<void> {
+    if (this.#relays.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+      });
+    }
+    this.#uses.destroy();
   }
 
   destroy(reason: EndReason): void {
@@ -155,19 +161,20 @@ export class TcpFront implements ServiceFront {
 
   #pair(): void {
     for (const visitor of this.#waiting) {
-      const channel = this.#pool.take();
-      if (channel === undefined) break;
+      const served = this.#serve(visitor);
+      if (!served) break;
       this.#waiting.delete(visitor);
-      this.#serve(visitor, channel);
     }
     this.#countVisitors();
     for (const visitor of this.#waiting) visitor.wait();
     this.#pool.refill(this.#waiting.size);
   }
 
-  #serve(visitor: WaitingVisitor, channel: Link): void {
-    const nodelay = this.#options.nodelay();
-    if (nodelay !== undefined) channel.setNoDelay(nodelay);
+  /** False: no channel is ready. */
+  #serve(visitor: WaitingVisitor<TcpLink>): boolean {
+    const reuse = this.#options.reuse();
+    const channel = reuse === undefined ? this.#takeChannel() : this.#useChannel(reuse, visitor);
+    if (channel === undefined) return false;
     const stash = visitor.takeStash();
     const facts = { visitor: visitor.link.peer, since: visitor.since };
     const relay = this.#context.startRelay(visitor.link, channel, {
@@ -175,11 +182,24 @@ export class TcpFront implements ServiceFront {
       limits: this.#context.limits,
       nearBroken: 'visitor_reset',
       farBroken: 'channel_reset',
-      unwritten: [this.#options.start(), ...stash],
+      unwritten: reuse === undefined ? [this.#options.start(), ...stash] : stash,
       alreadyIn: stash.reduce((sum, chunk) => sum + chunk.byteLength, 0),
       done: (ended) => this.#relayEnded(ended, facts),
     });
     this.#relays.add(relay);
+    return true;
+  }
+
+  #takeChannel(): Link | undefined {
+    const channel = this.#pool.take();
+    const nodelay = this.#options.nodelay();
+    if (nodelay !== undefined) channel?.setNoDelay(nodelay);
+    return channel;
+  }
+
+  #useChannel(reuse: SessionReuse, { link }: WaitingVisitor<TcpLink>): Link | undefined {
+    const addresses = () => ({ visitor: link.peer, reached: link.local });
+    return this.#uses.begin(reuse, addresses, this.#options.nodelay());
   }
 
   #relayEnded(relay: RunningRelay, facts: VisitorFacts): void {
@@ -189,7 +209,7 @@ export class TcpFront implements ServiceFront {
     if (this.#relays.size === 0) this.#onEmpty?.();
   }
 
-  #refuse(visitor: WaitingVisitor, reason: EndReason): void {
+  #refuse(visitor: WaitingVisitor<TcpLink>, reason: EndReason): void {
     if (!this.#waiting.delete(visitor)) return;
     this.#countVisitors();
     this.#pool.refill(this.#waiting.size);

@@ -4,8 +4,8 @@
  */
 import type net from 'node:net';
 import type { SocketAddress } from '../engine/spec.ts';
-import { type Link, type LinkSink, NO_SINK } from './link.ts';
-import { dialSocket, handleOf, moveSocket, type OnRead, peerOf } from './onread-socket.ts';
+import { type Link, type LinkSink, NO_SINK, type ReadUse } from './link.ts';
+import { dialSocket, handleOf, localOf, moveSocket, type OnRead, peerOf } from './onread-socket.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { ReadBuffer } from './read-buffer.ts';
 
@@ -102,6 +102,11 @@ export class TcpLink implements Link {
     return this.#closed;
   }
 
+  /** Our end of it: of an accepted one, the address that was reached. */
+  get local(): SocketAddress {
+    return localOf(this.#socket);
+  }
+
   get backlog(): number {
     return this.#socket.writableLength;
   }
@@ -167,7 +172,7 @@ export class TcpLink implements Link {
     this.#socket.setKeepAlive(idleMs > 0, idleMs);
   }
 
-  readLarge(use: 'whole' | 'reused'): void {
+  readLarge(use: ReadUse): void {
     this.#buffer.allow(use);
   }
 

@@ -3,10 +3,20 @@ import type { EndReason } from '../engine/reason.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import { dialTcp } from './dial.ts';
 import type { Link } from './link.ts';
+import { brokenReason } from './link-end.ts';
 import type { LocalCarrier, LocalCarrierOptions } from './local-carrier.ts';
+import type { Origin } from './origin.ts';
 import type { RunningRelay } from './relay.ts';
 
 const LOCAL_KEEPALIVE_MS = 60_000;
+
+/** One visitor, from its start command on. */
+interface Visit {
+  /** The channel, or its use of one. */
+  readonly link: Link;
+  readonly origin: Origin | undefined;
+  readonly since: number;
+}
 
 export class TcpLocals implements LocalCarrier {
   readonly #options: LocalCarrierOptions;
@@ -21,24 +31,28 @@ export class TcpLocals implements LocalCarrier {
     return this.#relays.size + this.#connecting.size;
   }
 
-  carry(link: Link, rest: Uint8Array): void {
+  carry(link: Link, rest: Uint8Array, origin?: Origin): void {
     const { counters } = this.#options;
-    const since = Date.now();
+    const visit = { link, origin, since: Date.now() };
     const abort = new AbortController();
     counters.visitorsTotal += 1;
     this.#connecting.set(link, abort);
     this.#count();
-    link.setSink({ data: () => false, end() {}, closed: () => abort.abort() });
-    this.#connect(link, since, abort.signal)
+    link.setSink({
+      data: () => false,
+      end() {},
+      closed: (error) => abort.abort(brokenReason(error, 'channel_reset')),
+    });
+    this.#connect(visit, abort.signal)
       .then((local) => {
         this.#connecting.delete(link);
-        if (local !== undefined) this.#relay(link, local, rest, since);
+        if (local !== undefined) this.#relay(visit, local, rest);
         this.#count();
         if (this.size === 0) this.#options.empty();
       })
       .catch((error: unknown) => {
         this.#options.context.fault('local connect', error);
-        link.abort();
+        link.abort('internal_error');
       });
   }
 
@@ -51,7 +65,8 @@ export class TcpLocals implements LocalCarrier {
     for (const relay of [...this.#relays]) relay.destroy(reason);
   }
 
-  async #connect(link: Link, since: number, signal: AbortSignal): Promise<Link | undefined> {
+  /** What is to be said of `visit.origin` to the local service goes ahead of everything else. */
+  async #connect(visit: Visit, signal: AbortSignal): Promise<Link | undefined> {
     const { context } = this.#options;
     const { local, preferIpv6 } = this.#options.spec();
     try {
@@ -67,23 +82,20 @@ export class TcpLocals implements LocalCarrier {
         signal,
       );
     } catch (error) {
-      const wasClosed = link.closed;
-      link.abort();
-      if (signal.aborted) {
-        const reason = wasClosed ? 'channel_reset' : signal.reason;
-        this.#ended(typeof reason === 'string' ? (reason as EndReason) : 'destroyed', since);
-      } else {
-        const reason = localReason(error);
-        this.#ended(reason, since);
+      // The reason is one of ours: of the link, or of `destroy`.
+      const reason = signal.aborted ? (signal.reason as EndReason) : localReason(error);
+      visit.link.abort(reason);
+      this.#ended(visit, reason);
+      if (!signal.aborted) {
         context.visitorRefused(this.#options.spec().name, reason, errorText(error));
       }
       return undefined;
     }
   }
 
-  #relay(link: Link, local: Link, rest: Uint8Array, since: number): void {
+  #relay(visit: Visit, local: Link, rest: Uint8Array): void {
     const { context, counters } = this.#options;
-    const relay = context.startRelay(link, local, {
+    const relay = context.startRelay(visit.link, local, {
       counters,
       limits: context.limits,
       nearBroken: 'channel_reset',
@@ -92,7 +104,7 @@ export class TcpLocals implements LocalCarrier {
       alreadyIn: rest.length,
       done: (ended) => {
         this.#relays.delete(ended);
-        this.#ended(ended.reason, since, ended);
+        this.#ended(visit, ended.reason, ended);
         this.#count();
         if (this.size === 0) this.#options.empty();
       },
@@ -100,13 +112,13 @@ export class TcpLocals implements LocalCarrier {
     this.#relays.add(relay);
   }
 
-  #ended(reason: EndReason, since: number, relay?: RunningRelay): void {
+  #ended({ origin, since }: Visit, reason: EndReason, relay?: RunningRelay): void {
     const { context, counters } = this.#options;
     counters.end(reason);
     context.visitorEnd({
       service: this.#options.spec().name,
       protocol: 'tcp',
-      visitor: undefined,
+      visitor: origin?.addresses?.visitor,
       bytesIn: relay?.bytesIn ?? 0,
       bytesOut: relay?.bytesOut ?? 0,
       durationMs: Date.now() - since,

@@ -7,7 +7,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../engine/spec.ts';
 import { errorText } from '../errors.ts';
-import { type Link, type LinkSink, NO_SINK } from './link.ts';
+import { type Link, type LinkSink, NO_SINK, type ReadUse } from './link.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { TransportFault } from './transport/codec.ts';
 import { refusalByAlert, type TlsRole } from './transport/tls-refusal.ts';
@@ -162,9 +162,9 @@ export class TlsLink implements Link {
     this.#below.setNoDelay(on);
   }
 
-  readLarge(): void {
+  readLarge(use: ReadUse): void {
     // What comes is decrypted within the call that brings it, into memory of its own.
-    this.#below.readLarge('reused');
+    this.#below.readLarge(use === 'cautious' ? use : 'reused');
   }
 
   #onData(chunk: Buffer): void {

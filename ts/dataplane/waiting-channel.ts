@@ -3,15 +3,19 @@
  * time, so that its end is noticed.
  */
 import type { EndReason } from '../engine/reason.ts';
-import type { ClientRoutine } from '../engine/spec.ts';
+import type { ClientRoutine, ReuseRules } from '../engine/spec.ts';
 import type { Link } from './link.ts';
 import { channelReason } from './link-end.ts';
 import { RefusedError } from './transport/codec.ts';
 
 export interface WaitingChannelOptions {
   readonly routine: ClientRoutine;
+  /** How the peer reuses channels; undefined: it does not, or not those of this service. */
+  readonly reuse: ReuseRules | undefined;
   /** Put to use; `rest` is what came behind the command. Reading is stopped. */
   readonly started: (channel: WaitingChannel, rest: Uint8Array) => void;
+  /** The same, to be used again and again. */
+  readonly startedReuse: (channel: WaitingChannel, rest: Uint8Array) => void;
   /** `error`: more than the reason says. */
   readonly ended: (channel: WaitingChannel, reason: EndReason, error?: string) => void;
 }
@@ -48,16 +52,20 @@ export class WaitingChannel {
   }
 
   #onData(chunk: Uint8Array): boolean {
-    const { start, otherStart } = this.#options.routine;
+    const { routine, reuse, started, startedReuse } = this.#options;
+    const { start, otherStart } = routine;
     this.#got = Buffer.concat([this.#got, chunk]);
     if (this.#got.length < start.length) return true;
     const command = this.#got.subarray(0, start.length);
-    if (!command.equals(start)) {
+    const isReuse = reuse !== undefined && command.equals(reuse.start);
+    if (!isReuse && !command.equals(start)) {
       this.end(command.equals(otherStart) ? 'type_mismatch' : 'bad_start');
       return false;
     }
     this.#done = true;
-    this.#options.started(this, this.#got.subarray(start.length));
+    const rest = this.#got.subarray(start.length);
+    if (isReuse) startedReuse(this, rest);
+    else started(this, rest);
     return false;
   }
 }

@@ -10,19 +10,19 @@ import type { Link } from './link.ts';
 /** Reading stops here; what is with the system comes later. A stranger can have us keep this much. */
 const STASH_MAX_BYTES = 8_192;
 
-export class WaitingVisitor {
-  readonly link: Link;
+export class WaitingVisitor<L extends Link = Link> {
+  readonly link: L;
   readonly since: number = Date.now();
-  readonly #left: (visitor: WaitingVisitor, reason: EndReason) => void;
+  readonly #left: (visitor: WaitingVisitor<L>, reason: EndReason) => void;
   readonly #limits: Limits;
   readonly #stash: Uint8Array[] = [];
   #stashed = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    link: Link,
+    link: L,
     limits: Limits,
-    left: (visitor: WaitingVisitor, reason: EndReason) => void,
+    left: (visitor: WaitingVisitor<L>, reason: EndReason) => void,
   ) {
     this.link = link;
     this.#limits = limits;

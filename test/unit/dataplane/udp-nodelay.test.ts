@@ -32,6 +32,7 @@ describe.each([
       request: () => true,
       expect: () => undefined,
       start: () => START_UDP,
+      reuse: () => undefined,
       nodelay: () => nodelay,
     });
     const link = new FakeLink();
