@@ -338,7 +338,7 @@ fn a_server_that_asks_for_far_too_many_is_refused_in_one_step() {
     );
 }
 
-/// The threads stop as soon as everything is told.
+/// The threads stop as soon as everything is told; what a turn has begun it ends.
 #[test]
 fn the_goodbye_of_an_engine_that_closes_is_with_the_system() {
     let mut client = Client::open(Limits::default());

@@ -262,16 +262,10 @@ impl ControlStream {
         self.nudge();
     }
 
-    /// As `finish`, behind these last bytes. What the system takes of them it has on return: the shard
-    /// may stop next.
+    /// As `finish`, behind these last bytes.
     pub(crate) fn farewell(&self, bytes: &[u8], reason: EndReason) {
-        if self.state.borrow().end.is_some() {
-            return;
-        }
         self.state.borrow_mut().unwritten.extend_from_slice(bytes);
         self.finish(reason);
-        // Its task looks again.
-        let _ = self.linger();
     }
 
     /// Ends it now; an attached session hears of it by its `ended`.

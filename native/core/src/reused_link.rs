@@ -408,7 +408,7 @@ pub(crate) struct RunningUse {
 }
 
 impl RunningUse {
-    fn new(task: TaskId) -> Self {
+    pub(crate) fn new(task: TaskId) -> Self {
         Self {
             task,
             is_given_up: false,

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use super::ServerSession;
 use crate::context::{ServiceFacts, SessionHome};
@@ -13,12 +13,15 @@ use crate::control_stream::tests::{ends, held, read, read_to_end, until};
 use crate::frames::tests::{TYPES, channels_frame as channels, frame, gave_up_frame as gave_up};
 use crate::limits::Limits;
 use crate::reason::EndReason;
+use crate::reused_link::RunningUse;
 use crate::server_service::ServerService;
 use crate::shard::{Service, Shard};
 use crate::spec::{HostPort, ReuseRules, ServerRoutine, ServerServiceSpec, ServiceType};
-use crate::testing::run_with;
-use crate::upcall::Upcall;
+use crate::task::Cancelled;
+use crate::testing::{TestShards, run_with};
+use crate::upcall::{SessionId, Upcall};
 
+const SESSION: SessionId = 5;
 const CREATE: [u8; 4] = [0; 4];
 const GOODBYE: &[u8] = &[3, 4, 0, 0, 255, 255, 255, 255];
 
@@ -71,7 +74,7 @@ impl Scene {
         let home = SessionHome {
             shard: 0,
             service: 1,
-            session: 5,
+            session: SESSION,
         };
         let session = ServerSession::new(&shard, home, vec![9; 4], routine, &service);
         shard
@@ -200,6 +203,41 @@ fn frames_of_the_client_are_taken_and_drain_ends_the_session() {
     assert_eq!(ends(&upcalls), [EndReason::Drain]);
     let surplus = |upcall: &Upcall| matches!(upcall, Upcall::Surplus { .. });
     assert!(!upcalls.iter().any(surplus), "{upcalls:?}");
+}
+
+/// Whatever shard has the use: it ends with the reason as the client means it.
+#[test]
+fn a_use_that_the_client_gave_up_ends_on_its_shard() {
+    let shards = TestShards::several(2, Limits::default());
+    let (told, reasons) = mpsc::channel();
+    for index in 0..2_u64 {
+        let told = told.clone();
+        let at = usize::try_from(index).expect("small");
+        shards.context.remote(at).post(move |shard| {
+            let task = shard.spawn("use", {
+                let shard = Rc::clone(shard);
+                async move {
+                    if let Err(Cancelled(reason)) = shard.park(None).await {
+                        told.send((index, reason)).expect("the test waits");
+                    }
+                }
+            });
+            let mut uses = shard.uses.borrow_mut();
+            uses.insert((SESSION, index), RunningUse::new(task));
+        });
+    }
+    shards.run(|shard| async move {
+        let mut scene = Scene::open(shard, frames()).await;
+        scene.say(&[gave_up(7, 3), gave_up(1, 2), gave_up(0, 200)].concat());
+        scene.say(&frame(TYPES.drain, &[0; 4]));
+        scene.written().await;
+    });
+    let mut ended: Vec<_> = reasons.iter().take(2).collect();
+    ended.sort_unstable();
+    assert_eq!(
+        ended,
+        [(0, EndReason::ChannelReset), (1, EndReason::LocalRefused)]
+    );
 }
 
 #[test]
