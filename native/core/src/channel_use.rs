@@ -138,10 +138,17 @@ impl ChannelUse {
     /// Whether a client takes what comes though its local service does not: the channel must be free
     /// for the next visitor (rule 4.5).
     pub(crate) fn keeps(&self) -> bool {
-        self.role == Role::Client
-            && self.own == Terminal::End
-            && !self.has_peer_finished()
-            && self.received <= SHORT_BYTES
+        self.own == Terminal::End && self.may_keep()
+    }
+
+    /// Whether a client that keeps what comes may go on with that.
+    pub(crate) fn may_keep(&self) -> bool {
+        self.role == Role::Client && !self.has_peer_finished() && self.received <= SHORT_BYTES
+    }
+
+    /// The peer must be silent: its direction has ended, and nothing follows before ours has.
+    pub(crate) fn expects_nothing(&self) -> bool {
+        self.has_peer_finished() && !self.has_finished()
     }
 
     // -- the end ----------------------------------------------------------------------------------

@@ -90,6 +90,14 @@ impl Link {
         self.ask(None, TcpLink::take_error)
     }
 
+    /// Why its use is over, as far as can be known while nobody reads; `None`: it is not.
+    pub(crate) fn look_ahead(&self) -> Option<EndReason> {
+        match self {
+            Self::Tcp(_) | Self::Coded(_) => None,
+            Self::Reused(link) => link.look_ahead(),
+        }
+    }
+
     /// What the transport found wrong with what came; `None`: nothing, or there is none.
     pub(crate) fn fault(&self) -> Option<EndReason> {
         match self {

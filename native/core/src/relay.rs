@@ -109,6 +109,10 @@ impl Relay {
                 // Where all of it has arrived, RST behind FIN is RST there as well; else it would cost
                 // the other side what it has not got yet.
                 let reset = other.is_delivered().unwrap_or(false);
+                // A use goes on without an end of it: its peer is told behind what was delivered.
+                if other.is_reused() {
+                    other.abort_on_close(reason);
+                }
                 self.finish(ended && !reset, reason);
             }
             Ok(End::Move(to)) => self.move_to(to),

@@ -111,6 +111,15 @@ impl ReusedLink {
         }
     }
 
+    /// Looks for an end of the use while nobody reads: at a client, before the local service is there.
+    pub(crate) fn look_ahead(&self) -> Option<EndReason> {
+        let State { below, of } = &mut *self.state.borrow_mut();
+        if let Some(below) = below {
+            of.incoming.keep(&self.shard, below, &mut of.rules);
+        }
+        of.incoming.fault
+    }
+
     /// How the peer ended the use, or how the channel was lost.
     pub(crate) fn fault(&self) -> Option<EndReason> {
         self.state.borrow().of.incoming.fault
@@ -299,10 +308,12 @@ impl ReusedLink {
         let State { below, of } = &mut *self.state.borrow_mut();
         let Some(link) = below else { return Ok(true) };
         if of.rules.keeps() {
-            let UseState {
-                rules, incoming, ..
-            } = of;
-            incoming.keep(&self.shard, link, rules);
+            of.incoming.keep(&self.shard, link, &mut of.rules);
+        } else if of.rules.expects_nothing() && link.is_readable() {
+            of.incoming.expect_nothing(&self.shard, link);
+        }
+        if of.incoming.lost && !of.rules.is_over() {
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
         let flushed = of.flush(link)?;
         if flushed && of.is_over() {

@@ -171,9 +171,9 @@ impl Visitor {
         };
         let mut dialling = pin!(dial(shard, &local, &options));
         let dialled = poll_fn(|context| {
-            if channel.is_broken() {
-                let reset = Cancelled(EndReason::ChannelReset);
-                return Poll::Ready(Err(reset.into()));
+            let broken = channel.is_broken().then_some(EndReason::ChannelReset);
+            if let Some(reason) = channel.look_ahead().or(broken) {
+                return Poll::Ready(Err(Cancelled(reason).into()));
             }
             dialling.as_mut().poll(context)
         });

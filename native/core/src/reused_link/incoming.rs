@@ -25,6 +25,8 @@ pub(super) struct Incoming {
     pub(super) bad: bool,
     /// The last read brought as much as one can.
     pub(super) was_full: bool,
+    /// What comes now is kept, and so delivered.
+    keeps: bool,
 }
 
 impl Incoming {
@@ -37,6 +39,7 @@ impl Incoming {
             lost: false,
             bad: false,
             was_full: false,
+            keeps: false,
         }
     }
 
@@ -90,17 +93,38 @@ impl Incoming {
         }
     }
 
-    /// A local service takes nothing, and the channel is to be free without it.
+    /// Takes what comes though nobody is there to take it, within bounds.
     pub(super) fn keep(&mut self, shard: &Shard, below: &Link, rules: &mut ChannelUse) {
         let mut kept = std::mem::take(&mut self.kept);
-        while rules.keeps() && self.fault.is_none() {
+        self.keeps = true;
+        while rules.may_keep() && self.fault.is_none() {
             let mut take = |payload: &[u8]| kept.extend_from_slice(payload);
             // What is wrong is told when it is read.
             if self.more(shard, Some(below), rules, &mut take).is_err() {
                 break;
             }
         }
+        self.keeps = false;
         self.kept = kept;
+    }
+
+    /// The peer's direction has ended and ours has not: whatever comes is out of its place, and without
+    /// the channel the use cannot go on.
+    pub(super) fn expect_nothing(&mut self, shard: &Shard, below: &Link) {
+        if self.unread.is_empty() {
+            let read = below.try_read(&mut shard.buffer.borrow_mut()[..1]);
+            if self.check(read, below.fault()).is_err() {
+                return;
+            }
+        }
+        self.break_off();
+    }
+
+    /// The peer said what is not in its place.
+    fn break_off(&mut self) {
+        self.bad = true;
+        self.lost = true;
+        self.fault.get_or_insert(EndReason::ChannelReset);
     }
 
     /// Until a use is over whose bytes nobody wants: true when the peer has nothing to say any more, or
@@ -168,7 +192,8 @@ impl Incoming {
         let mut came = 0;
         while self.fault.is_none() && !rest.is_empty() {
             // What was given away may not have been delivered: words wait for that.
-            if came > 0 && !self.reader.is_payload(rest) && !rules.keeps() {
+            let is_delivered = came == 0 || (self.keeps && rules.may_keep());
+            if !is_delivered && !self.reader.is_payload(rest) {
                 break;
             }
             let understood = match self.reader.next(&mut rest) {
@@ -185,9 +210,7 @@ impl Incoming {
                 Err(bad) => Err(bad),
             };
             if understood.is_err() {
-                self.bad = true;
-                self.lost = true;
-                self.fault.get_or_insert(EndReason::ChannelReset);
+                self.break_off();
             } else if rules.has_peer_finished() {
                 break;
             }

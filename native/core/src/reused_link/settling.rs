@@ -13,6 +13,9 @@ use crate::reason::EndReason;
 use crate::shard::{Service, Shard};
 use crate::task::Owner;
 
+/// The system does not say when the peer has what was written.
+const POLL_MS: u64 = 5;
+
 /// What it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
@@ -54,11 +57,28 @@ impl Settling {
             link.watch();
         }
         if let Wait::ForEnd { number } = self.wait {
+            self.until_delivered().await;
             self.tell(number);
         }
         while !self.turn() {
             let is_late = self.deadline.is_some_and(|at| at <= self.shard.now());
             if is_late || self.shard.park(self.deadline).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What is told past the channel is not to overtake what is in it, where the peer still takes that.
+    async fn until_delivered(&self) {
+        while let Some(link) = &self.link
+            && link.is_delivered() == Some(false)
+            && !link.is_broken()
+            && self.of.rules.has_finished()
+            && self.deadline.is_none_or(|at| at > self.shard.now())
+            && self.shard.sleep(POLL_MS).await.is_ok()
+        {
+            // A link below may have to be helped along.
+            if link.flush().is_err() {
                 return;
             }
         }
