@@ -25,6 +25,7 @@ test('a server’s options and the same file give the same configuration', () =>
   const config = serverConfig({
     bindAddr: '0.0.0.0:2333',
     heartbeatIntervalSecs: 5,
+    channels: 'reuse',
     defaultToken: 't',
     transport: { type: 'websocket', tcp: { keepaliveSecs: 9 }, websocket: { tls: false } },
     services,
@@ -33,6 +34,7 @@ test('a server’s options and the same file give the same configuration', () =>
   const text = `[server]
 bind_addr = "0.0.0.0:2333"
 heartbeat_interval = 5
+channels = "reuse"
 default_token = "t"
 transport = { type = "websocket", tcp.keepalive_secs = 9, websocket.tls = false }
 ${tables.join('\n')}`;
@@ -44,6 +46,7 @@ test('a client’s options and the same file give the same configuration', () =>
     remoteAddr: 'h:1',
     heartbeatTimeoutSecs: 0,
     retryIntervalSecs: 2,
+    channels: 'v1',
     services: {
       a: { localAddr: 'l:1', token: 't', type: 'udp', nodelay: false },
       b: { localAddr: 'l:2', token: undefined, retryIntervalSecs: 3, preferIpv6: true },
@@ -54,6 +57,7 @@ test('a client’s options and the same file give the same configuration', () =>
 remote_addr = "h:1"
 heartbeat_timeout = 0
 retry_interval = 2
+channels = "v1"
 default_token = "d"
 services.a = { local_addr = "l:1", token = "t", type = "udp", nodelay = false }
 services.b = { local_addr = "l:2", retry_interval = 3, prefer_ipv6 = true }`;
@@ -73,6 +77,7 @@ describe('errors speak the options’ names', () => {
   test.each([
     [{ bindAdr: 'h:2' }, 'bindAdr', 'unknown key', 'did you mean `bindAddr`?'],
     [{ bind_addr: 'h:2' }, 'bind_addr', 'unknown key', 'did you mean `bindAddr`?'],
+    [{ channels: 'both' }, 'channels', 'unknown value', 'write one of the allowed values'],
     [{ heartbeatIntervalSecs: 1.5 }, 'heartbeatIntervalSecs', 'wrong type', ''],
     [{ heartbeatIntervalSecs: -1 }, 'heartbeatIntervalSecs', 'out of range', ''],
     [{ heartbeatInterval: 1 }, 'heartbeatInterval', 'unknown key', 'heartbeatIntervalSecs'],
