@@ -61,7 +61,7 @@ describe.skipIf(scene.engine === null)('with the platform package in the registr
     const write = (name: string, text: string) =>
       writeFileSync(join(machine.project, name), `${text}\n`);
     const use = `const server = new Server({ bindAddr: '127.0.0.1:0', services: {} });
-      server.start().then(() => { console.log(server.engine.name); return server.close(); });`;
+      server.start().then(() => { console.log(server.engine.name); return server.close({ deadlineMs: 0 }); });`;
     write('module.mjs', `import { Server } from 'warren'; ${use}`);
     write('package.json', '{ "type": "commonjs", "dependencies": { "warren": "*" } }');
     write('common.js', `import('warren').then(({ Server }) => { ${use} });`);
