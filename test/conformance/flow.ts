@@ -76,13 +76,13 @@ async function offer(source: Peer, reader: Peer, offered: number): Promise<void>
   expect(process.memoryUsage.rss() - before).toBeLessThan(RSS_MAX);
 }
 
-interface Flood {
+export interface Flood {
   readonly accepted: () => number;
   stop(): void;
 }
 
 /** Writes as fast as the socket takes it, up to `offered` bytes, then FIN. */
-function pour(peer: Peer, offered: number): Flood {
+export function pour(peer: Peer, offered: number): Flood {
   const { socket } = peer;
   let written = 0;
   let stopped = false;
@@ -106,7 +106,7 @@ function pour(peer: Peer, offered: number): Flood {
 }
 
 /** What was accepted when nothing more has been for a while. */
-async function still(flood: Flood): Promise<number> {
+export async function still(flood: Flood): Promise<number> {
   let last = -1;
   let since = Date.now();
   await until(() => {

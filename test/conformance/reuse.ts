@@ -12,6 +12,7 @@ import {
   readWord,
   start,
   startOf,
+  u32,
 } from '../helpers/peer-words.ts';
 import { turn, until } from '../helpers/until.ts';
 import { endsOf, event, eventsOf, statsOf } from './control-plane.ts';
@@ -25,6 +26,8 @@ import {
 import type { World } from './world.ts';
 
 const VISITORS = 60;
+/** One frame of a transport, at most. */
+const PIECE = Buffer.alloc(32_768);
 const FLOOR = 1;
 /** Its control channel, the floor, one in use, and one asked for while both were. */
 const CONNECTIONS = 1 + FLOOR + 1 + 1;
@@ -293,7 +296,9 @@ export function reuse(world: World): void {
       const slow = await local.next();
       await slow.end();
       expect(await readWord(channel)).toEqual({ word: 'end' });
-      void channel.write(Buffer.concat([data(Buffer.alloc(length)), END]));
+      void channel.write(u32(length));
+      for (let sent = 0; sent < length; sent += PIECE.length) void channel.write(PIECE);
+      void channel.write(END);
       await nothingComes(channel);
       slow.socket.resume();
       expect(await slow.rest()).toHaveLength(length);
@@ -356,6 +361,7 @@ export function reuse(world: World): void {
         expect((await visitor.rest()).toString()).toBe(tag);
       };
       await one('first');
+      await event(server.rig, 'bound');
       const before = [server.rig.events.length, client.rig.events.length];
       for (let round = 0; round < 50; round++) {
         await Promise.all([0, 1, 2, 3].map((each) => one(`visitor ${round} ${each}`)));

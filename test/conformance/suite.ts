@@ -21,6 +21,8 @@ import { pool } from './pool.ts';
 import { reload } from './reload.ts';
 import { reuse } from './reuse.ts';
 import { reuseEnds } from './reuse-ends.ts';
+import { reuseFrames } from './reuse-frames.ts';
+import { reuseHostile } from './reuse-hostile.ts';
 import { reuseLifecycle } from './reuse-lifecycle.ts';
 import { reusePool } from './reuse-pool.ts';
 import { sessions } from './sessions.ts';
@@ -110,6 +112,8 @@ export function reuseConformance(name: string, environment: Environment): void {
     flow(world);
     reusePool(world);
     reuseLifecycle(world);
+    reuseHostile(world);
+    reuseFrames(world);
   });
 }
 

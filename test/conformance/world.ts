@@ -71,6 +71,7 @@ export class World {
   readonly transportName: TransportName;
   readonly #channels: ChannelMode;
   #transport: PeerTransport | undefined;
+  #v1: World | undefined;
 
   constructor(
     environment: Environment,
@@ -81,6 +82,12 @@ export class World {
     this.transportName = transport;
     this.#channels = channels;
     afterEach(() => this.#clean());
+  }
+
+  /** The same where nobody has agreed to reuse; to be asked for before a test runs. */
+  get v1(): World {
+    this.#v1 ??= new World(this.#environment, this.transportName);
+    return this.#v1;
   }
 
   /** Data channels serve visitor after visitor. */
