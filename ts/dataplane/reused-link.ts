@@ -27,7 +27,7 @@ export interface ReusedLinkOptions {
   readonly giveUp: (reason: number) => boolean;
   /**
    * The link below is idle again, with nobody who reads it; `rest` was read behind this use and is
-   * valid during the call. Never inside of another call.
+   * valid during the call. Never inside of a call from above.
    */
   readonly freed: (rest: Uint8Array) => void;
   /** The link below is gone; `bad_record`: its peer broke the rules. Instead of `freed`. */
@@ -51,6 +51,9 @@ export class ReusedLink implements Link {
   /** `discarding`: after our ABORT. `over`: the link below is not ours any more. */
   #channel: 'ours' | 'discarding' | 'given up' | 'over' = 'ours';
   #settling: NodeJS.Timeout | undefined;
+  /** The link below is handing us data. */
+  #isReading = false;
+  #isFree = false;
   #waitsForDrain = false;
   /** Why the use is given up as soon as all is written. */
   #leaves: { readonly reason: EndReason | undefined } | undefined;
@@ -204,7 +207,13 @@ export class ReusedLink implements Link {
     if (this.#channel === 'over') return false;
     if (this.#channel === 'given up') return true;
     this.#words.feed(chunk);
-    return this.#handleWords();
+    this.#isReading = true;
+    const goOn = this.#handleWords();
+    this.#isReading = false;
+    if (!this.#isFree) return goOn;
+    // Within the call: what comes next has somebody who reads it.
+    this.#free();
+    return false;
   }
 
   /** Handles words for as long as that is allowed. True: there may be more below. */
@@ -362,14 +371,17 @@ export class ReusedLink implements Link {
     }
     this.#leave();
     this.#below.readLarge('cautious');
-    queueMicrotask(() => {
-      try {
-        this.#options.freed(this.#words.rest);
-      } catch (error) {
-        this.#options.links.fault(error);
-        this.#below.abort();
-      }
-    });
+    this.#isFree = true;
+    if (!this.#isReading) queueMicrotask(() => this.#free());
+  }
+
+  #free(): void {
+    try {
+      this.#options.freed(this.#words.rest);
+    } catch (error) {
+      this.#options.links.fault(error);
+      this.#below.abort();
+    }
   }
 
   /** The peer can be told nothing in band. */

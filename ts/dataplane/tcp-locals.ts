@@ -38,15 +38,21 @@ export class TcpLocals implements LocalCarrier {
     counters.visitorsTotal += 1;
     this.#connecting.set(link, abort);
     this.#count();
+    let early = rest;
     link.setSink({
-      data: () => false,
+      data: (chunk) => {
+        early = Buffer.from(chunk);
+        return false;
+      },
       end() {},
       closed: (error) => abort.abort(brokenReason(error, 'channel_reset')),
     });
+    // So that it is seen when the visitor leaves meanwhile; what it sends stops that.
+    if (origin !== undefined) link.resume();
     this.#connect(visit, abort.signal)
       .then((local) => {
         this.#connecting.delete(link);
-        if (local !== undefined) this.#relay(visit, local, rest);
+        if (local !== undefined) this.#relay(visit, local, early);
         this.#count();
         if (this.size === 0) this.#options.empty();
       })
