@@ -6,14 +6,15 @@ import { statsOf } from './control-plane.ts';
 import type { World } from './world.ts';
 
 const OFFERED = 1_024 * 1_024 * 1_024;
-/** Where all of it is sealed and opened in this process. */
-const OFFERED_SEALED = OFFERED / 4;
+/** Where all of it is sealed and opened in this process, or the same was shown of plain channels. */
+const OFFERED_LESS = OFFERED / 4;
 const CHUNK = Buffer.alloc(1_024 * 1_024, 'warren');
 const RSS_MAX = 256 * 1_024 * 1_024;
 const STILL_MS = 400;
 
 export function flow(world: World): void {
-  const offered = world.transportName === 'tcp' ? OFFERED : OFFERED_SEALED;
+  const isPlain = world.transportName === 'tcp' && !world.isReuse;
+  const offered = isPlain ? OFFERED : OFFERED_LESS;
   // Six kernel socket buffers, at their largest, hold less.
   const acceptedMax = offered / 4;
 
