@@ -274,7 +274,7 @@ impl ClientService {
     }
 
     /// Takes a channel that was started; `origin`: of its visitor, where the server tells it.
-    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>, origin: Option<Origin>) {
+    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>, origin: Option<Box<Origin>>) {
         let context = &self.shard.context;
         if self.carrier.size() < context.limits.visitors_per_service {
             self.carrier.carry(link, rest, origin);
@@ -283,7 +283,7 @@ impl ClientService {
         let reason = EndReason::VisitorLimit;
         context.visitor_refused(&self.facts, reason, None);
         let end = VisitorEnd {
-            visitor: origin.as_ref().and_then(Origin::visitor),
+            visitor: origin.as_ref().and_then(|origin| origin.visitor()),
             bytes_in: 0,
             bytes_out: 0,
             duration_ms: 0,

@@ -83,6 +83,14 @@ impl ServiceFacts {
         }
     }
 
+    /// Ends the wait for channels that clients are to free, on whatever shard.
+    pub(crate) fn stop_settling(&self, context: &Context, reason: EndReason) {
+        let service = self.id;
+        for remote in context.remotes() {
+            remote.post(move |shard| shard.tasks.cancel_all(Owner::Settling(service), reason));
+        }
+    }
+
     /// One visitor less, on whatever shard; the last one of a closing service is told at its home.
     /// Sequentially consistent, as are the close's two steps: either it sees no visitor, or we see it.
     pub(crate) fn visitor_gone(&self, context: &Context) {

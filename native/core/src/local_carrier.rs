@@ -24,7 +24,7 @@ impl LocalCarrier {
 
     /// Takes a started channel over; `rest` came behind the start command. `origin`: of its visitor,
     /// where that is known.
-    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>, origin: Option<Origin>) {
+    pub(crate) fn carry(&self, link: Link, rest: Vec<u8>, origin: Option<Box<Origin>>) {
         match self {
             Self::Tcp(locals) => locals.carry(link, rest, origin),
             Self::Udp(carrier) => carrier.carry(link, rest),

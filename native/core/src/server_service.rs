@@ -238,6 +238,7 @@ impl ServerService {
         }
         self.unbind();
         self.front.end_waiting(reason);
+        self.facts.stop_settling(&self.shard.context, reason);
     }
 
     /// Called by a session as it ends.

@@ -47,6 +47,8 @@ pub(crate) enum Owner {
     Shard,
     /// A visitor that is being served, by whatever shard.
     Visitor(ServiceId),
+    /// A channel that its client is to free.
+    Settling(ServiceId),
 }
 
 /// The error of every wait in a task that was cancelled; the task ends with this reason.

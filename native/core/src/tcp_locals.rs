@@ -45,7 +45,7 @@ impl TcpLocals {
         self.facts.counters.visitors_open.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>, origin: Option<Origin>) {
+    pub(crate) fn carry(self: &Rc<Self>, link: Link, rest: Vec<u8>, origin: Option<Box<Origin>>) {
         let visitor = Visitor::enter(self, origin);
         match self.shard.balance.next_visit() {
             Some(to) if to != self.shard.index => visitor.move_to(to, link, rest),
@@ -96,13 +96,13 @@ fn serve(visitor: Visitor, channel: Link, rest: Vec<u8>) -> impl Future<Output =
 struct Visitor {
     locals: Rc<TcpLocals>,
     /// Where it comes from, as far as the server tells.
-    origin: Option<Origin>,
+    origin: Option<Box<Origin>>,
     since: Instant,
     told: bool,
 }
 
 impl Visitor {
-    fn enter(locals: &Rc<TcpLocals>, origin: Option<Origin>) -> Self {
+    fn enter(locals: &Rc<TcpLocals>, origin: Option<Box<Origin>>) -> Self {
         let counters = &locals.facts.counters;
         counters.visitors_total.fetch_add(1, Ordering::Relaxed);
         counters.visitors_open.fetch_add(1, Ordering::AcqRel);
@@ -129,7 +129,7 @@ impl Visitor {
             return;
         };
         self.told = true;
-        let (since, origin) = (self.since, self.origin);
+        let (since, origin) = (self.since, self.origin.take());
         let facts = SharedFacts::clone(&self.locals.facts);
         let spec = self.locals.spec.borrow().clone();
         self.locals.shard.remote(to).post(move |shard| {
@@ -210,7 +210,7 @@ impl Visitor {
     }
 
     fn visitor(&self) -> Option<SocketAddr> {
-        self.origin.as_ref().and_then(Origin::visitor)
+        self.origin.as_ref().and_then(|origin| origin.visitor())
     }
 
     fn refused(mut self, Refusal { reason, error }: Refusal) {

@@ -30,8 +30,11 @@ enum Started {
 enum Stage {
     /// So much of the hello is written; what has come of the start command.
     Fresh { written: usize, got: Vec<u8> },
-    /// It was put to use, and waits for START.
-    Reusable { reader: WordReader, unread: Vec<u8> },
+    /// It was put to use, and waits for START: what has come of that. Absent: it has not been used.
+    Reusable {
+        home: Option<Box<Home>>,
+        unread: Vec<u8>,
+    },
 }
 
 /// Shows the hello, waits for the start, and gives the channel to its service.
@@ -40,22 +43,24 @@ pub(crate) async fn wait_for_start(link: Link, held: Held) {
         written: 0,
         got: Vec::new(),
     };
-    let home = held.home();
-    wait(link, home, held, stage).await;
+    wait(link, held, stage).await;
 }
 
 /// Waits for the next use of a channel that is idle again.
 pub(crate) async fn wait_for_next(channel: Channel, held: Held) {
     let Channel { link, home, unread } = channel;
-    let reader = WordReader::default();
-    wait(link, home, held, Stage::Reusable { reader, unread }).await;
+    let home = Some(Box::new(home));
+    wait(link, held, Stage::Reusable { home, unread }).await;
 }
 
-async fn wait(link: Link, home: Home, mut held: Held, stage: Stage) {
+async fn wait(link: Link, mut held: Held, mut stage: Stage) {
     link.watch();
-    match held.until_started(&link, stage).await {
+    match held.until_started(&link, &mut stage).await {
         Ok(Started::Once(rest)) => held.started(link, rest),
-        Ok(Started::Use { origin, rest }) => held.used(link, home, origin, rest),
+        Ok(Started::Use { origin, rest }) => {
+            let home = stage.into_home().unwrap_or_else(|| held.home());
+            held.used(link, home, origin, rest);
+        }
         Err(reason) => {
             if reason == EndReason::BadRecord {
                 link.reset_on_close();
@@ -92,19 +97,19 @@ impl Held {
     }
 
     /// What it was started for, or why it will not be.
-    async fn until_started(&self, link: &Link, mut stage: Stage) -> Result<Started, EndReason> {
+    async fn until_started(&self, link: &Link, stage: &mut Stage) -> Result<Started, EndReason> {
         let shard = &self.service.shard;
         loop {
             self.may_wait()?;
             // As it is now: the server may have agreed to reuse channels since this one was dialled.
             let routine = self.session.routine();
-            if let Stage::Fresh { written, .. } = &mut stage
+            if let Stage::Fresh { written, .. } = stage
                 && *written < routine.hello.len()
             {
                 *written += write(link, &routine.hello[*written..])?;
             }
             link.flush().map_err(|_| EndReason::StaleChannel)?;
-            if let Some(started) = self.read(link, &routine, &mut stage)? {
+            if let Some(started) = self.read(link, &routine, stage)? {
                 return Ok(started);
             }
             let parked = shard.park(self.session.orphaned_until()).await;
@@ -170,7 +175,7 @@ impl Held {
         let shard = &self.service.shard;
         let link = ReusedLink::new(shard, Role::Client, channel, origin.number, Vec::new());
         let link = Link::Reused(Box::new(link));
-        self.service.carry(link, Vec::new(), Some(origin));
+        self.service.carry(link, Vec::new(), Some(Box::new(origin)));
         self.told = true;
     }
 
@@ -191,6 +196,14 @@ impl Drop for Held {
 }
 
 impl Stage {
+    /// Of one that has been used before.
+    fn into_home(self) -> Option<Home> {
+        match self {
+            Self::Fresh { .. } => None,
+            Self::Reusable { home, .. } => home.map(|home| *home),
+        }
+    }
+
     /// Goes on with what came.
     fn take(
         &mut self,
@@ -205,21 +218,18 @@ impl Stage {
             if !is_reusable(command, routine)? {
                 return Ok(Some(Started::Once(rest.to_vec())));
             }
-            let reader = WordReader::default();
-            let unread = rest.to_vec();
-            *self = Self::Reusable { reader, unread };
+            let (home, unread) = (None, rest.to_vec());
+            *self = Self::Reusable { home, unread };
             return self.take(&[], routine);
         }
-        let Self::Reusable { reader, unread } = self else {
+        let Self::Reusable { unread, .. } = self else {
             return Ok(None);
         };
         unread.extend_from_slice(bytes);
         let mut rest = &unread[..];
-        match reader.next(&mut rest) {
-            Ok(None) => {
-                unread.clear();
-                Ok(None)
-            }
+        // From its beginning each time: it nearly always comes whole, and is short.
+        match WordReader::default().next(&mut rest) {
+            Ok(None) => Ok(None),
             Ok(Some(Item::Word(Word::Start(origin)))) => {
                 let rest = rest.to_vec();
                 Ok(Some(Started::Use { origin, rest }))

@@ -52,7 +52,7 @@ impl Drop for ReusedLink {
         } else if let Some(reason) = of.aborting {
             abort(shard, below, of, reason);
         } else if of.rules.has_finished() && of.rules.has_peer_finished() {
-            Settling::begin(shard, below, of, Wait::ForPeer);
+            Settling::begin(shard, below, of, Wait::ForFree);
         } else {
             below.reset_on_close();
         }

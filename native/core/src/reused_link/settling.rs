@@ -19,8 +19,11 @@ const POLL_MS: u64 = 5;
 /// What it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// The peer's terminal word, or FREE. What comes before is discarded.
+    /// The peer's terminal word. What comes before is discarded.
     ForPeer,
+    /// FREE: the client still delivers what it has, which may take as long as it likes. A channel that
+    /// is not waited for any more ends politely, and costs nobody a byte.
+    ForFree,
     /// The end of the channel: the peer is told of that abort on the control channel.
     ForEnd { number: u8 },
 }
@@ -31,25 +34,37 @@ pub(super) struct Settling {
     of: UseState,
     wait: Wait,
     deadline: Option<Instant>,
-    _counted: Counted,
+    /// Absent where a closing service does not wait for it.
+    _counted: Option<Counted>,
 }
 
 impl Settling {
     pub(super) fn begin(shard: &Rc<Shard>, link: Link, of: UseState, wait: Wait) {
+        let limits = &shard.context.limits;
+        let facts = &of.home.facts;
+        let (patience_ms, owner, counted) = if wait == Wait::ForFree {
+            if facts.draining.load(Ordering::SeqCst) {
+                return;
+            }
+            let owner = Owner::Settling(facts.id);
+            (limits.half_close_idle_ms, owner, None)
+        } else {
+            let owner = Owner::Visitor(facts.id);
+            let counted = Counted::new(shard, facts);
+            (limits.channel_settle_ms, owner, Some(counted))
+        };
         let mut settling = Self {
             shard: Rc::clone(shard),
             link: Some(link),
             wait,
-            deadline: shard.after(shard.context.limits.channel_settle_ms),
-            _counted: Counted::new(shard, &of.home.facts),
+            deadline: shard.after(patience_ms),
+            _counted: counted,
             of,
         };
         // Nearly always that is all: an ABORT leaves, and the answer comes later.
-        if settling.turn() {
-            return;
+        if !settling.turn() {
+            shard.tasks.spawn(owner, "channel", settling.run());
         }
-        let owner = Owner::Visitor(settling.of.home.facts.id);
-        shard.tasks.spawn(owner, "channel", settling.run());
     }
 
     async fn run(mut self) {
@@ -128,10 +143,12 @@ impl Settling {
     }
 }
 
-/// What did not come to its end is closed by RST.
+/// What did not come to its end is closed by RST, unless that could cost the client what it has.
 impl Drop for Settling {
     fn drop(&mut self) {
-        if let Some(link) = &self.link {
+        if let Some(link) = &self.link
+            && self.wait != Wait::ForFree
+        {
             link.reset_on_close();
         }
     }
