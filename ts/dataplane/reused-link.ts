@@ -205,7 +205,7 @@ export class ReusedLink implements Link {
 
   #onBelow(chunk: Uint8Array): boolean {
     if (this.#channel === 'over') return false;
-    if (this.#channel === 'given up') return true;
+    if (this.#isLeft) return true;
     this.#words.feed(chunk);
     this.#isReading = true;
     const goOn = this.#handleWords();
@@ -308,7 +308,16 @@ export class ReusedLink implements Link {
   /** Goes on with what was read, then with the link below. */
   #readOn(): void {
     if (this.#channel === 'over') return;
-    if (this.#channel === 'given up' || this.#handleWords()) this.#below.resume();
+    if (this.#isLeft || this.#handleWords()) this.#below.resume();
+  }
+
+  /**
+   * Given up, with nobody to hear what comes. A client goes on behind its own END: a server that had
+   * sent its own does not miss this use any more, and may be at the next one.
+   */
+  get #isLeft(): boolean {
+    const mayComeBack = this.#options.role === 'client' && this.#use.ownIsOut;
+    return this.#channel === 'given up' && !mayComeBack;
   }
 
   #onFin(): void {
@@ -358,7 +367,7 @@ export class ReusedLink implements Link {
 
   /** Both directions are through: tells so, and gives the link below back once it is idle. */
   #checkOver(): void {
-    if (this.#use.state === 'busy' || this.#channel === 'given up') return;
+    if (this.#use.state === 'busy' || this.#isLeft) return;
     const isWritten = this.#channel === 'over' || this.#below.backlog === 0;
     if (!isWritten) return;
     if (this.#end === 'told') this.#close(undefined);
@@ -396,7 +405,7 @@ export class ReusedLink implements Link {
     this.#channel = 'given up';
     this.#settle();
     // To see when the peer closes it.
-    this.#below.resume();
+    this.#readOn();
   }
 
   #settle(): void {
