@@ -54,6 +54,15 @@
  * buffer. Handshakes run beside everything else: many at once delay an established flow by the time
  * of one.
  *
+ * Reused channels (docs/wire.md). Where the routines of both ends have `reuse`, the data channels of
+ * a tcp service carry one visitor after the other. All of the above holds for each of them; its end
+ * reaches the other end with its reason: `local_refused`, `local_timeout`, `local_unreachable`,
+ * `local_reset`, `visitor_limit` of the client at the server, `visitor_reset` at the client, and
+ * `half_close_timeout`, `drain`, `service_closed`, `destroyed` at either. The end of a channel in a use
+ * is `channel_reset`; words out of their place are that, and a `bad_record` of the channel. A client
+ * knows the visitor (`visitor_end`). A session's end leaves its uses running; their channels are closed
+ * when they are idle. `drain` of the peer ends the session (`drain`).
+ *
  * UDP. Frames are those of wire-v1 section 1.7, each handed to the system in one write. A payload
  * beyond 65,507 bytes is dropped, as is what exceeds `udpBacklogBytes` in a channel or a socket's
  * send queue, a reply to a visitor that has not been heard for `udpUnheardMs`, and a datagram from
@@ -226,7 +235,9 @@ export interface ServerSession {
  * `poolCeiling`; requested channels that do not come within `createTimeoutMs` are requested again.
  *
  * The pool's target grows when visitors empty a pool that had been full, and shrinks slowly; how is
- * the engine's affair.
+ * the engine's affair. Reusable channels come back after each visitor: as many are kept as were in
+ * use at once within the last minute, and `poolFloor` more, at most `reuseCeiling` idle ones; each
+ * serves `channelUses` visitors or `channelAgeMs` at most. The one that came back last is used first.
  *
  * udp: datagrams of one visitor stay on one data channel as long as that lives; new visitors are
  * spread over those that are up by a hash of their address. Only visitors that were seen within

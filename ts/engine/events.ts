@@ -15,7 +15,7 @@ export interface VisitorEnd {
   readonly type: 'visitor_end';
   readonly service: string;
   readonly protocol: 'tcp' | 'udp';
-  /** On a client: wire v1 does not carry a tcp visitor's address, so it is undefined there. */
+  /** On a client undefined for a tcp visitor by wire v1, which does not carry its address. */
   readonly visitor: SocketAddress | undefined;
   readonly bytesIn: number;
   readonly bytesOut: number;

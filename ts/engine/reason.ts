@@ -161,7 +161,7 @@ export const REASONS = {
   replaced: { of: 'session', ok: true, text: 'a newer client took the service over' },
   control_eof: { of: 'session', ok: true, text: 'the peer closed the control channel' },
   control_reset: { of: 'session', ok: false, text: 'the control channel was reset or timed out' },
-  control_data: { of: 'session', ok: false, text: 'the peer sent what wire v1 does not know' },
+  control_data: { of: 'session', ok: false, text: 'the peer sent what the protocol does not know' },
   heartbeat_timeout: { of: 'session', ok: false, text: 'no command or heartbeat came in time' },
   tunnel_closed: { of: 'any', ok: true, text: 'the tunnel listener was closed' },
 } as const;
