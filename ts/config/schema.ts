@@ -83,7 +83,7 @@ export interface FileTable {
 }
 
 /** Default of `channels`, in both sections. */
-export const DEFAULT_CHANNELS: ChannelMode = 'v1';
+export const DEFAULT_CHANNELS: ChannelMode = 'reuse';
 
 /** Default of `websocket.path`. */
 const DEFAULT_WEBSOCKET_PATH = '/';
