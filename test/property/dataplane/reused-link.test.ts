@@ -101,6 +101,8 @@ class End implements LinkSink {
 interface Use {
   readonly server: End;
   client: End | undefined;
+  /** The network lost the channel meanwhile. */
+  isCut: boolean;
 }
 
 /** A channel with both ends, and all that was used of it. */
@@ -171,7 +173,7 @@ class Scene {
     });
     this.#serverUses.add(visitor, link);
     const tag = this.uses.length + 1;
-    this.uses.push({ server: new End(link, tag, tag + 128), client: undefined });
+    this.uses.push({ server: new End(link, tag, tag + 128), client: undefined, isCut: false });
   }
 
   #open(): void {
@@ -215,6 +217,12 @@ class Scene {
   #lose(): void {
     this.isLost = true;
     this.server.destroy();
+  }
+
+  /** The network does. */
+  lose(): void {
+    if (this.use !== undefined) this.use.isCut = true;
+    this.server.abort();
   }
 
   async flow(): Promise<void> {
@@ -309,7 +317,7 @@ async function act(scene: Scene, one: Step): Promise<void> {
       scene.gaveUp.shift()?.();
       return;
     case 'lose':
-      if (one.odds === 0) scene.server.abort();
+      if (one.odds === 0) scene.lose();
       return;
     case 'turn':
       await turn();
@@ -406,16 +414,14 @@ async function run(capacity: number, steps: readonly Step[]): Promise<void> {
   expect(scene.faults).toEqual([]);
   expect(scene.bad).toEqual([]);
   for (const [server, client] of wires) checkWire(server, client);
-  for (const { server, client } of scene.uses) {
+  for (const { server, client, isCut } of scene.uses) {
     expect(server.over).toBeDefined();
-    if (client === undefined) continue;
-    expect(client.over).toBeDefined();
-    if (server.over?.error ?? client.over?.error ?? (server.hasAborted || client.hasAborted)) {
-      continue;
-    }
+    if (client !== undefined) expect(client.over).toBeDefined();
+    if (isCut || server.hasAborted || client?.hasAborted === true) continue;
     // Nobody has aborted and nothing broke: all of it has come, and the end of it.
-    expect([client.received, client.ends]).toEqual([server.sent, 1]);
-    expect([server.received, server.ends]).toEqual([client.sent, 1]);
+    expect([server.over?.error, client?.over?.error]).toEqual([undefined, undefined]);
+    expect([client?.received, client?.ends]).toEqual([server.sent, 1]);
+    expect([server.received, server.ends]).toEqual([client?.sent, 1]);
   }
   // Both agree on what became of the channel.
   if (scene.isLost) expect(scene.clientState).toBe('lost');
