@@ -11,7 +11,6 @@ import type { Command } from './process.ts';
 import type { Settings } from './transport.ts';
 
 const BUILT = join(ROOT, 'dist/cli.js');
-const V1: Settings = { channels: 'v1' };
 /** The log names the engine, and what visitors are left at the end. */
 const LOG = { WARREN_LOG: 'info', WARREN_LOG_FORMAT: 'json' };
 
@@ -27,7 +26,9 @@ export function findWarren(
   name: string,
   { engine, v1 = false }: { readonly engine: string; readonly v1?: boolean },
 ): Peer | string {
-  const peer = warren(name, defaultCli(), { WARREN_ENGINE: engine }, v1 ? V1 : {});
+  // Said also where it is the default: its numbers must not stand under the wrong name.
+  const settings = { channels: v1 ? 'v1' : 'reuse' };
+  const peer = warren(name, defaultCli(), { WARREN_ENGINE: engine }, settings);
   return v1 && typeof peer !== 'string'
     ? { ...peer, v1, rows: ['bulk', 'pingpong', 'visitors', 'first-byte'] }
     : peer;
