@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-/// Windows that are remembered, the one under way included.
-const WINDOWS: usize = 6;
+/// Windows of 10 s that are remembered, the one under way included: what is not needed for a minute is
+/// forgotten at its end.
+const WINDOWS: usize = 5;
 
 #[derive(Default)]
 pub(crate) struct Demand {

@@ -127,15 +127,13 @@ impl Incoming {
         self.fault.get_or_insert(EndReason::ChannelReset);
     }
 
-    /// Until a use is over whose bytes nobody wants: true when the peer has nothing to say any more, or
-    /// the channel is lost.
-    pub(super) fn discard(&mut self, shard: &Shard, below: &Link, rules: &mut ChannelUse) -> bool {
+    /// Takes what comes of a use whose bytes nobody wants, until that is over.
+    pub(super) fn discard(&mut self, shard: &Shard, below: &Link, rules: &mut ChannelUse) {
         while !self.lost && !rules.is_over() {
             if self.more(shard, Some(below), rules, &mut |_| {}).is_err() {
                 break;
             }
         }
-        self.lost || rules.is_over()
     }
 
     /// What is unread, or one read.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::UseState;
 use super::ending::give_back;
+use crate::channel_use::Role;
 use crate::context::SharedFacts;
 use crate::link::Link;
 use crate::reason::EndReason;
@@ -24,7 +25,8 @@ pub(super) enum Wait {
     /// FREE: the client still delivers what it has, which may take as long as it likes. A channel that
     /// is not waited for any more ends politely, and costs nobody a byte.
     ForFree,
-    /// The end of the channel: the peer is told of that abort on the control channel.
+    /// The end of the channel: the peer is told of that abort on the control channel. At a client it may
+    /// be the peer's END instead, that was on its way.
     ForEnd { number: u8 },
 }
 
@@ -103,23 +105,28 @@ impl Settling {
     fn turn(&mut self) -> bool {
         let Some(link) = &self.link else { return true };
         if let Wait::ForEnd { .. } = self.wait {
-            return link.is_broken();
-        }
-        let Ok(flushed) = self.of.flush(link) else {
-            return true;
-        };
-        let of = &mut self.of;
-        let done = of.incoming.discard(&self.shard, link, &mut of.rules);
-        if !done || of.incoming.lost {
-            return of.incoming.lost;
-        }
-        if flushed && of.is_over() {
-            if let Some(link) = self.link.take() {
-                give_back(&self.shard, link, &mut self.of);
+            // A server that had sent its own END does not miss this use any more, and may be at the next.
+            let may_be_over = self.of.rules.role() == Role::Client && self.of.rules.has_finished();
+            if !may_be_over || link.is_broken() {
+                return link.is_broken();
             }
+        }
+        let of = &mut self.of;
+        if of.flush(link).is_err() {
             return true;
         }
-        false
+        of.incoming.discard(&self.shard, link, &mut of.rules);
+        // Behind what was discarded a client may owe FREE.
+        if of.incoming.lost || of.flush(link).is_err() {
+            return true;
+        }
+        if !of.is_over() {
+            return false;
+        }
+        if let Some(link) = self.link.take() {
+            give_back(&self.shard, link, of);
+        }
+        true
     }
 
     /// Says on the control channel that this use is given up. Where that cannot be, nobody waits.
