@@ -73,7 +73,7 @@ export const REASONS = {
     ok: true,
     text: 'the service was removed or changed',
   },
-  drain: { of: 'any', ok: true, text: 'we are stopping' },
+  drain: { of: 'any', ok: true, text: 'we are stopping, or the peer said that it is' },
   destroyed: {
     of: 'any',
     ok: true,
