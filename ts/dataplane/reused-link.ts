@@ -14,6 +14,7 @@ import { abortWord, endWord, freeWord, type Word, WordReader } from './channel-w
 import { type Link, type LinkSink, NO_SINK, type ReadUse } from './link.ts';
 import { LinkFault, type OpenLinks } from './open-links.ts';
 import { RecordWriter } from './record-writer.ts';
+import { SinkFeed } from './sink-feed.ts';
 
 export interface ReusedLinkOptions {
   readonly links: OpenLinks;
@@ -40,14 +41,8 @@ export class ReusedLink implements Link {
   readonly #use: ChannelUse;
   readonly #words = new WordReader();
   readonly #writer: RecordWriter;
-  #sink: LinkSink = NO_SINK;
-  /** The sink takes data. */
-  #reading = false;
-  /** Rule 4.5: taken from the channel, and not yet from here. */
-  #kept: Uint8Array[] = [];
-  #end: 'none' | 'due' | 'told' = 'none';
+  readonly #feed: SinkFeed;
   #dueIsSet = false;
-  #closed = false;
   /** `discarding`: after our ABORT. `over`: the link below is not ours any more. */
   #channel: 'ours' | 'discarding' | 'given up' | 'over' = 'ours';
   #settling: NodeJS.Timeout | undefined;
@@ -68,6 +63,7 @@ export class ReusedLink implements Link {
     if (role === 'server') this.#use.say('start');
     else this.#use.hear('start');
     this.#writer = new RecordWriter(below, this.#use, head);
+    this.#feed = new SinkFeed(options.links);
     if (early.byteLength > 0) this.#words.feed(Buffer.from(early));
     below.onDrained = () => this.#onDrained();
     below.setSink({
@@ -86,28 +82,26 @@ export class ReusedLink implements Link {
   }
 
   get ended(): boolean {
-    return this.#end === 'told';
+    return this.#feed.hasEnded;
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#feed.isClosed;
   }
 
   get backlog(): number {
-    return this.#channel === 'over' ? 0 : this.#below.backlog + this.#writer.waiting;
+    return this.#isOver ? 0 : this.#below.backlog + this.#writer.waiting;
   }
 
   setSink(sink: LinkSink): void {
-    this.#sink = sink;
+    this.#feed.setSink(sink);
   }
 
   resume(): void {
-    if (this.#closed) return;
-    this.#reading = true;
-    const isNothingHere =
-      this.#kept.length === 0 && this.#end !== 'due' && this.#words.rest.byteLength === 0;
-    if (isNothingHere) {
-      if (this.#channel !== 'over') this.#below.resume();
+    if (this.closed) return;
+    this.#feed.isReading = true;
+    if (!this.#feed.isWaiting && this.#words.rest.byteLength === 0) {
+      if (!this.#isOver) this.#below.resume();
     } else if (!this.#dueIsSet) {
       // A sink is never called inside a call of its own.
       this.#dueIsSet = true;
@@ -117,11 +111,11 @@ export class ReusedLink implements Link {
 
   /** What comes meanwhile is held, and stops the link below. */
   pause(): void {
-    this.#reading = false;
+    this.#feed.isReading = false;
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#closed || this.#use.ownIsOut || chunk.byteLength === 0) return true;
+    if (this.closed || this.#use.ownIsOut || chunk.byteLength === 0) return true;
     const waits = this.#writer.isCorked;
     this.#writer.data(chunk);
     if (!waits && this.#below.backlog === 0) return true;
@@ -134,31 +128,31 @@ export class ReusedLink implements Link {
   }
 
   uncork(): void {
-    if (!this.#writer.uncork() || this.#closed || this.#writer.waiting === 0) return;
+    if (!this.#writer.uncork() || this.closed || this.#writer.waiting === 0) return;
     this.#writer.flush();
     // Its writer was told to wait.
     if (this.#waitsForDrain) process.nextTick(this.#onFlushed);
   }
 
   end(): void {
-    if (this.#closed || this.#use.ownIsOut) return;
+    if (this.closed || this.#use.ownIsOut) return;
     this.#say('end');
     // From now on a short use is taken whether or not it is read.
-    if (!this.#reading) this.#readOn();
+    if (!this.#feed.isReading) this.#readOn();
     this.#checkOver();
   }
 
   endSoon(reason?: EndReason): void {
     this.end();
     // Else it ends by itself.
-    if (this.#closed || this.#channel === 'over' || this.#use.peersIsIn) return;
+    if (this.closed || this.#isOver || this.#use.peersIsIn) return;
     this.#leaves = { reason };
     if (this.#below.backlog === 0) this.#giveUp(reason);
   }
 
   abort(reason?: EndReason): void {
-    if (this.#closed) return;
-    if (this.#channel === 'over') {
+    if (this.closed) return;
+    if (this.#isOver) {
       this.#close(undefined);
       return;
     }
@@ -177,24 +171,28 @@ export class ReusedLink implements Link {
 
   destroy(): void {
     this.#close(undefined);
-    if (this.#channel === 'over') return;
+    if (this.#isOver) return;
     this.#leave();
     this.#below.destroy();
     this.#options.lost(undefined);
   }
 
   setNoDelay(on: boolean): void {
-    if (this.#channel !== 'over') this.#below.setNoDelay(on);
+    if (!this.#isOver) this.#below.setNoDelay(on);
   }
 
   readLarge(use: ReadUse): void {
-    if (this.#channel !== 'over') this.#below.readLarge(use);
+    if (!this.#isOver) this.#below.readLarge(use);
   }
 
   /** The peer has said on the control channel that it ends this use, and cannot say so on this one. */
   peerGaveUp(reason: number): void {
-    if (this.#channel === 'over') return;
+    if (this.#isOver) return;
     this.#break(new AbortedUse(abortReason(this.#peerRole, reason)));
+  }
+
+  get #isOver(): boolean {
+    return this.#channel === 'over';
   }
 
   get #peerRole(): ChannelRole {
@@ -204,7 +202,7 @@ export class ReusedLink implements Link {
   // -- the peer's direction -----------------------------------------------------------------------
 
   #onBelow(chunk: Uint8Array): boolean {
-    if (this.#channel === 'over') return false;
+    if (this.#isOver) return false;
     if (this.#isLeft) return true;
     this.#words.feed(chunk);
     this.#isReading = true;
@@ -218,7 +216,7 @@ export class ReusedLink implements Link {
 
   /** Handles words for as long as that is allowed. True: there may be more below. */
   #handleWords(): boolean {
-    while (this.#channel !== 'over' && this.#use.state !== 'idle') {
+    while (!this.#isOver && this.#use.state !== 'idle') {
       const limit = this.#limit();
       if (limit === undefined) return false;
       const word = this.#words.next(limit);
@@ -236,15 +234,15 @@ export class ReusedLink implements Link {
 
   /** How much payload is taken now; undefined: no word either, it waits behind what is not taken. */
   #limit(): number | undefined {
-    if (this.#closed || this.#use.peersIsIn) return Number.POSITIVE_INFINITY;
-    if (this.#reading && this.#kept.length === 0) return Number.POSITIVE_INFINITY;
-    return this.#use.room;
+    const isFree = this.closed || this.#use.peersIsIn || this.#feed.isTaking;
+    return isFree ? Number.POSITIVE_INFINITY : this.#use.room;
   }
 
   #handle(word: Word): void {
     switch (word.kind) {
       case 'data':
-        this.#onData(word.bytes);
+        // Reading may go on although the sink holds it: then it must not be the link's memory.
+        this.#feed.give(this.#use.isShort ? Buffer.from(word.bytes) : word.bytes);
         return;
       case 'end':
         this.#onEnd();
@@ -256,26 +254,10 @@ export class ReusedLink implements Link {
     this.#checkOver();
   }
 
-  #onData(bytes: Uint8Array): void {
-    if (this.#closed) return;
-    // Reading may go on although the sink holds it: then it must not be the link's memory.
-    const own = this.#use.isShort ? Buffer.from(bytes) : bytes;
-    if (!this.#reading || this.#kept.length > 0) this.#kept.push(own);
-    else this.#deliver(own);
-  }
-
-  #deliver(bytes: Uint8Array): void {
-    this.#reading = false;
-    // A `resume` inside the call wins.
-    if (this.#sink.data(bytes)) this.#reading = true;
-  }
-
   #onEnd(): void {
     this.#below.readLarge('cautious');
     if (this.#use.owesFree) this.#below.write(this.#sayFree());
-    if (this.#closed) return;
-    this.#end = 'due';
-    this.#tellEnd();
+    this.#feed.end();
   }
 
   #onAbort(reason: number): void {
@@ -284,22 +266,11 @@ export class ReusedLink implements Link {
     this.#close(new AbortedUse(abortReason(this.#peerRole, reason)));
   }
 
-  #tellEnd(): void {
-    if (this.#end !== 'due' || !this.#reading || this.#kept.length > 0) return;
-    this.#end = 'told';
-    this.#sink.end();
-  }
-
   readonly #onDue = (): void => {
     this.#dueIsSet = false;
     this.#guard(() => {
-      while (this.#reading && !this.#closed) {
-        const bytes = this.#kept.shift();
-        if (bytes === undefined) break;
-        this.#deliver(bytes);
-      }
-      if (!this.#reading || this.#closed) return;
-      this.#tellEnd();
+      this.#feed.flush();
+      if (!this.#feed.isReading || this.closed) return;
       this.#readOn();
       this.#checkOver();
     });
@@ -307,8 +278,9 @@ export class ReusedLink implements Link {
 
   /** Goes on with what was read, then with the link below. */
   #readOn(): void {
-    if (this.#channel === 'over') return;
-    if (this.#isLeft || this.#handleWords()) this.#below.resume();
+    if (this.#isOver) return;
+    const goOn = this.#isLeft || this.#handleWords();
+    if (goOn && !this.#isOver) this.#below.resume();
   }
 
   /**
@@ -321,15 +293,15 @@ export class ReusedLink implements Link {
   }
 
   #onFin(): void {
-    if (this.#channel === 'over') return;
-    const isThrough = this.#use.state !== 'busy' && this.#end === 'told';
+    if (this.#isOver) return;
+    const isThrough = this.#use.state !== 'busy' && this.#feed.hasEnded;
     if (isThrough) this.#close(undefined);
     this.#break(new Error('the data channel ended within a use'));
   }
 
   #onGone(error: Error | undefined): void {
-    if (this.#channel === 'over') return;
-    const isThrough = this.#use.state !== 'busy' && this.#end === 'told' && error === undefined;
+    if (this.#isOver) return;
+    const isThrough = this.#use.state !== 'busy' && this.#feed.hasEnded && error === undefined;
     this.#close(isThrough ? undefined : (error ?? new Error('the data channel closed')));
     this.#leave();
     this.#options.lost(undefined);
@@ -351,7 +323,7 @@ export class ReusedLink implements Link {
   }
 
   readonly #onFlushed = (): void => {
-    if (this.#channel === 'over' || this.#below.backlog > 0) return;
+    if (this.#isOver || this.#below.backlog > 0) return;
     this.#guard(() => this.#onDrained());
   };
 
@@ -368,10 +340,10 @@ export class ReusedLink implements Link {
   /** Both directions are through: tells so, and gives the link below back once it is idle. */
   #checkOver(): void {
     if (this.#use.state === 'busy' || this.#isLeft) return;
-    const isWritten = this.#channel === 'over' || this.#below.backlog === 0;
+    const isWritten = this.#isOver || this.#below.backlog === 0;
     if (!isWritten) return;
-    if (this.#end === 'told') this.#close(undefined);
-    if (this.#use.state !== 'idle' || this.#channel === 'over') return;
+    if (this.#feed.hasEnded) this.#close(undefined);
+    if (this.#use.state !== 'idle' || this.#isOver) return;
     // The next START may be there already, at a client; a server is owed nothing.
     const isMore = this.#words.rest.byteLength > 0 && this.#options.role === 'server';
     if (isMore || this.#words.isCut) {
@@ -381,10 +353,17 @@ export class ReusedLink implements Link {
     this.#leave();
     this.#below.readLarge('cautious');
     this.#isFree = true;
-    if (!this.#isReading) queueMicrotask(() => this.#free());
+    if (this.#isReading) return;
+    // Until then nobody reads it.
+    this.#below.pause();
+    queueMicrotask(() => this.#free());
   }
 
   #free(): void {
+    if (this.#below.closed) {
+      this.#options.lost(undefined);
+      return;
+    }
     try {
       this.#options.freed(this.#words.rest);
     } catch (error) {
@@ -415,7 +394,7 @@ export class ReusedLink implements Link {
   /** Ends the use, if it has not, and the channel by RST. */
   #break(error: Error | undefined, fault?: 'bad_record'): void {
     this.#close(error);
-    if (this.#channel === 'over') return;
+    if (this.#isOver) return;
     this.#leave();
     this.#below.abort();
     this.#options.lost(fault);
@@ -430,19 +409,8 @@ export class ReusedLink implements Link {
   }
 
   #close(error: Error | undefined): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#kept = [];
-    const sink = this.#sink;
-    this.#sink = NO_SINK;
     this.onDrained = undefined;
-    queueMicrotask(() => {
-      try {
-        sink.closed(error);
-      } catch (fault) {
-        this.#options.links.fault(fault);
-      }
-    });
+    this.#feed.close(error);
   }
 
   #guard(act: () => void): void {
