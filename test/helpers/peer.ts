@@ -230,7 +230,7 @@ export class Peer {
  * libuv reports a RST that came right behind bytes as EOF. As long as this end has not sent FIN, the
  * system tells the two apart: only a connection that was reset has no peer any more.
  */
-function brokenAtEnd(socket: net.Socket): boolean {
+export function brokenAtEnd(socket: net.Socket): boolean {
   if (socket.writableEnded) return false;
   const internals = socket as unknown as { _handle?: { getpeername?: (out: object) => number } };
   return (internals._handle?.getpeername?.({}) ?? 0) !== 0;
