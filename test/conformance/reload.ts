@@ -184,12 +184,14 @@ async function scene(world: World): Promise<Scene> {
   const serverOptions: ServerOptions = {
     bindAddr: '127.0.0.1:0',
     defaultToken: TOKEN,
+    channels: world.isReuse ? 'reuse' : 'v1',
     services: { one: { bindAddr: `127.0.0.1:${await freePort()}` } },
   };
   const server = await startServer(world, serverOptions);
   const clientOptions: ClientOptions = {
     remoteAddr: text(server.address ?? { host: '', port: 0 }),
     defaultToken: TOKEN,
+    channels: world.isReuse ? 'reuse' : 'v1',
     services: { one: { localAddr: text(local.address) } },
   };
   const client = await startClient(world, clientOptions);

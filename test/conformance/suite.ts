@@ -109,6 +109,7 @@ export function reuseConformance(name: string, environment: Environment): void {
     faults(world);
     limits(world);
     lifecycle(world);
+    reload(world);
     flow(world);
     reusePool(world);
     reuseLifecycle(world);
