@@ -292,18 +292,28 @@ impl TcpFront {
             head.extend_from_slice(&rules.start);
         }
         channel.home.uses += 1;
-        let public = rules.addresses.then(|| visitor.link().address());
+        let public = if rules.addresses {
+            self.public_address(visitor)
+        } else {
+            None
+        };
         let origin = Origin {
             number: self.line.next_use(),
-            addresses: public
-                .and_then(Result::ok)
-                .map(|public| Addresses::new(visitor.peer, public)),
+            addresses: public.map(|public| Addresses::new(visitor.peer, public)),
         };
         put_start(&mut head, &origin);
         let link = ReusedLink::new(self.shard(), Role::Server, channel, origin.number, head);
         let in_use = self.line.facts.channels_used.load(Relaxed);
         self.pool.in_use(in_use);
         Link::Reused(Box::new(link))
+    }
+
+    /// What the visitor has reached: where we listen, unless that is any address.
+    fn public_address(&self, visitor: &Visitor) -> Option<SocketAddr> {
+        let bound = self.listener.borrow().as_ref().map(|it| it.address());
+        bound
+            .filter(|bound| !bound.ip().is_unspecified())
+            .or_else(|| visitor.link().address().ok())
     }
 
     fn refused(&self, peer: SocketAddr, since: Instant, reason: EndReason, error: Option<String>) {
