@@ -217,8 +217,10 @@ export class TypescriptClientService implements ClientService {
   #create(dialer: ChannelDialer, count: number): void {
     const { channelsPerService } = this.#context.limits;
     const room = Math.max(0, channelsPerService - this.#waiting.size - dialer.outstanding);
-    for (let i = room; i < count; i++) {
-      this.#channelFailed('dial_limit', `${channelsPerService} channels are held or being dialled`);
+    // One frame may ask for a great many: they are not counted one by one.
+    if (count > room) {
+      const error = `${channelsPerService} channels are held or being dialled`;
+      this.#channelFailed('dial_limit', error, count - room);
     }
     dialer.create(Math.min(count, room));
   }
@@ -270,9 +272,9 @@ export class TypescriptClientService implements ClientService {
     }, this.#context.limits.orphanGraceMs).unref();
   }
 
-  #channelFailed(reason: EndReason, error: string | undefined): void {
-    this.#counters.end(reason);
-    this.#context.channelFailed(this.#spec.name, reason, error);
+  #channelFailed(reason: EndReason, error: string | undefined, count = 1): void {
+    this.#counters.end(reason, count);
+    this.#context.channelFailed(this.#spec.name, reason, error, count);
   }
 
   #checkEmpty(): void {

@@ -79,8 +79,8 @@ export class DataplaneContext {
   }
 
   /** Data channels of a service that ended without a visitor. */
-  channelFailed(service: string, reason: EndReason, error: string | undefined): void {
-    this.event({ type: 'channel_failed', service, reason, error, count: 1 });
+  channelFailed(service: string, reason: EndReason, error: string | undefined, count = 1): void {
+    this.event({ type: 'channel_failed', service, reason, error, count });
   }
 
   visitorRefused(service: string, reason: EndReason, error: string | undefined): void {

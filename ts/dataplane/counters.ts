@@ -5,8 +5,8 @@ import type { ServiceStats } from '../engine/stats.ts';
 
 export type ReasonCounts = Partial<Record<EndReason, number>>;
 
-export function countReason(counts: ReasonCounts, reason: EndReason): void {
-  counts[reason] = (counts[reason] ?? 0) + 1;
+export function countReason(counts: ReasonCounts, reason: EndReason, count = 1): void {
+  counts[reason] = (counts[reason] ?? 0) + count;
 }
 
 /** What the pool shows of itself in a snapshot. */
@@ -30,8 +30,8 @@ export class ServiceCounters {
   poolStale = 0;
   readonly ends: ReasonCounts = {};
 
-  end(reason: EndReason): void {
-    countReason(this.ends, reason);
+  end(reason: EndReason, count = 1): void {
+    countReason(this.ends, reason, count);
   }
 
   snapshot(service: string, protocol: ServiceType, pool: PoolLevels = NO_POOL): ServiceStats {

@@ -24,8 +24,8 @@ export class EventBatch {
     const key = mergeKey(event);
     const at = key === undefined ? undefined : this.#merged.get(key);
     const same = at === undefined ? undefined : this.#events[at];
-    if (at !== undefined && same !== undefined && 'count' in same) {
-      this.#events[at] = { ...same, count: same.count + 1 };
+    if (at !== undefined && same !== undefined && 'count' in same && 'count' in event) {
+      this.#events[at] = { ...same, count: same.count + event.count };
     } else if (this.#events.length >= EVENT_BATCH_MAX) {
       this.#lost += 1;
     } else {
