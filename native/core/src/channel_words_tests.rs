@@ -394,7 +394,7 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 512,
+        cases: 128,
         failure_persistence: None,
         ..ProptestConfig::default()
     }

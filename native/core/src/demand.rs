@@ -35,6 +35,8 @@ impl Demand {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Demand, WINDOWS};
 
     #[test]
@@ -56,5 +58,28 @@ mod tests {
             assert_eq!(demand.turn(5), 5);
         }
         assert!(demand.peaks.len() <= WINDOWS);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Of each window, what is in use when it begins, all that was noted within, and what is in use
+        /// at its end; each time the peak of those that are remembered.
+        #[test]
+        fn a_peak_is_that_of_the_last_windows(
+            windows in prop::collection::vec((prop::collection::vec(0..50_usize, 0..4), 0..50_usize), 1..30),
+        ) {
+            let mut demand = Demand::default();
+            let mut peaks: Vec<usize> = Vec::new();
+            let mut at_begin = 0;
+            for (noted, at_end) in windows {
+                noted.iter().for_each(|in_use| demand.note(*in_use));
+                let within = noted.into_iter().max().unwrap_or(0);
+                peaks.push(within.max(at_begin).max(at_end));
+                at_begin = at_end;
+                let last = peaks.iter().rev().take(WINDOWS).max().copied();
+                prop_assert_eq!(Some(demand.turn(at_end)), last);
+            }
+        }
     }
 }

@@ -3,24 +3,28 @@
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::mem::size_of_val;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{TcpLocals, Visitor, serve};
+use crate::channel_words::{END_WORD, abort_words, data_word, put_start};
 use crate::client_scene::{
     Client, Refusing, SERVICE, START, Silent, accept, address, end_of, host_port, listener, read,
-    reset,
+    reset, routine,
 };
 use crate::context::ServiceFacts;
 use crate::events::Event;
 use crate::limits::Limits;
 use crate::link::Link;
+use crate::origin::{Addresses, Origin};
 use crate::reason::EndReason;
 use crate::relay::relay;
 use crate::shard::Shard;
-use crate::spec::{ClientServiceChange, ClientServiceSpec, HostPort, ServiceType};
+use crate::spec::{
+    ClientRoutine, ClientServiceChange, ClientServiceSpec, HostPort, ReuseRules, ServiceType,
+};
 use crate::tcp_link::TcpLink;
 use crate::testing::{TestShards, run, run_with};
 use crate::transport::scene::{pair, tcp_link};
@@ -229,4 +233,113 @@ fn a_channel_that_is_reset_ends_the_dial_of_the_local_service() {
     client.until("a visitor", |stats| stats.visitors_open == 1);
     reset(channel);
     assert_eq!(client.visitor_end(), (0, 0, EndReason::ChannelReset));
+}
+
+/// The access log shows the visitor, served or refused, and not the server.
+#[test]
+fn a_visitor_is_known_by_the_address_that_start_tells() {
+    let mut client = Client::open(Limits::default());
+    let reuse = ReuseRules {
+        start: b"WRN1".to_vec(),
+        addresses: true,
+        frames: None,
+    };
+    client.attach(
+        1,
+        ClientRoutine {
+            reuse: Some(reuse),
+            ..routine()
+        },
+    );
+    let told = |client: &mut Client| {
+        client.event("a visitor's end", |event| match event {
+            Event::VisitorEnd {
+                visitor, reason, ..
+            } => Some((*visitor, *reason)),
+            _ => None,
+        })
+    };
+    let visitor = |port| SocketAddr::from(([198, 51, 100, 7], port));
+    let start = |number, addresses| {
+        let mut bytes = Vec::new();
+        put_start(&mut bytes, &Origin { number, addresses });
+        bytes
+    };
+    let addresses = |port| {
+        let public = SocketAddr::from(([192, 0, 2, 1], 80));
+        Some(Addresses::new(visitor(port), public))
+    };
+    let mut channel = client.channel();
+    let cases = [(1, addresses(1_001)), (2, None), (3, addresses(1_003))];
+    for (number, addresses) in cases {
+        let command = if number == 1 { &b"WRN1"[..] } else { b"" };
+        let words = [command, &start(number, addresses), &END_WORD].concat();
+        channel.write_all(&words).expect("the client reads");
+        let mut local = accept(&client.local);
+        assert_eq!(end_of(&mut local), None);
+        drop(local);
+        assert_eq!(read(&mut channel, 4), END_WORD);
+        let expected = addresses.map(|it| it.visitor);
+        assert_eq!(told(&mut client), (expected, EndReason::VisitorFin));
+    }
+    // Also of one that is refused, and its channel serves on.
+    let refusing = Refusing::open();
+    let change = ClientServiceChange {
+        local: Some(host_port(refusing.address)),
+        ..ClientServiceChange::default()
+    };
+    client.engine.update_client(SERVICE, change);
+    for number in 4..7_u16 {
+        let words = start(u64::from(number), addresses(1_000 + number));
+        channel.write_all(&words).expect("the client reads");
+        assert_eq!(read(&mut channel, 5), abort_words(2));
+        channel
+            .write_all(&abort_words(0))
+            .expect("the client reads");
+        let refused = (Some(visitor(1_000 + number)), EndReason::LocalRefused);
+        assert_eq!(told(&mut client), refused);
+    }
+}
+
+/// Before there is a local service: what the server says then ends the dial.
+#[test]
+fn an_abort_while_the_local_service_is_dialled_ends_the_visitor_and_saves_the_channel() {
+    let mut client = Client::open(Limits::default());
+    let reuse = ReuseRules {
+        start: b"WRN1".to_vec(),
+        addresses: false,
+        frames: None,
+    };
+    client.attach(
+        1,
+        ClientRoutine {
+            reuse: Some(reuse),
+            ..routine()
+        },
+    );
+    let silent = Silent::open();
+    let change = ClientServiceChange {
+        local: Some(host_port(silent.address)),
+        ..ClientServiceChange::default()
+    };
+    client.engine.update_client(SERVICE, change);
+    let mut channel = client.channel();
+    for number in 1..4 {
+        let mut words = if number == 1 {
+            b"WRN1".to_vec()
+        } else {
+            vec![]
+        };
+        let addresses = None;
+        put_start(&mut words, &Origin { number, addresses });
+        words.extend([data_word(5).as_slice(), b"early"].concat());
+        channel.write_all(&words).expect("the client reads");
+        client.until("a visitor", |stats| stats.visitors_open == 1);
+        channel
+            .write_all(&abort_words(1))
+            .expect("the client reads");
+        assert_eq!(read(&mut channel, 5), abort_words(1));
+        assert_eq!(client.visitor_end(), (0, 0, EndReason::VisitorReset));
+        client.until("an idle channel", |stats| stats.pool_ready == 1);
+    }
 }

@@ -228,13 +228,15 @@ impl Stage {
         unread.extend_from_slice(bytes);
         let mut rest = &unread[..];
         // From its beginning each time: it nearly always comes whole, and is short.
-        match WordReader::default().next(&mut rest) {
-            Ok(None) => Ok(None),
+        let mut reader = WordReader::default();
+        match reader.next(&mut rest) {
+            // Payload that is announced belongs to no use.
+            Ok(None) if reader.left() == 0 => Ok(None),
             Ok(Some(Item::Word(Word::Start(origin)))) => {
                 let rest = rest.to_vec();
                 Ok(Some(Started::Use { origin, rest }))
             }
-            Ok(Some(_)) | Err(BadWord) => Err(EndReason::BadRecord),
+            Ok(_) | Err(BadWord) => Err(EndReason::BadRecord),
         }
     }
 }
