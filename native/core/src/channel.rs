@@ -25,6 +25,8 @@ pub(crate) struct Home {
     pub(crate) born: Instant,
     /// So often it has been put to use.
     pub(crate) uses: usize,
+    /// What was set last; `None`: nothing, it has what its transport says.
+    pub(crate) nodelay: Option<bool>,
 }
 
 impl Home {
@@ -34,6 +36,7 @@ impl Home {
             session,
             born,
             uses: 0,
+            nodelay: None,
         }
     }
 }

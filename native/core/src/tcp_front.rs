@@ -256,11 +256,15 @@ impl TcpFront {
     fn serve(
         &self,
         visitor: Visitor,
-        channel: Channel,
+        mut channel: Channel,
         mut first: Vec<u8>,
     ) -> impl Future<Output = ()> + 'static {
-        if let Some(nodelay) = self.line.nodelay.get() {
+        let wanted = self.line.nodelay.get();
+        if let Some(nodelay) = wanted
+            && wanted != channel.home.nodelay
+        {
             channel.link.set_nodelay(nodelay);
+            channel.home.nodelay = wanted;
         }
         let already_in = first.len() as u64;
         let reuse = self.line.reuse.borrow().clone();
