@@ -5,5 +5,6 @@ import { reuseConformance } from './suite.ts';
 if (ADDON_ENGINE === undefined) {
   it.skip('engine addon: it is not built; the reason is printed above');
 } else {
-  reuseConformance('addon', ADDON_ENGINE);
+  // Behind the other transports it is the TypeScript engine.
+  reuseConformance('addon', ADDON_ENGINE, ['tcp']);
 }

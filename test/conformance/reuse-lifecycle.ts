@@ -3,12 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { drainFrame, FRAME, frame } from '../helpers/peer-frames.ts';
 import { data, END, PUT_TO_USE, readWord, start } from '../helpers/peer-words.ts';
 import { until, within } from '../helpers/until.ts';
-import { endsOf, event, publicAddress, sessionEnd } from './control-plane.ts';
+import { endsOf, event, publicAddress, sessionEnd, statsOf } from './control-plane.ts';
 import { clientWithChannel, finishUse, readAll, serverWithChannel } from './reuse-scenes.ts';
 import { refuses } from './sessions.ts';
 import { untilReady, type World } from './world.ts';
 
 const LONG = { deadlineMs: 60_000 };
+const FLOOD = 32 * 1_024 * 1_024;
+/** More than may lie before an ABORT. */
+const BEYOND = 2 * 65_536;
 
 export function reuseLifecycle(world: World): void {
   describe('drain', () => {
@@ -118,6 +121,62 @@ export function reuseLifecycle(world: World): void {
         expect((await event(server.rig, 'visitor_end')).reason).toBe('drain');
         expect((await event(client.rig, 'visitor_end')).reason).toBe('drain');
       }
+    });
+  });
+
+  describe('a channel that is settling', () => {
+    const limits = { channelSettleMs: 60_000 };
+
+    const ends = ['close', 'destroy'] as const;
+    it.each(ends)('does not keep a server from its end by %s', async (how) => {
+      const { channel, server, visit } = await serverWithChannel(world, { limits });
+      const visitor = await visit({ paused: true });
+      await channel.read(4);
+      await readWord(channel);
+      channel.socket.pause();
+      visitor.socket.write(Buffer.alloc(FLOOD));
+      channel.socket.write(data(Buffer.alloc(FLOOD)));
+      const isStuck = (): boolean => {
+        const { bytesIn, bytesOut } = statsOf(server.engine);
+        return bytesIn > BEYOND && bytesOut > BEYOND;
+      };
+      await until(isStuck, 'bytes are under way');
+      if (how === 'destroy') server.engine.destroy();
+      await within(server.engine.close({ deadlineMs: 60 }), 'the close', 4_000);
+    });
+
+    it.each(ends)('whose peer does not answer keeps no server from its end by %s', async (how) => {
+      const { channel, server, visit } = await serverWithChannel(world, { limits });
+      await visit();
+      await channel.read(4);
+      await readWord(channel);
+      if (how === 'destroy') server.engine.destroy();
+      await within(server.engine.close({ deadlineMs: 60 }), 'the close', 4_000);
+    });
+
+    it.each(ends)('whose peer does not answer keeps no client from its end by %s', async (how) => {
+      const { channel, client, local } = await clientWithChannel(world, { limits });
+      await channel.write(Buffer.concat([PUT_TO_USE, start(1)]));
+      await local.next();
+      if (how === 'destroy') client.engine.destroy();
+      await within(client.engine.close({ deadlineMs: 60 }), 'the close', 4_000);
+    });
+
+    it.each(ends)('does not keep a client from its end by %s', async (how) => {
+      const local = await world.listener({ paused: true });
+      const { channel, client } = await clientWithChannel(world, { local, limits });
+      await channel.write(Buffer.concat([PUT_TO_USE, start(1)]));
+      const served = await local.next();
+      channel.socket.pause();
+      served.socket.write(Buffer.alloc(FLOOD));
+      channel.socket.write(data(Buffer.alloc(FLOOD)));
+      const isStuck = (): boolean => {
+        const { bytesIn, bytesOut } = statsOf(client.engine);
+        return bytesIn > BEYOND && bytesOut > BEYOND;
+      };
+      await until(isStuck, 'bytes are under way');
+      if (how === 'destroy') client.engine.destroy();
+      await within(client.engine.close({ deadlineMs: 60 }), 'the close', 4_000);
     });
   });
 

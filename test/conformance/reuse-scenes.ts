@@ -96,6 +96,13 @@ export async function serveUse(
   expect({ ...answer, bytes: answer.bytes.toString() }).toEqual({ bytes: text, end: 'end' });
 }
 
+/** The next visitor, its START read. */
+export async function afterStart(channel: Peer, visit: () => Promise<Peer>): Promise<Peer> {
+  const visitor = await visit();
+  expect((await readWord(channel)).word).toBe('start');
+  return visitor;
+}
+
 /** Nothing is under way here: what would come wrongly would come in these turns. */
 export async function nothingComes(peer: Peer): Promise<void> {
   const before = peer.received;

@@ -4,7 +4,7 @@
  * other transports by `transportConformance`.
  */
 import { describe } from 'vitest';
-import { TRANSPORTS } from '../helpers/transport-cases.ts';
+import { TRANSPORTS, type TransportName } from '../helpers/transport-cases.ts';
 import { binding } from './binding.ts';
 import { callbacks } from './callbacks.ts';
 import { control } from './control.ts';
@@ -20,11 +20,16 @@ import { pairing } from './pairing.ts';
 import { pool } from './pool.ts';
 import { reload } from './reload.ts';
 import { reuse } from './reuse.ts';
+import { reuseAborts } from './reuse-aborts.ts';
+import { reuseBadClient } from './reuse-bad-client.ts';
+import { reuseBadServer } from './reuse-bad-server.ts';
 import { reuseEnds } from './reuse-ends.ts';
 import { reuseFrames } from './reuse-frames.ts';
-import { reuseHostile } from './reuse-hostile.ts';
+import { reuseFree } from './reuse-free.ts';
+import { reuseGaveUp } from './reuse-gave-up.ts';
 import { reuseLifecycle } from './reuse-lifecycle.ts';
 import { reusePool } from './reuse-pool.ts';
+import { reuseWords } from './reuse-words.ts';
 import { sessions } from './sessions.ts';
 import { streams } from './streams.ts';
 import { transports } from './transports.ts';
@@ -95,13 +100,21 @@ export function togetherConformance(name: string, environment: Environment): voi
  * The same where data channels are reused (docs/wire.md): all that a channel can change, and what only
  * such channels do. Over tcp everything, with flow; over the other transports what their ends can change.
  */
-export function reuseConformance(name: string, environment: Environment): void {
-  describe.each(TRANSPORTS)(`engine ${name}, reuse, %s`, (transport) => {
+export function reuseConformance(
+  name: string,
+  environment: Environment,
+  transports: readonly TransportName[] = TRANSPORTS,
+): void {
+  describe.each(transports)(`engine ${name}, reuse, %s`, (transport) => {
     const world = new World(environment, transport, 'reuse');
     pairing(world);
     halfClose(world);
     reuse(world);
+    reuseWords(world);
+    reuseFree(world);
     reuseEnds(world);
+    reuseAborts(world);
+    reuseGaveUp(world);
     if (transport !== 'tcp') return;
     pool(world);
     visitors(world);
@@ -113,7 +126,8 @@ export function reuseConformance(name: string, environment: Environment): void {
     flow(world);
     reusePool(world);
     reuseLifecycle(world);
-    reuseHostile(world);
+    reuseBadClient(world);
+    reuseBadServer(world);
     reuseFrames(world);
   });
 }
@@ -127,6 +141,7 @@ export function togetherReuseConformance(name: string, environment: Environment)
     reuseEnds(world);
     if (transport !== 'tcp') return;
     reuse(world);
+    reuseFree(world);
     reusePool(world);
     reuseLifecycle(world);
   });
