@@ -54,14 +54,16 @@
  * buffer. Handshakes run beside everything else: many at once delay an established flow by the time
  * of one.
  *
- * Reused channels (docs/wire.md). Where the routines of both ends have `reuse`, the data channels of
- * a tcp service carry one visitor after the other. All of the above holds for each of them; its end
- * reaches the other end with its reason: `local_refused`, `local_timeout`, `local_unreachable`,
- * `local_reset`, `visitor_limit` of the client at the server, `visitor_reset` at the client, and
- * `half_close_timeout`, `drain`, `service_closed`, `destroyed` at either. The end of a channel in a use
- * is `channel_reset`; words out of their place are that, and a `bad_record` of the channel. A client
- * knows the visitor (`visitor_end`). A session's end leaves its uses running; their channels are closed
- * when they are idle. `drain` of the peer ends the session (`drain`).
+ * Reused channels (docs/wire.md). Where the routines of both ends have `reuse`, the data channels
+ * of a tcp service carry one visitor after the other. All of the above holds for each of them; its
+ * end reaches the other end with its reason: `local_refused`, `local_timeout`, `local_unreachable`,
+ * `local_reset` of the client at the server, `visitor_reset` at the client, and `visitor_limit`,
+ * `half_close_timeout`, `drain`, `service_closed`, `destroyed`, `internal_error` at either. The end
+ * of a channel in a use is `channel_reset`; words out of their place are that, and a `bad_record`
+ * of the channel. A client knows the visitor where `addresses` is agreed on (`visitor_end`). A
+ * session's end leaves its uses running; their channels are closed when they are idle. `drain` of
+ * the peer ends the session (`drain`). A channel whose visitor was aborted becomes idle within
+ * `channelSettleMs`, or is closed.
  *
  * UDP. Frames are those of wire-v1 section 1.7, each handed to the system in one write. A payload
  * beyond 65,507 bytes is dropped, as is what exceeds `udpBacklogBytes` in a channel or a socket's
@@ -237,7 +239,8 @@ export interface ServerSession {
  * The pool's target grows when visitors empty a pool that had been full, and shrinks slowly; how is
  * the engine's affair. Reusable channels come back after each visitor: as many are kept as were in
  * use at once within the last minute, and `poolFloor` more, at most `reuseCeiling` idle ones; each
- * serves `channelUses` visitors or `channelAgeMs` at most. The one that came back last is used first.
+ * serves `channelUses` visitors or `channelAgeMs` at most. The one that came back last is used
+ * first. Their START takes the place of the start command, once that was said.
  *
  * udp: datagrams of one visitor stay on one data channel as long as that lives; new visitors are
  * spread over those that are up by a hash of their address. Only visitors that were seen within
@@ -279,11 +282,12 @@ export interface ClientSession {
 /**
  * A local service and the data channels that carry visitors to it.
  *
- * For each create command one data channel is dialled, `dialsAtOnce` at a time, retried until
- * `dialRetryMs`; it shows its hello and waits for its start without a time limit. After the start
- * the local service is connected within `localConnectTimeoutMs`; a failure resets the channel. A
- * newer session replaces the older (`replaced`). When a session ends, channels that wait for a
- * start are closed after `orphanGraceMs`; those in use go on.
+ * For each channel that is asked for, by command or frame, one is dialled, `dialsAtOnce` at a time,
+ * retried until `dialRetryMs`; it shows its hello and waits for its start without a time limit.
+ * After the start the local service is connected within `localConnectTimeoutMs`; a failure resets
+ * the channel, or aborts its use. A newer session replaces the older (`replaced`). When a session
+ * ends, channels that wait for a start are closed after `orphanGraceMs`; those in use go on, and
+ * are closed when their use is over.
  *
  * udp: one connected local socket per visitor and channel, idle `udpIdleMs`, at most `udpSessions`
  * per channel. Running udp channels end with the server's end of them, not with the session.

@@ -184,8 +184,9 @@ export interface ServerRoutine {
  * What a client's engine does by itself. Commands are `create.length` bytes each; `create` opens a
  * data channel, `heartbeat` only proves life. Each re-arms the supervision of `silenceTimeoutMs`
  * (0: none). Any other command suspends the routine and goes to `SessionHandler.surplus`, together
- * with all that follows it. The engine writes nothing but the goodbye. With `reuse.frames`, frames come instead
- * of commands; a malformed one ends the session (`control_data`).
+ * with all that follows it. The engine writes nothing but the goodbye. With `reuse.frames`, frames
+ * come instead of commands, each of which proves life, and *gave up* is written; a malformed one
+ * ends the session (`control_data`).
  */
 export interface ClientRoutine {
   readonly create: Uint8Array;
