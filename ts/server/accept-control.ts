@@ -4,6 +4,7 @@ import type { ChannelMode } from '../config/config.ts';
 import { serverHandshake } from '../control/handshake.ts';
 import { answerOffer, resumeUnlessEnded } from '../control/negotiation.ts';
 import type { ControlStream } from '../engine/engine.ts';
+import type { EndReason } from '../engine/reason.ts';
 import { errorText, WarrenError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { RegisteredService, ServiceRegistry } from './service-registry.ts';
@@ -47,6 +48,16 @@ export async function acceptControl(incoming: IncomingControl): Promise<void> {
   }
 }
 
+/** A session, from its ack on. */
+interface Accepted {
+  readonly number: number;
+  readonly since: number;
+  readonly facts: object;
+  mode: ChannelMode;
+  /** The nonce was marked, and no offer has come. */
+  mayOffer: boolean;
+}
+
 /** `channels`: whether the nonce was marked, so that the client may make an offer. */
 function attach(
   incoming: IncomingControl,
@@ -54,27 +65,17 @@ function attach(
   key: Uint8Array,
   channels: ChannelMode,
 ): void {
-  const { stream, services, log, sampled, handshakeTimeoutMs } = incoming;
-  const { name } = service.config;
-  const peer = formatAddress(stream.peer);
-  const since = Date.now();
+  const { stream, services, sampled } = incoming;
   service.session += 1;
-  const session = service.session;
-  const facts = { service: name, session, peer };
-  let mode: ChannelMode = 'v1';
-  let mayOffer = channels === 'reuse';
   service.agreement = undefined;
-
-  const onOffer = async (): Promise<void> => {
-    const agreement = await answerOffer(stream, handshakeTimeoutMs);
-    // A newer session may have taken the service over.
-    if (agreement === undefined || service.session !== session) return;
-    mode = 'reuse';
-    service.agreement = agreement;
-    log.debug({ ...facts, channels: mode, ...agreement }, 'data channels are reused');
-    resumeUnlessEnded(() => service.engineService.resume(services.routine(service)));
+  const number = service.session;
+  const facts = {
+    service: service.config.name,
+    session: number,
+    peer: formatAddress(stream.peer),
   };
-
+  const mayOffer = channels === 'reuse';
+  const session: Accepted = { number, since: Date.now(), facts, mode: 'v1', mayOffer };
   // Two clients that take a service from each other could do so thousands of times a second.
   sampled.info(facts, 'client connected');
   service.engineService.attach({
@@ -82,21 +83,40 @@ function attach(
     control: stream,
     routine: services.routine(service),
     handler: {
-      surplus: (control) => {
+      surplus: () => {
         // A stock client never writes here (wire-v1 7.2).
-        if (!mayOffer) {
-          control.destroy('control_data');
-          return;
-        }
-        mayOffer = false;
-        void onOffer();
+        if (session.mayOffer) void takeOffer(incoming, service, session);
+        else stream.destroy('control_data');
       },
-      ended: (reason) => {
-        if (service.session === session) service.agreement = undefined;
-        const seconds = Math.round((Date.now() - since) / 1_000);
-        const fields = { ...facts, channels: mode, reason, seconds };
-        (reason === 'replaced' ? sampled : log).info(fields, 'client disconnected');
-      },
+      ended: (reason) => sessionEnded(incoming, service, session, reason),
     },
   });
+}
+
+async function takeOffer(
+  { stream, services, log, handshakeTimeoutMs }: IncomingControl,
+  service: RegisteredService,
+  session: Accepted,
+): Promise<void> {
+  session.mayOffer = false;
+  const agreement = await answerOffer(stream, handshakeTimeoutMs);
+  // A newer session may have taken the service over.
+  if (agreement === undefined || service.session !== session.number) return;
+  session.mode = 'reuse';
+  service.agreement = agreement;
+  const fields = { ...session.facts, channels: session.mode, ...agreement };
+  log.debug(fields, 'data channels are reused');
+  resumeUnlessEnded(() => service.engineService.resume(services.routine(service)));
+}
+
+function sessionEnded(
+  { log, sampled }: IncomingControl,
+  service: RegisteredService,
+  session: Accepted,
+  reason: EndReason,
+): void {
+  if (service.session === session.number) service.agreement = undefined;
+  const seconds = Math.round((Date.now() - session.since) / 1_000);
+  const fields = { ...session.facts, channels: session.mode, reason, seconds };
+  (reason === 'replaced' ? sampled : log).info(fields, 'client disconnected');
 }
