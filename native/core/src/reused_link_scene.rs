@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -58,9 +58,10 @@ pub(super) struct Scene {
     pub(super) local: TcpListener,
 }
 
+/// Channels here wait for START from the beginning, without a command ahead of it.
 fn reuse() -> Option<ReuseRules> {
     Some(ReuseRules {
-        start: b"WRN1".to_vec(),
+        start: Vec::new(),
         addresses: true,
         frames: Some(TYPES),
     })
@@ -103,7 +104,7 @@ fn dial_spec() -> DialSpec {
 }
 
 /// Small ones make reads and writes short.
-fn set_buffers(socket: SockRef<'_>, bytes: Option<usize>) {
+fn set_buffers(socket: &SockRef<'_>, bytes: Option<usize>) {
     if let Some(bytes) = bytes {
         socket.set_send_buffer_size(bytes).expect("a socket");
         socket.set_recv_buffer_size(bytes).expect("a socket");
@@ -130,7 +131,11 @@ fn client_of(shard: &Shard) -> Rc<ClientService> {
 }
 
 /// The client's and the server's end.
-async fn open_channel(shard: &Rc<Shard>, below: &Below, buffers: Option<usize>) -> (Link, Link) {
+pub(super) async fn open_channel(
+    shard: &Rc<Shard>,
+    below: &Below,
+    buffers: Option<usize>,
+) -> (Link, Link) {
     let links = match below {
         Some(carrier) => connect(shard, carrier).await,
         None => {
@@ -146,7 +151,7 @@ async fn open_channel(shard: &Rc<Shard>, below: &Below, buffers: Option<usize>) 
             Link::Reused(_) => panic!("a channel below"),
         };
         let set = tcp.write_with(|socket| {
-            set_buffers(SockRef::from(socket), buffers);
+            set_buffers(&SockRef::from(socket), buffers);
             Ok(0)
         });
         set.expect("a fresh socket");
@@ -154,16 +159,12 @@ async fn open_channel(shard: &Rc<Shard>, below: &Below, buffers: Option<usize>) 
     links
 }
 
-/// As if it had been put to use before: both ends have it idle.
-async fn make_channel(shard: Rc<Shard>, facts: [SharedFacts; 2], below: Below, buffers: Option<usize>) {
+async fn make_channel(shard: Rc<Shard>, facts: SharedFacts, below: Below, buffers: Option<usize>) {
     let (dialled, accepted) = open_channel(&shard, &below, buffers).await;
-    let idle = |link, facts: &SharedFacts, session| {
-        let mut home = Home::new(facts, session, shard.now());
-        home.uses = 1;
-        Channel::idle(link, home)
-    };
-    client_of(&shard).channel_back(idle(dialled, &facts[1], 2));
-    server_of(&shard).channel_back(idle(accepted, &facts[0], 1));
+    // As if it had been put to use before.
+    let home = Home::new(&facts, 2, shard.now());
+    client_of(&shard).channel_back(Channel::idle(dialled, home));
+    server_of(&shard).channel(1, accepted);
 }
 
 /// Gives what the one end says on its control channel to the other; channels that the server asks for
@@ -204,12 +205,7 @@ impl Scene {
         Self::over(1, below, floor, buffers)
     }
 
-    pub(super) fn over(
-        shards: usize,
-        below: &Below,
-        floor: usize,
-        buffers: Option<usize>,
-    ) -> Self {
+    pub(super) fn over(shards: usize, below: &Below, floor: usize, buffers: Option<usize>) -> Self {
         let limits = Limits {
             pool_floor: floor,
             ..Limits::default()
@@ -246,10 +242,10 @@ impl Scene {
         });
         let made = Arc::new(AtomicUsize::new(0));
         let (below, count) = (below.clone(), Arc::clone(&made));
-        let known = [Arc::clone(&server), Arc::clone(&client)];
+        let known = Arc::clone(&client);
         join_control(&shards.context, control, move |context| {
             count.fetch_add(1, SeqCst);
-            let (below, known) = (below.clone(), known.clone());
+            let (below, known) = (below.clone(), Arc::clone(&known));
             context.remote(0).post(move |shard| {
                 let made = make_channel(Rc::clone(shard), known, below, buffers);
                 shard.spawn("make a channel", made);
@@ -283,7 +279,9 @@ impl Scene {
             let is_quiet = |it: &ServiceFacts| it.busy() == 0 && it.channels_used.load(SeqCst) == 0;
             let ready = |it: &ServiceFacts| it.counters.pool_ready.load(SeqCst);
             let asked = facts[0].counters.pool_requested.load(SeqCst);
-            facts.iter().all(|it| is_quiet(it)) && asked == 0 && ready(&facts[0]) == ready(&facts[1])
+            facts.iter().all(|it| is_quiet(it))
+                && asked == 0
+                && ready(&facts[0]) == ready(&facts[1])
         });
     }
 
@@ -333,10 +331,13 @@ fn client_spec(local: HostPort) -> ClientServiceSpec {
 
 fn public_address(shards: &TestShards) -> SocketAddr {
     for _ in 0..20_000 {
-        let found = shards.upcalls().into_iter().find_map(|upcall| match upcall {
-            Upcall::Address { address, .. } => address,
-            _ => None,
-        });
+        let found = shards
+            .upcalls()
+            .into_iter()
+            .find_map(|upcall| match upcall {
+                Upcall::Address { address, .. } => address,
+                _ => None,
+            });
         if let Some(address) = found {
             return address;
         }
@@ -348,7 +349,7 @@ fn public_address(shards: &TestShards) -> SocketAddr {
 /// What it accepts has its buffers.
 fn listener(buffers: Option<usize>) -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    set_buffers(SockRef::from(&socket), buffers);
+    set_buffers(&SockRef::from(&socket), buffers);
     let any: SocketAddr = "127.0.0.1:0".parse().expect("a literal");
     socket.bind(&any.into()).expect("a port");
     socket.listen(1_024).expect("a listener");
@@ -356,14 +357,14 @@ fn listener(buffers: Option<usize>) -> TcpListener {
     socket.into()
 }
 
-pub(super) fn accept(listener: &TcpListener) -> TcpStream {
+fn accept(listener: &TcpListener) -> TcpStream {
     let (stream, _) = listener.accept().expect("a connection in time");
     patient(stream)
 }
 
 pub(super) fn dial(address: SocketAddr, buffers: Option<usize>) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    set_buffers(SockRef::from(&socket), buffers);
+    set_buffers(&SockRef::from(&socket), buffers);
     socket.connect(&address.into()).expect("loopback connects");
     patient(socket.into())
 }
@@ -440,7 +441,10 @@ fn say(mut stream: TcpStream, tag: u64, side: &Side) -> bool {
         match stream.write_all(&bytes[..now]) {
             Ok(()) => sent += now,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                panic!("visitor {tag:x} hangs after {sent} bytes of {}", side.length)
+                panic!(
+                    "visitor {tag:x} hangs after {sent} bytes of {}",
+                    side.length
+                )
             }
             Err(_) => return false,
         }
@@ -455,7 +459,12 @@ fn hear(mut stream: &TcpStream, tag: u64, side: &Side) -> Met {
     let (mut read, mut reads) = (0, 0);
     loop {
         let length = match stream.read(&mut buffer) {
-            Ok(0) => break Met { read, end: End::Fin },
+            Ok(0) => {
+                break Met {
+                    read,
+                    end: End::Fin,
+                };
+            }
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 panic!("visitor {tag:x} waits after {read} bytes")
@@ -481,10 +490,17 @@ fn hear(mut stream: &TcpStream, tag: u64, side: &Side) -> Met {
 }
 
 /// Plays one side to its end; says `own` and hears `other`.
-fn play_side(stream: TcpStream, side: &Side, (own, other): (u64, u64)) -> Met {
+fn play_side(stream: TcpStream, side: &Side, tags: (u64, u64)) -> Met {
+    let met = say_and_hear(&stream, side, tags);
+    // Which is its reset, where it has one.
+    drop(stream);
+    met
+}
+
+fn say_and_hear(stream: &TcpStream, side: &Side, (own, other): (u64, u64)) -> Met {
     if side.waits {
-        let mut met = hear(&stream, other, side);
-        if met.end == End::Fin && !say_and_end(&stream, own, side) {
+        let mut met = hear(stream, other, side);
+        if met.end == End::Fin && !say_and_end(stream, own, side) {
             met.end = End::Reset;
         }
         return met;
@@ -500,7 +516,7 @@ fn play_side(stream: TcpStream, side: &Side, (own, other): (u64, u64)) -> Met {
             end: End::Reset,
         };
     }
-    let mut met = hear(&stream, other, side);
+    let mut met = hear(stream, other, side);
     if !writer.join().expect("it writes") {
         // The one that meets RST first takes it away.
         met.end = End::Reset;
@@ -518,16 +534,19 @@ fn say_and_end(stream: &TcpStream, tag: u64, side: &Side) -> bool {
     spoke
 }
 
+/// By their tags; the local service tells that it was met, and then what it has met.
+type Plays = Mutex<HashMap<u64, (Play, mpsc::Sender<Option<Met>>)>>;
+
 /// Where visitors meet the local service that knows what they play.
 pub(super) struct Stage {
-    plays: Arc<Mutex<HashMap<u64, (Play, mpsc::Sender<Met>)>>>,
+    plays: Arc<Plays>,
     public: SocketAddr,
     buffers: Option<usize>,
 }
 
 impl Stage {
     pub(super) fn new(scene: &Scene, buffers: Option<usize>) -> Self {
-        let plays: Arc<Mutex<HashMap<u64, (Play, mpsc::Sender<Met>)>>> = Arc::default();
+        let plays: Arc<Plays> = Arc::default();
         let (known, local) = (
             Arc::clone(&plays),
             scene.local.try_clone().expect("a descriptor"),
@@ -554,16 +573,21 @@ impl Stage {
             .insert(tag, (play.clone(), told));
         let mut stream = dial(self.public, self.buffers);
         stream.write_all(&tag.to_le_bytes()).expect("room");
+        // Else its reset may take its first bytes away, and nobody knows of it.
+        if play.visitor.end == End::Reset {
+            tells.recv_timeout(HANGS).expect("its local service");
+        }
         thread::sleep(play.pause);
         let visitor = play_side(stream, &play.visitor, (2 * tag, 2 * tag + 1));
         let what = format!("visitor {tag:x}: {play:?}");
-        let local = tells.recv_timeout(2 * HANGS);
-        let is_reset = play.visitor.end == End::Reset || play.local.end == End::Reset;
-        let Ok(local) = local else {
-            // One that resets at once may take its first bytes away.
-            assert!(play.visitor.end == End::Reset, "{what}: no local service");
-            return;
+        let local = loop {
+            match tells.recv_timeout(HANGS) {
+                Ok(Some(met)) => break met,
+                Ok(None) => {}
+                Err(_) => panic!("{what}: no local service"),
+            }
         };
+        let is_reset = play.visitor.end == End::Reset || play.local.end == End::Reset;
         for (met, side, other) in [
             (visitor, &play.visitor, &play.local),
             (local, &play.local, &play.visitor),
@@ -572,15 +596,21 @@ impl Stage {
                 continue;
             }
             if other.end == End::Reset {
-                assert!(met.end == End::Reset && met.read <= other.length, "{what}: {met:?}");
+                assert!(
+                    met.end == End::Reset && met.read <= other.length,
+                    "{what}: {met:?}"
+                );
             } else if !is_reset {
-                assert!(met.end == End::Fin && met.read == other.length, "{what}: {met:?}");
+                assert!(
+                    met.end == End::Fin && met.read == other.length,
+                    "{what}: {met:?}"
+                );
             }
         }
     }
 }
 
-fn serve(mut stream: TcpStream, known: &Mutex<HashMap<u64, (Play, mpsc::Sender<Met>)>>) {
+fn serve(mut stream: TcpStream, known: &Plays) {
     let mut tag = [0; 8];
     // One that was reset.
     if stream.read_exact(&mut tag).is_err() {
@@ -589,6 +619,7 @@ fn serve(mut stream: TcpStream, known: &Mutex<HashMap<u64, (Play, mpsc::Sender<M
     let tag = u64::from_le_bytes(tag);
     let found = known.lock().expect("no panic").remove(&tag);
     let (play, told) = found.expect("the tag of a visitor, and once");
+    let _ = told.send(None);
     let met = play_side(stream, &play.local, (2 * tag + 1, 2 * tag));
-    let _ = told.send(met);
+    let _ = told.send(Some(met));
 }

@@ -21,11 +21,11 @@ use crate::upcall::Upcall;
 
 fn front(shard: &Rc<Shard>) -> Rc<TcpFront> {
     let facts = ServiceFacts::new(1, "test", ServiceType::Tcp, 0);
-    front_of(shard, Arc::new(facts))
+    front_of(shard, &Arc::new(facts))
 }
 
-fn front_of(shard: &Rc<Shard>, facts: SharedFacts) -> Rc<TcpFront> {
-    let line = Line::new(shard, &facts, None);
+fn front_of(shard: &Rc<Shard>, facts: &SharedFacts) -> Rc<TcpFront> {
+    let line = Line::new(shard, facts, None);
     *line.start.borrow_mut() = Rc::from([1_u8, 2, 3, 4]);
     TcpFront::new(line)
 }
@@ -203,7 +203,7 @@ fn a_visitor_that_has_its_channel_but_has_not_run_is_aborted_with_the_others() {
     let facts = Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0));
     let known = Arc::clone(&facts);
     let visitor = shards.run(|shard| async move {
-        let front = front_of(&shard, known);
+        let front = front_of(&shard, &known);
         let (addresses, to) = anywhere();
         let address = front.bind(&addresses, &to).expect("a free port");
         let counters = &front.line.facts.counters;

@@ -49,10 +49,14 @@ impl Drop for ReusedLink {
             below.reset_on_close();
         } else if of.is_over() {
             give_back(shard, below, &mut of);
+        } else if !of.head.is_empty() {
+            // Nothing of this use was said: the peer knows of none.
+            of.home.uses = of.home.uses.saturating_sub(1);
+            give_back(shard, below, &mut of);
         } else if let Some(reason) = of.aborting {
             abort(shard, below, of, reason);
         } else if of.rules.has_finished() && of.rules.has_peer_finished() {
-            Settling::begin(shard, below, of, Wait::ForFree);
+            Settling::begin(shard, below, of, Wait::Free);
         } else {
             below.reset_on_close();
         }
@@ -67,11 +71,11 @@ fn abort(shard: &Rc<Shard>, below: Link, mut of: UseState, reason: EndReason) {
     if of.rules.may_abort() && of.owed == 0 && (is_clear || answers) {
         of.unwritten.extend_from_slice(&abort_words(number));
         of.rules.abort();
-        Settling::begin(shard, below, of, Wait::ForPeer);
+        Settling::begin(shard, below, of, Wait::Peer);
     } else if answers {
         // The record under way cannot be finished.
         below.reset_on_close();
     } else {
-        Settling::begin(shard, below, of, Wait::ForEnd { number });
+        Settling::begin(shard, below, of, Wait::End { number });
     }
 }

@@ -21,13 +21,13 @@ const POLL_MS: u64 = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// The peer's terminal word. What comes before is discarded.
-    ForPeer,
+    Peer,
     /// FREE: the client still delivers what it has, which may take as long as it likes. A channel that
     /// is not waited for any more ends politely, and costs nobody a byte.
-    ForFree,
+    Free,
     /// The end of the channel: the peer is told of that abort on the control channel. At a client it may
     /// be the peer's END instead, that was on its way.
-    ForEnd { number: u8 },
+    End { number: u8 },
 }
 
 pub(super) struct Settling {
@@ -44,7 +44,7 @@ impl Settling {
     pub(super) fn begin(shard: &Rc<Shard>, link: Link, of: UseState, wait: Wait) {
         let limits = &shard.context.limits;
         let facts = &of.home.facts;
-        let (patience_ms, owner, counted) = if wait == Wait::ForFree {
+        let (patience_ms, owner, counted) = if wait == Wait::Free {
             if facts.draining.load(Ordering::SeqCst) {
                 return;
             }
@@ -73,7 +73,7 @@ impl Settling {
         if let Some(link) = &self.link {
             link.watch();
         }
-        if let Wait::ForEnd { number } = self.wait {
+        if let Wait::End { number } = self.wait {
             self.until_delivered().await;
             self.tell(number);
         }
@@ -104,7 +104,7 @@ impl Settling {
     /// True: it is over, or of no use.
     fn turn(&mut self) -> bool {
         let Some(link) = &self.link else { return true };
-        if let Wait::ForEnd { .. } = self.wait {
+        if let Wait::End { .. } = self.wait {
             // A server that had sent its own END does not miss this use any more, and may be at the next.
             let may_be_over = self.of.rules.role() == Role::Client && self.of.rules.has_finished();
             if !may_be_over || link.is_broken() {
@@ -154,7 +154,7 @@ impl Settling {
 impl Drop for Settling {
     fn drop(&mut self) {
         if let Some(link) = &self.link
-            && self.wait != Wait::ForFree
+            && self.wait != Wait::Free
         {
             link.reset_on_close();
         }
