@@ -4,31 +4,21 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { Client, type ServerOptions } from '../../ts/index.ts';
+import { FRAME, type Frame, frame } from '../helpers/peer-frames.ts';
+import { ANSWER, markedNonce, OFFER, WRN1 } from '../helpers/peer-negotiation.ts';
 import { RecordingLog } from '../helpers/process-log.ts';
 import { Resources, until } from '../helpers/process-resources.ts';
 import { startLocalTcp } from '../helpers/program-local.ts';
 import { EchoVisitor, exchange, visit } from '../helpers/program-visitor.ts';
 import { openClient, TestServer, TOKEN } from '../helpers/rathole-roles.ts';
-import { CREATE, hello, sha256, TCP, u32, type Wire } from '../helpers/rathole-wire.ts';
+import { CREATE, hello, TCP, u32, type Wire } from '../helpers/rathole-wire.ts';
 
-const WRN1 = Buffer.from('WRN1');
-const OFFER = Buffer.concat([WRN1, u32(1), Buffer.alloc(8)]);
-const ANSWER = Buffer.concat([WRN1, u32(1)]);
-const CHANNELS = 1;
-const HEARTBEAT = 2;
-const DRAIN = 3;
 const UNBOUNDED = 0xffff_ffff;
 const FOREVER = { deadlineMs: Number.POSITIVE_INFINITY };
 const resources = new Resources();
 afterEach(() => resources.close());
 
-function frame(type: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
-  const head = Buffer.from([type, 0, 0, 0]);
-  head.writeUIntLE(payload.length, 1, 3);
-  return Buffer.concat([head, payload]);
-}
-
-async function readFrame(control: Wire): Promise<{ type: number; payload: Buffer }> {
+async function readFrame(control: Wire): Promise<Frame> {
   const head = await control.read(4, 'a frame');
   const length = head.readUIntLE(1, 3);
   return {
@@ -41,14 +31,14 @@ async function readFrame(control: Wire): Promise<{ type: number; payload: Buffer
 async function drainOf(control: Wire): Promise<number> {
   for (;;) {
     const { type, payload } = await readFrame(control);
-    if (type === DRAIN) {
+    if (type === FRAME.drain) {
       expect(payload).toHaveLength(4);
       await control.end('FIN behind the drain');
       expect(control.unread).toHaveLength(0);
       expect(control.wasReset).toBe(false);
       return payload.readUInt32LE();
     }
-    expect([CHANNELS, HEARTBEAT]).toContain(type);
+    expect([FRAME.channels, FRAME.heartbeat]).toContain(type);
   }
 }
 
@@ -81,18 +71,18 @@ describe('a server', () => {
   test('reads frames, skips what it does not know, and ends with a drain', async () => {
     const { server, control } = await agreedServer();
     const port = await server.visitorPort();
-    control.write(Buffer.concat([frame(HEARTBEAT), frame(0xee, Buffer.alloc(4_096))]));
-    control.write(frame(HEARTBEAT, Buffer.from('surplus')));
+    control.write(Buffer.concat([frame(FRAME.heartbeat), frame(0xee, Buffer.alloc(4_096))]));
+    control.write(frame(FRAME.heartbeat, Buffer.from('surplus')));
     expect(server.server.serviceAddress('web')?.port).toBe(port);
-    control.write(frame(DRAIN, u32(5_000)));
+    control.write(frame(FRAME.drain, u32(5_000)));
     await server.log.waitFor('client disconnected', { reason: 'drain', channels: 'reuse' });
     await until('no new visitors', () => server.server.serviceAddress('web') === undefined);
     await control.end('the end of the session');
   });
 
   test.each([
-    ['a drain without its time', frame(DRAIN, Buffer.alloc(3))],
-    ['a frame of 4,097 bytes', frame(HEARTBEAT, Buffer.alloc(4_097))],
+    ['a drain without its time', frame(FRAME.drain, Buffer.alloc(3))],
+    ['a frame of 4,097 bytes', frame(FRAME.heartbeat, Buffer.alloc(4_097))],
     ['a gave up without its reason', frame(4, Buffer.alloc(8))],
   ])('ends the session at %s', async (_name, bytes) => {
     const { server, control } = await agreedServer();
@@ -108,7 +98,7 @@ describe('a server', () => {
     const address = await server.visitorPort();
     for (let i = 0; i < 9; i++) resources.use(await visit(address));
     const { type, payload } = await readFrame(control);
-    expect(type).toBe(CHANNELS);
+    expect(type).toBe(FRAME.channels);
     expect(payload).toHaveLength(2);
     expect(payload.readUInt16LE()).toBeGreaterThan(0);
   });
@@ -145,7 +135,7 @@ describe('a server', () => {
     await server.server.reload(serverOptions({ heartbeatIntervalSecs: 1 }));
     for (;;) {
       const { type, payload } = await readFrame(control);
-      if (type !== HEARTBEAT) continue;
+      if (type !== FRAME.heartbeat) continue;
       expect(payload).toHaveLength(0);
       break;
     }
@@ -156,7 +146,7 @@ describe('a server', () => {
     await until('all that was asked for', () => server.stats().poolRequested > 0);
     server.server.destroy();
     await control.end('the end of the session');
-    while (control.unread.length > 0) expect((await readFrame(control)).type).not.toBe(DRAIN);
+    while (control.unread.length > 0) expect((await readFrame(control)).type).not.toBe(FRAME.drain);
   });
 
   test('negotiates for a udp service, too', async () => {
@@ -181,9 +171,7 @@ async function agreedClient() {
   const all = await openClient(resources, { local: local.port, channels: 'reuse' });
   const control = await all.peer.accept('a control channel');
   await control.readHello();
-  const random = Buffer.alloc(24, 3);
-  const mark = sha256('warren channel extension 1', random).subarray(0, 8);
-  control.write(hello(0, Buffer.concat([random, mark])));
+  control.write(hello(0, markedNonce()));
   await control.read(32, 'auth');
   control.write(u32(0));
   expect(await control.read(OFFER.length)).toEqual(OFFER);
@@ -194,7 +182,7 @@ async function agreedClient() {
 
 /** A data channel that was asked for by a frame, put to use as in v1, which is still understood. */
 async function running(peer: { accept(): Promise<Wire> }, control: Wire): Promise<Wire> {
-  control.write(frame(CHANNELS, Buffer.from([1, 0])));
+  control.write(frame(FRAME.channels, Buffer.from([1, 0])));
   const channel = await peer.accept();
   await channel.readHello();
   channel.write(Buffer.concat([u32(TCP), Buffer.from('Efirst')]));
@@ -210,7 +198,7 @@ async function pingsOn(channel: Wire): Promise<void> {
 describe('a client', () => {
   test('reads frames, skips what it does not know, and takes no more commands', async () => {
     const { peer, control, log } = await agreedClient();
-    control.write(Buffer.concat([frame(HEARTBEAT), frame(0xee, Buffer.alloc(4_096))]));
+    control.write(Buffer.concat([frame(FRAME.heartbeat), frame(0xee, Buffer.alloc(4_096))]));
     await pingsOn(await running(peer, control));
     // u8 type 0, of no length: unknown, and no create.
     control.write(u32(CREATE));
@@ -221,7 +209,7 @@ describe('a client', () => {
   test('that is told of a drain goes on with its visitors, and comes again soon', async () => {
     const { peer, control, log } = await agreedClient();
     const channel = await running(peer, control);
-    control.write(frame(DRAIN, u32(5_000)));
+    control.write(frame(FRAME.drain, u32(5_000)));
     await log.waitFor('service disconnected', { reason: 'drain', channels: 'reuse' });
     const { fields } = await log.waitFor('waiting before the next attempt');
     expect(Number(fields['delayMs'])).toBeLessThanOrEqual(600);
@@ -231,8 +219,8 @@ describe('a client', () => {
 
   test('opens no channels on a session that was drained', async () => {
     const { peer, control, log } = await agreedClient();
-    const more = frame(CHANNELS, Buffer.from([9, 0]));
-    control.write(Buffer.concat([frame(DRAIN, u32(0)), more]));
+    const more = frame(FRAME.channels, Buffer.from([9, 0]));
+    control.write(Buffer.concat([frame(FRAME.drain, u32(0)), more]));
     await log.waitFor('service disconnected', { reason: 'drain' });
     const next = await peer.accept('the next session');
     expect((await next.readHello()).kind).toBe(0);

@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { isMarked } from '../../ts/protocol/extension.ts';
+import { ANSWER, markedNonce, OFFER, stockNonce, WRN1 } from '../helpers/peer-negotiation.ts';
 import { Resources, until } from '../helpers/process-resources.ts';
 import { startLocalTcp } from '../helpers/program-local.ts';
 import { openClient, TestServer, TOKEN } from '../helpers/rathole-roles.ts';
@@ -18,9 +19,6 @@ import {
   Wire,
 } from '../helpers/rathole-wire.ts';
 
-const WRN1 = Buffer.from('WRN1');
-const OFFER = Buffer.concat([WRN1, u32(1), Buffer.alloc(8)]);
-const ANSWER = Buffer.concat([WRN1, u32(1)]);
 const REUSED = 'data channels are reused';
 
 const resources = new Resources();
@@ -30,12 +28,6 @@ function changed(bytes: Buffer, at: number): Buffer {
   const other = Buffer.from(bytes);
   other[at] = (other[at] ?? 0) ^ 0x40;
   return other;
-}
-
-function nonceOf(isToBeMarked: boolean): Buffer {
-  const random = Buffer.alloc(24, 3);
-  const mark = sha256('warren channel extension 1', random).subarray(0, 8);
-  return Buffer.concat([random, isToBeMarked ? mark : Buffer.alloc(8, 3)]);
 }
 
 /** A server with a service for each of so many clients, and one that is not touched. */
@@ -193,7 +185,7 @@ describe('a client with channels = "reuse"', () => {
   async function authenticated(accepted: Promise<Wire>): Promise<Wire> {
     const control = await accepted;
     await control.readHello();
-    control.write(hello(0, nonceOf(true)));
+    control.write(hello(0, markedNonce()));
     await control.read(32, 'auth');
     return control;
   }
@@ -278,7 +270,7 @@ describe('a client with channels = "reuse"', () => {
     const { peer, log } = await openClient(resources, { local: 9, channels: 'reuse' });
     const control = await peer.accept();
     await control.readHello();
-    control.write(hello(0, nonceOf(false)));
+    control.write(hello(0, stockNonce()));
     await control.read(32, 'auth');
     control.write(u32(0));
     await log.waitFor('service connected');

@@ -5,6 +5,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isMarked } from '../../ts/protocol/extension.ts';
+import { markedNonce } from '../helpers/peer-negotiation.ts';
 import { Resources, until } from '../helpers/process-resources.ts';
 import { startLocalTcp } from '../helpers/program-local.ts';
 import { visit } from '../helpers/program-visitor.ts';
@@ -106,6 +107,7 @@ describe.each(ENGINES)('over %s', (engine) => {
     const nonce = recorded ?? markedNonce();
 
     async function accepted() {
+      expect(isMarked(nonce)).toBe(recorded === undefined);
       const local = await startLocalTcp(resources);
       const { client, peer, log } = await openClient(resources, { local: local.port, channels });
       const control = await peer.accept();
@@ -144,11 +146,3 @@ describe.each(ENGINES)('over %s', (engine) => {
     });
   });
 });
-
-function markedNonce(): Buffer {
-  const random = Buffer.alloc(24, 3);
-  const mark = sha256('warren channel extension 1', random).subarray(0, 8);
-  const nonce = Buffer.concat([random, mark]);
-  if (!isMarked(nonce)) throw new Error('not marked');
-  return nonce;
-}
