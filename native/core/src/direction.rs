@@ -64,6 +64,7 @@ pub(crate) struct Direction {
     moved: bool,
 }
 
+#[derive(Default)]
 struct Rest {
     bytes: Vec<u8>,
     written: usize,
@@ -83,15 +84,21 @@ impl Direction {
 
     /// The first turn: what it begins with and what is at hand go out in one write.
     pub(crate) fn begin(&mut self, shard: &Shard, from: &Link, to: &Link) -> Result<(), Broken> {
+        // A use has bytes here only when it has come from another shard; and it reads into the buffer
+        // that this would write from.
+        if from.is_reused() {
+            return Ok(());
+        }
         let first = match self.rest.take() {
-            Some(first) => first.bytes,
-            None if to.has_head() => Vec::new(),
+            Some(first) => first,
+            None if to.has_head() => Box::default(),
             None => return Ok(()),
         };
         let mut buffer = shard.buffer.borrow_mut();
+        let first = &first.bytes[first.written..];
         let head = first.len();
         if head < BUFFER_BYTES {
-            buffer[..head].copy_from_slice(&first);
+            buffer[..head].copy_from_slice(first);
             let more = match from.try_read(&mut buffer[head..]) {
                 Ok(0) => {
                     self.source_ended = true;
@@ -106,7 +113,7 @@ impl Direction {
             let bytes = &buffer[..head + more];
             self.write(to.try_write(bytes), bytes)
         } else {
-            self.write(to.try_write(&first), &first)
+            self.write(to.try_write(first), first)
         }
     }
 

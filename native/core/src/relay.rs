@@ -314,6 +314,9 @@ impl Drop for Relay {
 }
 
 #[cfg(test)]
+#[path = "relay_review_tests.rs"]
+mod review_tests;
+#[cfg(test)]
 #[path = "relay_tests.rs"]
 mod tests;
 #[cfg(test)]

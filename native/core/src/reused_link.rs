@@ -476,5 +476,8 @@ fn or_none(written: io::Result<usize>) -> io::Result<usize> {
 const FULL_BYTES: usize = BUFFER_BYTES;
 
 #[cfg(test)]
+#[path = "reused_link_review_tests.rs"]
+mod review_tests;
+#[cfg(test)]
 #[path = "reused_link_tests.rs"]
 mod tests;
