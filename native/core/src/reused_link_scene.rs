@@ -56,6 +56,7 @@ pub(super) struct Scene {
     pub(super) made: Arc<AtomicUsize>,
     pub(super) public: SocketAddr,
     pub(super) local: TcpListener,
+    below: &'static str,
 }
 
 /// Channels here wait for START from the beginning, without a command ahead of it.
@@ -241,6 +242,7 @@ impl Scene {
             (server_peer, client_peer)
         });
         let made = Arc::new(AtomicUsize::new(0));
+        let carrier = name(below);
         let (below, count) = (below.clone(), Arc::clone(&made));
         let known = Arc::clone(&client);
         join_control(&shards.context, control, move |context| {
@@ -259,7 +261,16 @@ impl Scene {
             made,
             public,
             local,
+            below: carrier,
         }
+    }
+
+    /// For messages.
+    pub(super) fn state(&self) -> String {
+        let used = |facts: &ServiceFacts| facts.channels_used.load(SeqCst);
+        let used = (used(&self.server), used(&self.client));
+        let (below, ends, idle) = (self.below, self.ends(), self.idle());
+        format!("{below}: ends {ends:?}, idle {idle:?}, used {used:?}")
     }
 
     pub(super) fn channels_made(&self) -> usize {

@@ -237,10 +237,10 @@ fn a_reset_passes_a_side_that_takes_nothing() {
             .expect("a socket");
         while stream.write_all(&[9; 65_536]).is_ok() {}
     };
-    let visitors = move |_: &Scene, visitor: TcpStream, local: TcpStream| {
+    let visitors = move |scene: &Scene, visitor: TcpStream, local: TcpStream| {
         fill(&visitor);
         reset(visitor);
-        assert_eq!(end_of(&local), RST);
+        assert_eq!(end_of(&local), RST, "{}", scene.state());
     };
     ends_as(
         "the RST of a visitor whose local service takes nothing",
@@ -248,10 +248,10 @@ fn a_reset_passes_a_side_that_takes_nothing() {
         [EndReason::VisitorReset; 2],
         false,
     );
-    let locals = move |_: &Scene, visitor: TcpStream, local: TcpStream| {
+    let locals = move |scene: &Scene, visitor: TcpStream, local: TcpStream| {
         fill(&local);
         reset(local);
-        assert_eq!(end_of(&visitor), RST);
+        assert_eq!(end_of(&visitor), RST, "{}", scene.state());
     };
     ends_as(
         "the RST of a local service whose visitor takes nothing",
