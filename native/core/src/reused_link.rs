@@ -479,5 +479,8 @@ const FULL_BYTES: usize = BUFFER_BYTES;
 #[path = "reused_link_review_tests.rs"]
 mod review_tests;
 #[cfg(test)]
+#[path = "reused_link_scene.rs"]
+mod scene;
+#[cfg(test)]
 #[path = "reused_link_tests.rs"]
 mod tests;

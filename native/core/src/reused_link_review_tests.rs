@@ -10,11 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::context::SharedFacts;
 
-#[path = "reused_link_scene.rs"]
-#[allow(dead_code, reason = "most of it is for the other tests")]
-mod scene;
-
-use scene::{Scene, belows, name};
+use super::scene::{Scene, belows, name};
 
 const SMALL: usize = 16_384;
 /// Below a full read: it stays with copies.

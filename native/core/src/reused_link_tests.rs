@@ -18,9 +18,7 @@ use crate::client_scene::Refusing;
 use crate::link::Link;
 use crate::reason::EndReason;
 
-#[path = "reused_link_scene.rs"]
-mod scene;
-
+use super::scene;
 use scene::{End, Play, Scene, Side, Stage, belows, name, open_channel, reset};
 
 /// Of a socket whose reads and writes are short.
