@@ -54,7 +54,7 @@ export function serverRoutine(options: ServerRoutineOptions): ServerRoutine {
     heartbeat: agreement === undefined ? COMMAND_HEARTBEAT : HEARTBEAT_FRAME,
     heartbeatIntervalMs,
     start: type === 'tcp' ? START_TCP : START_UDP,
-    reuse: reuseRules(agreement),
+    reuse: reuseRules(type, agreement),
     goodbye: agreement === undefined ? NOTHING : encodeDrainFrame(drainMs),
   };
 }
@@ -77,14 +77,15 @@ export function clientRoutine(options: ClientRoutineOptions): ClientRoutine {
     hello: encodeDataHello(sessionKey),
     start: type === 'tcp' ? START_TCP : START_UDP,
     otherStart: type === 'tcp' ? START_UDP : START_TCP,
-    reuse: reuseRules(extension),
+    reuse: reuseRules(type, extension),
     goodbye: typeof extension === 'object' ? encodeDrainFrame(drainMs) : NOTHING,
   };
 }
 
 /** A channel may be put to use before the answer has come: with all that was offered. */
-function reuseRules(extension: Extension): ReuseRules | undefined {
+function reuseRules(type: ServiceType, extension: Extension): ReuseRules | undefined {
   if (extension === undefined) return undefined;
-  if (extension === 'offered') return { start: START_REUSED, addresses: true, frames: undefined };
-  return { start: START_REUSED, addresses: extension.addresses, frames: REUSE_FRAMES };
+  const start = type === 'tcp' ? START_REUSED : NOTHING;
+  if (extension === 'offered') return { start, addresses: true, frames: undefined };
+  return { start, addresses: extension.addresses, frames: REUSE_FRAMES };
 }

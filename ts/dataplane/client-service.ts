@@ -184,7 +184,7 @@ export class TypescriptClientService implements ClientService {
     new ReusableChannel(link, rest, {
       links,
       settleMs: limits.channelSettleMs,
-      rules: () => running.routine.reuse,
+      freeMs: limits.halfCloseIdleMs,
       uses: running.uses,
       waits: (channel, wasUsed) => {
         this.#reused.delete(channel);

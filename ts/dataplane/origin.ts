@@ -34,12 +34,15 @@ export function encodeOrigin({ visitor, addresses }: Origin): Buffer {
   return Buffer.concat([number, Uint8Array.of(family), from, to]);
 }
 
-/** Undefined: shorter than it must be, or of no family that there is. Surplus bytes are skipped. */
-export function decodeOrigin(payload: Uint8Array, withAddresses: boolean): Origin | undefined {
+/**
+ * Undefined: shorter than it must be, or of no family that there is. Surplus bytes are skipped. Whether
+ * there are addresses shows in the length: what was agreed may not be known yet.
+ */
+export function decodeOrigin(payload: Uint8Array): Origin | undefined {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   if (bytes.length < NUMBER_BYTES) return undefined;
   const visitor = bytes.readBigUInt64LE(0);
-  if (!withAddresses) return { visitor, addresses: undefined };
+  if (bytes.length === NUMBER_BYTES) return { visitor, addresses: undefined };
   const known = [IPV4, IPV6].find(({ family }) => family === bytes[NUMBER_BYTES]);
   if (known === undefined) return undefined;
   const { length } = known;

@@ -68,7 +68,8 @@ export class AdaptiveSizing implements PoolSizing {
   }
 }
 
-const WINDOWS = 6;
+/** Of 10 s, the one under way included: what is not needed for a minute is forgotten at its end. */
+const WINDOWS = 5;
 const TICKS_PER_WINDOW = 10;
 
 /** Of reusable channels: what was in use at once within the last minute may be again. */

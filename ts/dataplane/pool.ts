@@ -64,7 +64,7 @@ export class Pool {
   }
 
   get target(): number {
-    return this.#sizing.keeps;
+    return this.#sizing.asks;
   }
 
   /** Until `clear` its channels are lent. Those that are idle or requested stay. */

@@ -3,7 +3,6 @@
  * the use over as a link, gets the channel back, and waits again.
  */
 import type { EndReason } from '../engine/reason.ts';
-import type { ReuseRules } from '../engine/spec.ts';
 import { WordReader } from './channel-words.ts';
 import type { Link } from './link.ts';
 import { channelReason } from './link-end.ts';
@@ -15,8 +14,7 @@ import type { SessionUses } from './session-uses.ts';
 export interface ReusableChannelOptions {
   readonly links: OpenLinks;
   readonly settleMs: number;
-  /** Of the session, as they are now. */
-  readonly rules: () => ReuseRules | undefined;
+  readonly freeMs: number;
   readonly uses: SessionUses;
   /** A visitor. Nobody reads `link` yet. */
   readonly started: (channel: ReusableChannel, link: ReusedLink, origin: Origin) => void;
@@ -77,22 +75,14 @@ export class ReusableChannel {
     this.#words.feed(chunk);
     const word = this.#words.next();
     if (word === undefined) return true;
-    const origin = word.kind === 'start' ? this.#origin(word.payload) : undefined;
+    const origin = word.kind === 'start' ? decodeOrigin(word.payload) : undefined;
     if (origin === undefined) this.#fail();
     else this.#start(origin);
     return false;
   }
 
-  /** What the peers have agreed on may not be known yet: the answer comes on another connection. */
-  #origin(payload: Uint8Array): Origin | undefined {
-    const rules = this.#options.rules();
-    const isAgreed = rules?.frames !== undefined;
-    const numberBytes = 8;
-    return decodeOrigin(payload, isAgreed ? rules.addresses : payload.byteLength > numberBytes);
-  }
-
   #start(origin: Origin): void {
-    const { links, settleMs, uses, started } = this.#options;
+    const { links, settleMs, freeMs, uses, started } = this.#options;
     const { visitor } = origin;
     const link: ReusedLink = new ReusedLink(this.#link, {
       links,
@@ -100,6 +90,7 @@ export class ReusableChannel {
       head: new Uint8Array(0),
       early: this.#words.rest,
       settleMs,
+      freeMs,
       giveUp: (reason) => uses.giveUp(visitor, reason),
       freed: (rest) => {
         uses.delete(visitor, link);

@@ -24,6 +24,8 @@ export interface ReusedLinkOptions {
   /** What was read behind START, of a client. */
   readonly early: Uint8Array;
   readonly settleMs: number;
+  /** How long a client may take to deliver what it has, before a server closes the channel politely. */
+  readonly freeMs: number;
   /** Says on the control channel that this use has ended; false: there is none. */
   readonly giveUp: (reason: number) => boolean;
   /**
@@ -187,7 +189,8 @@ export class ReusedLink implements Link {
 
   /** The peer has said on the control channel that it ends this use, and cannot say so on this one. */
   peerGaveUp(reason: number): void {
-    if (this.#isOver) return;
+    // One that only waits for FREE has ended.
+    if (this.#isOver || this.#use.state !== 'busy') return;
     this.#break(new AbortedUse(abortReason(this.#peerRole, reason)));
   }
 
@@ -343,6 +346,7 @@ export class ReusedLink implements Link {
     const isWritten = this.#isOver || this.#below.backlog === 0;
     if (!isWritten) return;
     if (this.#feed.hasEnded) this.#close(undefined);
+    if (this.#use.state === 'free') this.#awaitFree();
     if (this.#use.state !== 'idle' || this.#isOver) return;
     // The next START may be there already, at a client; a server is owed nothing.
     const isMore = this.#words.rest.byteLength > 0 && this.#options.role === 'server';
@@ -389,6 +393,11 @@ export class ReusedLink implements Link {
 
   #settle(): void {
     this.#settling = setTimeout(() => this.#break(undefined), this.#options.settleMs);
+  }
+
+  /** The client may still deliver what it has: it is not disturbed, but not waited for endlessly. */
+  #awaitFree(): void {
+    this.#settling ??= setTimeout(() => this.destroy(), this.#options.freeMs);
   }
 
   /** Ends the use, if it has not, and the channel by RST. */

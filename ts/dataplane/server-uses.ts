@@ -53,6 +53,7 @@ export class ServerUses {
       head: isFirstUse ? Buffer.concat([rules.start, start]) : start,
       early: NOTHING,
       settleMs: this.#context.limits.channelSettleMs,
+      freeMs: this.#context.limits.halfCloseIdleMs,
       giveUp: (reason) => uses.giveUp(visitor, reason),
       freed: () => {
         ended();

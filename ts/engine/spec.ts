@@ -138,7 +138,10 @@ export interface ClientServiceSpec {
  * itself; it skips the others.
  */
 export interface ReuseRules {
-  /** Written once on a data channel, instead of the routine's `start`, ahead of its first use. */
+  /**
+   * Written once on a data channel, instead of the routine's `start`, ahead of its first use. Empty
+   * for udp, whose channels are not reused.
+   */
   readonly start: Uint8Array;
   /** Visitors' addresses go with each use. */
   readonly addresses: boolean;

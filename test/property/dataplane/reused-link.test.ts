@@ -17,11 +17,6 @@ import { turn } from '../../helpers/until.ts';
 const SHORT = 65_536;
 const SETTLE_MS = 5_000;
 const NOTHING = new Uint8Array(0);
-const RULES = {
-  start: NOTHING,
-  addresses: false,
-  frames: { channels: 1, heartbeat: 2, drain: 3, gaveUp: 4 },
-};
 
 /** One end of a use, as a relay would drive it. Its bytes are all the same: its tag. */
 class End implements LinkSink {
@@ -158,6 +153,7 @@ class Scene {
       head: startWord(encodeOrigin({ visitor, addresses: undefined })),
       early: NOTHING,
       settleMs: SETTLE_MS,
+      freeMs: SETTLE_MS,
       giveUp: (reason) => this.#serverUses.giveUp(visitor, reason),
       freed: (rest) => {
         this.#serverUses.delete(visitor, link);
@@ -182,7 +178,7 @@ class Scene {
     new ReusableChannel(this.client, NOTHING, {
       links: this.#links,
       settleMs: SETTLE_MS,
-      rules: () => RULES,
+      freeMs: SETTLE_MS,
       uses: this.#clientUses,
       waits: () => {
         this.clientState = 'waits';

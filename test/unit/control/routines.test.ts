@@ -35,7 +35,8 @@ describe('routines', () => {
     (type) => {
       const agreement = { addresses: true };
       const server = serverRoutine({ type, heartbeatIntervalMs: 1, agreement });
-      const rules = { start: bytes(X.start_reused), addresses: true, frames: REUSE_FRAMES };
+      const start = type === 'tcp' ? bytes(X.start_reused) : new Uint8Array(0);
+      const rules = { start, addresses: true, frames: REUSE_FRAMES };
       expect(server.reuse).toEqual(rules);
       expect(hex(server.heartbeat)).toBe(X.frames.heartbeat);
       // Channels of udp services stay those of v1.

@@ -19,6 +19,7 @@ function open(role: ChannelRole, options: { early?: Uint8Array; control?: boolea
     head: role === 'server' ? HEAD : new Uint8Array(0),
     early: options.early ?? new Uint8Array(0),
     settleMs: 60_000,
+    freeMs: 60_000,
     giveUp: (reason) => {
       gaveUp.push(reason);
       return options.control ?? true;
