@@ -64,9 +64,18 @@ impl Settling {
             of,
         };
         // Nearly always that is all: an ABORT leaves, and the answer comes later.
-        if !settling.turn() {
-            shard.tasks.spawn(owner, "channel", settling.run());
+        if settling.turn() {
+            return;
         }
+        // Its visitors are being aborted at once: an ABORT that left is followed by FIN, which does not
+        // overtake it, and nobody waits for the answer.
+        if settling.of.home.facts.aborting().is_some() {
+            if wait == Wait::Peer && settling.of.unwritten.is_empty() {
+                settling.wait = Wait::Free;
+            }
+            return;
+        }
+        shard.tasks.spawn(owner, "channel", settling.run());
     }
 
     async fn run(mut self) {
