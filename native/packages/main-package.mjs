@@ -49,6 +49,15 @@ function compile(dist) {
   keepReachedDeclarations(dist, 'index.d.ts');
   const withoutDeclarations = ['--declaration', 'false', '--isolatedDeclarations', 'false'];
   tsc('--removeComments', ...withoutDeclarations, '--outDir', dist);
+  indentByTabs(dist);
+}
+
+/** Four spaces for each level, as tsc writes them, are an eighth of the program. */
+function indentByTabs(folder) {
+  const program = join(ROOT, 'node_modules/@biomejs/biome/bin/biome');
+  const config = join(ROOT, 'native/packages/indent.json');
+  const args = ['format', '--write', `--config-path=${config}`, '--log-level=error', '.'];
+  execFileSync(process.execPath, [program, ...args], { cwd: folder, stdio: 'ignore' });
 }
 
 function tsc(...options) {
