@@ -148,6 +148,9 @@ impl Pool {
             });
             drop(channel);
             self.fill();
+        } else if let Some(reason) = dead(&channel.link) {
+            // Its end came with the last word: nothing will tell of it again.
+            self.dropped(channel, reason);
         } else {
             self.keep(channel, EndReason::SurplusChannel);
         }
@@ -470,6 +473,9 @@ fn dead(link: &Link) -> Option<EndReason> {
     }
 }
 
+#[cfg(test)]
+#[path = "pool_review_tests.rs"]
+mod review_tests;
 #[cfg(test)]
 #[path = "pool_tests.rs"]
 mod tests;

@@ -107,7 +107,9 @@ impl ReusedLink {
         let state = self.state.borrow();
         if state.below.is_some() {
             let mut uses = self.shard.uses.borrow_mut();
-            uses.insert(state.of.key(), RunningUse::new(task));
+            let running = uses.entry(state.of.key());
+            // Another part of the task may go on with it: what the peer has said stays said.
+            running.or_insert_with(|| RunningUse::new(task)).task = task;
         }
     }
 

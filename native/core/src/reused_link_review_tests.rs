@@ -1,6 +1,6 @@
-//! Uses that go on at another shard while bytes wait in this process.
+//! Uses that go on at another shard while bytes wait in this process, and channels that settle.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -8,9 +8,16 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::context::SharedFacts;
-
+use super::ReusedLink;
 use super::scene::{Scene, belows, name};
+use crate::channel::{Channel, Home};
+use crate::channel_use::Role;
+use crate::context::{ServiceFacts, SharedFacts};
+use crate::link::Link;
+use crate::reason::EndReason;
+use crate::spec::ServiceType;
+use crate::testing::run;
+use crate::transport::scene::{pair, tcp_link};
 
 const SMALL: usize = 16_384;
 /// Below a full read: it stays with copies.
@@ -90,4 +97,38 @@ fn a_use_moves_with_what_its_local_service_has_not_taken() {
         let client = Arc::clone(&scene.client);
         scene.until("the use is over", move |_| client.busy() == 0);
     }
+}
+
+/// A peer that goes on as it likes when it was told that the use has ended.
+#[test]
+fn a_channel_that_settles_is_told_and_reset_when_its_peer_says_what_is_no_word() {
+    let facts = Arc::new(ServiceFacts::new(1, "test", ServiceType::Tcp, 0));
+    let known = Arc::clone(&facts);
+    run(|shard| async move {
+        let (client, server) = pair();
+        let client = tcp_link(&shard, client);
+        let home = Home::new(&known, 1, shard.now());
+        let channel = Channel::idle(tcp_link(&shard, server).into(), home);
+        let link = ReusedLink::new(&shard, Role::Server, channel, 1, Vec::new());
+        Link::Reused(Box::new(link)).abort(EndReason::VisitorReset);
+        client
+            .try_write(&0x8000_0000_u32.to_le_bytes())
+            .expect("room");
+        let mut got = Vec::new();
+        let end = loop {
+            let mut buffer = [0; 16];
+            match client.try_read(&mut buffer) {
+                Ok(0) => break None,
+                Ok(length) => got.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    shard.park(None).await.expect("not cancelled");
+                }
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        assert_eq!(got, [0xff, 0xff, 0xff, 0xff, 1]);
+        assert_eq!(end, Some(ErrorKind::ConnectionReset));
+    });
+    assert_eq!(facts.counters.ends.snapshot(), [(EndReason::BadRecord, 1)]);
+    assert_eq!((facts.busy(), facts.channels_used.load(SeqCst)), (0, 0));
 }

@@ -47,13 +47,13 @@ impl Drop for ReusedLink {
         }
         if of.incoming.lost || is_given_up || shard.unexpected_end() == EndReason::Destroyed {
             below.reset_on_close();
-        } else if of.is_over() {
+        } else if of.is_over() && below.is_flushed() {
             give_back(shard, below, &mut of);
         } else if !of.head.is_empty() {
             // Nothing of this use was said: the peer knows of none.
             of.home.uses = of.home.uses.saturating_sub(1);
             give_back(shard, below, &mut of);
-        } else if let Some(reason) = of.aborting {
+        } else if let Some(reason) = of.aborting.filter(|_| !of.is_over()) {
             abort(shard, below, of, reason);
         } else if of.rules.has_finished() && of.rules.has_peer_finished() {
             Settling::begin(shard, below, of, Wait::Free);

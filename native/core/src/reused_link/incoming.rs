@@ -11,6 +11,9 @@ use crate::reason::EndReason;
 use crate::shard::Shard;
 use crate::tcp_link::TcpLink;
 
+/// Of what is discarded.
+const READS_PER_TURN: usize = 16;
+
 pub(super) struct Incoming {
     pub(super) reader: WordReader,
     /// Came, and not looked at: words behind payload that has to be delivered first.
@@ -129,11 +132,16 @@ impl Incoming {
 
     /// Takes what comes of a use whose bytes nobody wants, until that is over.
     pub(super) fn discard(&mut self, shard: &Shard, below: &Link, rules: &mut ChannelUse) {
-        while !self.lost && !rules.is_over() {
+        for _ in 0..READS_PER_TURN {
+            if self.lost || rules.is_over() {
+                return;
+            }
             if self.more(shard, Some(below), rules, &mut |_| {}).is_err() {
-                break;
+                return;
             }
         }
+        // Others have their turn first.
+        shard.tasks.wake(shard.tasks.current());
     }
 
     /// What is unread, or one read.

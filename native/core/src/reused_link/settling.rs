@@ -129,7 +129,8 @@ impl Settling {
         if of.incoming.lost || of.flush(link).is_err() {
             return true;
         }
-        if !of.is_over() {
+        // A transport below may still have the last words.
+        if !of.is_over() || !link.is_flushed() {
             return false;
         }
         if let Some(link) = self.link.take() {
@@ -162,9 +163,13 @@ impl Settling {
 /// What did not come to its end is closed by RST, unless that could cost the client what it has.
 impl Drop for Settling {
     fn drop(&mut self) {
-        if let Some(link) = &self.link
-            && self.wait != Wait::Free
-        {
+        let Some(link) = &self.link else { return };
+        let is_bad = self.of.incoming.bad;
+        if is_bad {
+            let (context, facts) = (&self.shard.context, &self.of.home.facts);
+            context.channel_failed(facts, EndReason::BadRecord, None);
+        }
+        if is_bad || self.wait != Wait::Free {
             link.reset_on_close();
         }
     }
