@@ -80,7 +80,8 @@ fn relayed_between<T: Send + 'static>(
         let options = RelayOptions {
             facts: shared,
             visitor: None,
-            since: shard.now(),
+            // Long enough ago to be moved.
+            since: shard.now() - 2 * super::MOVES_FROM,
             near_broken: EndReason::VisitorReset,
             far_broken: EndReason::LocalReset,
             already_in: 0,
