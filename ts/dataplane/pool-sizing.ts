@@ -90,12 +90,13 @@ export class PeakSizing implements PoolSizing {
   }
 
   get keeps(): number {
-    const { poolFloor, reuseCeiling } = this.#limits;
-    return Math.min(reuseCeiling, Math.max(...this.#peaks) - this.#inUse + poolFloor);
+    const { poolFloor } = this.#limits;
+    return Math.min(this.ceiling, Math.max(...this.#peaks) - this.#inUse + poolFloor);
   }
 
   get ceiling(): number {
-    return this.#limits.reuseCeiling;
+    // What is asked for must find room.
+    return Math.max(this.#limits.reuseCeiling, this.#limits.poolFloor);
   }
 
   get isQuiet(): boolean {

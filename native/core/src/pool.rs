@@ -162,7 +162,7 @@ impl Pool {
         let refused = {
             let state = &mut *self.state.borrow_mut();
             let most = if self.line.reuses() {
-                limits.reuse_ceiling
+                limits.reuse_ceiling.max(self.floor)
             } else {
                 state.target.max(limits.pool_ceiling)
             };
@@ -413,7 +413,8 @@ impl Pool {
         let in_use = self.line.facts.channels_used.load(Relaxed);
         let state = &mut *self.state.borrow_mut();
         let spare = state.demand.turn(in_use).saturating_sub(in_use);
-        let keep = self.floor.saturating_add(spare).min(limits.reuse_ceiling);
+        let ceiling = limits.reuse_ceiling.max(self.floor);
+        let keep = self.floor.saturating_add(spare).min(ceiling);
         let keep = keep.saturating_add(state.waiting);
         // Those at the front have been idle longest.
         let beyond = state.idle.len().saturating_sub(keep);

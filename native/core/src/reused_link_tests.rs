@@ -281,21 +281,41 @@ fn a_visitor_whose_local_service_refuses_is_reset_and_the_channel_saved() {
     }
 }
 
-/// By a server's service, or a client's.
+fn sorted(mut ends: Vec<(EndReason, u64)>) -> Vec<(EndReason, u64)> {
+    ends.sort_unstable();
+    ends
+}
+
+/// By a server's service, or a client's. The channel is not waited for: it ends behind the ABORT, and
+/// the other end loses it while idle.
 #[test]
 fn visitors_that_are_aborted_are_told_the_reason() {
-    for is_server in [true, false] {
-        let abort = move |scene: &Scene, visitor: TcpStream, local: TcpStream| {
-            let context = Arc::clone(&scene.shards.context);
-            let facts = if is_server {
-                &scene.server
+    for below in belows() {
+        for is_server in [true, false] {
+            let what = format!("an abort over {}, {is_server}", name(&below));
+            let scene = Scene::open(&below, 0, None);
+            let (visitor, local) = scene.visitor();
+            write(&visitor, b"ping");
+            assert_eq!(read(&local, 4), b"ping");
+            let (facts, lost) = if is_server {
+                (&scene.server, [vec![], vec![(EndReason::ChannelEof, 1)]])
             } else {
-                &scene.client
+                (&scene.client, [vec![(EndReason::StaleChannel, 1)], vec![]])
             };
-            facts.abort_visitors(&context, EndReason::Drain);
+            facts.abort_visitors(&scene.shards.context, EndReason::Drain);
             assert_eq!((end_of(&visitor), end_of(&local)), (RST, RST));
-        };
-        ends_as("an abort", abort, [EndReason::Drain; 2], true);
+            let ends = lost.map(|mut ends| {
+                ends.insert(0, (EndReason::Drain, 1));
+                ends
+            });
+            let both = [Arc::clone(&scene.server), Arc::clone(&scene.client)];
+            scene.until(&what, move |_| {
+                let now = both
+                    .each_ref()
+                    .map(|facts| sorted(facts.counters.ends.snapshot()));
+                now == ends.each_ref().map(|ends| sorted(ends.clone()))
+            });
+        }
     }
 }
 
