@@ -16,7 +16,8 @@ export class TunnelProxy {
   readonly #server: net.Server;
   readonly #target: Address;
   readonly #options: ProxyOptions;
-  readonly #open = new Set<net.Socket>();
+  /** From the side that dialled us to the other one. */
+  readonly #open = new Map<net.Socket, net.Socket>();
   /** Connections so far, in all. */
   connections = 0;
 
@@ -42,24 +43,26 @@ export class TunnelProxy {
 
   /** Connections that are open, oldest first; the first one is a control channel. */
   get open(): readonly net.Socket[] {
-    return [...this.#open];
+    return [...this.#open.keys()];
   }
 
-  /** RST to both sides. */
+  /** RST to both sides, now: it is not open any more. */
   cut(connection: net.Socket): void {
+    this.#open.get(connection)?.resetAndDestroy();
+    this.#open.delete(connection);
     connection.resetAndDestroy();
   }
 
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open.keys()) socket.destroy();
     await closed;
   }
 
   #take(near: net.Socket): void {
     this.connections += 1;
-    this.#open.add(near);
     const far = net.connect({ ...this.#target, allowHalfOpen: true });
+    this.#open.set(near, far);
     for (const [from, to] of [
       [near, far],
       [far, near],

@@ -27,7 +27,9 @@ export interface OriginAddresses {
 export function encodeOrigin({ visitor, addresses }: Origin): Buffer {
   const number = Buffer.allocUnsafe(NUMBER_BYTES);
   number.writeBigUInt64LE(visitor);
-  if (addresses === undefined) return number;
+  // The system has no address of a visitor that was gone before it was accepted.
+  const isKnown = addresses !== undefined && net.isIP(addresses.visitor.host) !== 0;
+  if (!isKnown || net.isIP(addresses.reached.host) === 0) return number;
   const from = encodeAddress(addresses.visitor);
   const to = encodeAddress(addresses.reached);
   const { family } = from.length === IPV4.length + PORT_BYTES ? IPV4 : IPV6;

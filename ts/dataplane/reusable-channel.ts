@@ -67,7 +67,17 @@ export class ReusableChannel {
             : channelReason(error, 'channel_eof', 'stale_channel'),
         ),
     });
-    if (rest.byteLength === 0 || this.#onData(rest)) link.resume();
+    if (rest.byteLength === 0) link.resume();
+    else if (!wasUsed) this.#goOn(rest);
+    else {
+      // A server that fills a chunk with uses is not to have the whole turn.
+      const kept = Buffer.from(rest);
+      setImmediate(() => this.#goOn(kept));
+    }
+  }
+
+  #goOn(rest: Uint8Array): void {
+    if (this.#onData(rest)) this.#link.resume();
   }
 
   #onData(chunk: Uint8Array): boolean {
