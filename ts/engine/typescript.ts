@@ -13,7 +13,8 @@ import { type AddonBinding, RelayThread } from '../dataplane/relay-thread.ts';
 import { TypescriptServerService } from '../dataplane/server-service.ts';
 import { TypescriptTunnelListener } from '../dataplane/tunnel-listener.ts';
 import { WarrenError } from '../errors.ts';
-import { DEFAULT_LIMITS } from '../limits.ts';
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import { TIMER_MAX_MS } from '../timers.ts';
 import type {
   ClientService,
   CloseOptions,
@@ -44,7 +45,7 @@ export class TypescriptEngine implements Engine {
    * @throws Error where the system refuses it a thread
    */
   constructor(options: EngineOptions = {}, addon?: AddonBinding) {
-    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const limits = withinTimers({ ...DEFAULT_LIMITS, ...options.limits });
     const batch = new EventBatch(options.events);
     this.#context = new DataplaneContext(limits, options.accessLog ?? false, batch);
     this.name = addon === undefined ? 'typescript' : 'addon';
@@ -150,4 +151,13 @@ export class TypescriptEngine implements Engine {
       throw new WarrenError('WARREN_E_STATE', 'the engine is closed');
     }
   }
+}
+
+/** `Infinity` is never, and 24 days are as good as that: a longer timer would fire at once. */
+function withinTimers(limits: Limits): Limits {
+  const entries = Object.entries(limits).map(([name, value]) => [
+    name,
+    name.endsWith('Ms') ? Math.min(value, TIMER_MAX_MS) : value,
+  ]);
+  return Object.fromEntries(entries) as Limits;
 }
