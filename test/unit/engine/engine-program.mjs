@@ -15,6 +15,8 @@ import { TypescriptEngine } from '../../../dist/engine/typescript.js';
 const HOST = '127.0.0.1';
 const TOKEN = 'token';
 const NAME = 'service';
+/** Channels are reused, as between any two warren peers. */
+const AGREED = { addresses: true };
 const TRANSPORT = {
   type: 'tcp',
   tcp: { nodelay: true, keepaliveMs: 20_000, keepaliveIntervalMs: 8_000 },
@@ -34,6 +36,10 @@ function open() {
   return IS_RUST
     ? new RustEngine(binding, { threads: THREADS })
     : new TypescriptEngine({}, binding);
+}
+
+function routineOfClient(sessionKey) {
+  return clientRoutine({ type: 'tcp', sessionKey, silenceTimeoutMs: 0, extension: AGREED });
 }
 
 function say(text) {
@@ -85,16 +91,17 @@ async function openTunnel() {
     { bind, transport: TRANSPORT, hello: HELLO_RULE },
     {
       async control(_digest, control) {
-        const { key } = await serverHandshake(control, TOKEN);
-        exposed.attach({ key, control, routine: serverRoutine('tcp', 0), handler });
+        const { key } = await serverHandshake(control, TOKEN, 'v1');
+        const routine = serverRoutine({ type: 'tcp', heartbeatIntervalMs: 0, agreement: AGREED });
+        exposed.attach({ key, control, routine, handler });
       },
     },
   );
   const service = client.openClientService({ ...common, local, preferIpv6: false });
   const dial = { remote: listener.address, preferIpv6: false, transport: TRANSPORT };
   const control = await client.dial(dial, new AbortController().signal);
-  const key = await clientHandshake(control, NAME, TOKEN, 10_000);
-  service.attach({ control, dial, routine: clientRoutine('tcp', key, 0), handler });
+  const { key } = await clientHandshake(control, NAME, TOKEN, 10_000);
+  service.attach({ control, dial, routine: routineOfClient(key), handler });
   await until(() => exposed.address);
   return { server, client, exposed, service, listener, echo, port: exposed.address.port };
 }
@@ -256,7 +263,7 @@ const SCENARIOS = {
       const common = { name: NAME, type: 'tcp', nodelay: undefined };
       const service = engine.openClientService({ ...common, local, preferIpv6: false });
       const dial = { remote: control.peer, preferIpv6: false, transport: TRANSPORT };
-      const routine = clientRoutine('tcp', Buffer.alloc(32), 0);
+      const routine = routineOfClient(Buffer.alloc(32));
       service.attach({ control, dial, routine, handler: { surplus() {}, ended() {} } });
       return () => service.detach('drain');
     }),
