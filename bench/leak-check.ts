@@ -53,6 +53,8 @@ const BOUND_KIB = { native: 2048, javascript: 16_384 };
 const FLOOR_LIMIT_MS = 150_000;
 /** Reused channels follow the peak of the last minute. */
 const REUSE_FLOOR_LIMIT_MS = 90_000;
+/** Reusable channels that are kept for a minute because one visitor at a time has tried each service out. */
+const REUSE_SURPLUS = 2;
 const FLOOR_EVERY_MS = 250;
 /** Quiet means: no change for so long. */
 const STEADY_MS = 1500;
@@ -75,7 +77,8 @@ export async function checkLeaks(peer: Peer, site: Site, plan: LeakPlan): Promis
   const tunnel = await startTunnel(peer, TCP, site);
   try {
     const floorLimitMs = peer.isWarren && !peer.v1 ? REUSE_FLOOR_LIMIT_MS : FLOOR_LIMIT_MS;
-    return await new LeakCheck(tunnel, plan, floorLimitMs).run();
+    const surplus = peer.isWarren && !peer.v1 ? REUSE_SURPLUS : 0;
+    return await new LeakCheck(tunnel, plan, floorLimitMs, surplus).run();
   } finally {
     await tunnel.destroy();
   }
@@ -89,10 +92,13 @@ class LeakCheck {
   readonly #loads: string[] = [];
 
   readonly #floorLimitMs: number;
+  /** Connections that the start may have had beyond the floor. */
+  readonly #surplus: number;
 
-  constructor(tunnel: Tunnel, plan: LeakPlan, floorLimitMs: number) {
+  constructor(tunnel: Tunnel, plan: LeakPlan, floorLimitMs: number, surplus: number) {
     this.#tunnel = tunnel;
     this.#floorLimitMs = floorLimitMs;
+    this.#surplus = surplus;
     this.#plan = plan;
     const isScript = tunnel.isNode && tunnel.engine !== 'rust';
     this.#boundKib = isScript ? BOUND_KIB.javascript : BOUND_KIB.native;
@@ -182,7 +188,7 @@ class LeakCheck {
     const isBack = (): boolean =>
       this.#tunnel.pids.every((pid, index) => {
         const start = floor[index]?.descriptors ?? {};
-        return descriptorFaults(start, readDescriptors(pid)).length === 0;
+        return descriptorFaults(start, readDescriptors(pid), this.#surplus).length === 0;
       });
     while (!isBack() && Date.now() < deadline) await sleep(FLOOR_EVERY_MS);
     return isBack();
@@ -198,9 +204,10 @@ class LeakCheck {
       const [start, last, warm] = [floor[index], after[index], laps[0]];
       if (start === undefined || last === undefined || warm === undefined) return [];
       const found = [
-        ...descriptorFaults(start.descriptors, last.descriptors),
+        ...descriptorFaults(start.descriptors, last.descriptors, this.#surplus),
         ...threadFaults(warm, last),
-        ...(last.connections === start.connections
+        ...(last.connections <= start.connections &&
+        last.connections >= start.connections - this.#surplus
           ? []
           : [`tunnel connections: ${start.connections} before, ${last.connections} after`]),
       ];
