@@ -6,13 +6,17 @@
 import { Duplex } from 'node:stream';
 import { START_TCP } from '../../ts/protocol/wire.ts';
 import { Peer, type PeerSocket } from './peer.ts';
-import { data, END, PUT_TO_USE, start } from './peer-words.ts';
-
-const WORD_LENGTH = 4;
-const DATA_MAX = 0x7fffffff;
-const ABORT = 0xffffffff;
-const START = 0xfffffffe;
-const FREE = 0xfffffffd;
+import {
+  ABORT_VALUE,
+  DATA_MAX,
+  data,
+  END,
+  FREE_VALUE,
+  PUT_TO_USE,
+  START_VALUE,
+  start,
+  WORD_LENGTH,
+} from './peer-words.ts';
 
 /** A channel as it is used once, in place of `peer`. */
 export function useOf(peer: Peer, role: 'client' | 'server', visitor: number): Peer {
@@ -116,11 +120,11 @@ export class UseSocket extends Duplex {
     } else if (value <= DATA_MAX) {
       this.#cut(WORD_LENGTH);
       this.#owed = value;
-    } else if (value === ABORT) {
+    } else if (value === ABORT_VALUE) {
       this.destroy(Object.assign(new Error('ABORT'), { code: 'ECONNRESET' }));
-    } else if (value === START) {
+    } else if (value === START_VALUE) {
       return this.#start();
-    } else if (value === FREE) {
+    } else if (value === FREE_VALUE) {
       this.#cut(WORD_LENGTH);
     } else {
       this.destroy(new Error(`no word: ${value}`));

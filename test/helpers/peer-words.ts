@@ -10,11 +10,11 @@ export const PUT_TO_USE: Buffer = Buffer.from('WRN1');
 /** Payload of one direction from which the server waits for FREE, exclusive. */
 export const FREE_BEYOND = 65_536;
 
-const WORD_LENGTH = 4;
-const DATA_MAX = 0x7fffffff;
-const ABORT = 0xffffffff;
-const START = 0xfffffffe;
-const FREE_VALUE = 0xfffffffd;
+export const WORD_LENGTH = 4;
+export const DATA_MAX = 0x7fffffff;
+export const ABORT_VALUE = 0xffffffff;
+export const START_VALUE = 0xfffffffe;
+export const FREE_VALUE = 0xfffffffd;
 
 /** Numbers of section 5. */
 export const ABORTED = {
@@ -59,7 +59,7 @@ export const END: Buffer = u32(0);
 export const FREE: Buffer = u32(FREE_VALUE);
 
 export function abort(reason: number): Buffer {
-  return Buffer.concat([u32(ABORT), Buffer.of(reason)]);
+  return Buffer.concat([u32(ABORT_VALUE), Buffer.of(reason)]);
 }
 
 const SOMEWHERE: Address = { host: '192.0.2.7', port: 50_007 };
@@ -82,7 +82,7 @@ export function start(
 export function startOf(body: Uint8Array, length: number = body.length): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16LE(length);
-  return Buffer.concat([u32(START), bytes, body]);
+  return Buffer.concat([u32(START_VALUE), bytes, body]);
 }
 
 function encodeAddress({ host, port }: Address): Buffer {
@@ -111,9 +111,10 @@ export async function readWord(peer: Peer): Promise<Word> {
   if (value <= DATA_MAX) {
     return { word: 'data', bytes: await peer.read(value, `a record of ${value}`) };
   }
-  if (value === ABORT) return { word: 'abort', reason: (await peer.read(1, 'a reason'))[0] ?? 0 };
+  if (value === ABORT_VALUE)
+    return { word: 'abort', reason: (await peer.read(1, 'a reason'))[0] ?? 0 };
   if (value === FREE_VALUE) return { word: 'free' };
-  if (value !== START) throw new Error(`no word: 0x${value.toString(16)}`);
+  if (value !== START_VALUE) throw new Error(`no word: 0x${value.toString(16)}`);
   const length = (await peer.read(2, "START's length")).readUInt16LE();
   return decodeStart(await peer.read(length, 'START'));
 }
