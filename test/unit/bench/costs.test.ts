@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { cpuPer, threadShares } from '../../../bench/costs.ts';
-import { type CpuSnapshot, type CpuUse, cpuBetween, readCpu } from '../../../bench/cpu.ts';
+import {
+  type CpuSnapshot,
+  type CpuUse,
+  cpuBetween,
+  readCpu,
+} from '../../../bench/load/machine/cpu.ts';
+import { cpuPer, threadShares } from '../../../bench/load/rows/costs.ts';
 
 function snapshot(threads: Record<number, [string, number]>, ticksNs = 0): CpuSnapshot {
   const entries = Object.entries(threads).map(

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { type ProcessState, readDescriptors } from '../../../bench/leak/process-state.ts';
 import {
   descriptorFaults,
   growthOf,
   leaksMemory,
   threadFaults,
-} from '../../../bench/leak-verdict.ts';
-import { type ProcessState, readDescriptors } from '../../../bench/process-state.ts';
+} from '../../../bench/leak/verdict.ts';
 
 function state(changes: Partial<ProcessState> = {}): ProcessState {
   const descriptors = { socket: 15, pipe: 2, file: 4 };

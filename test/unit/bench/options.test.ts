@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readOptions } from '../../../bench/options.ts';
-import { findPeers } from '../../../bench/peers.ts';
+import { readOptions } from '../../../bench/load/options.ts';
+import { findPeers } from '../../../bench/load/peers/peers.ts';
 
 describe('benchmark options', () => {
   it('reads further builds of warren with their environment', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readOptions } from '../../../bench/options.ts';
-import { ROWS, selectRows } from '../../../bench/rows.ts';
+import { readOptions } from '../../../bench/load/options.ts';
+import { ROWS, selectRows } from '../../../bench/load/rows/rows.ts';
 
 function selected(...args: string[]): string[] {
   const options = readOptions(args);

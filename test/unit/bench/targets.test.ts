@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ROWS } from '../../../bench/rows.ts';
-import { type Summary, summarize } from '../../../bench/stats.ts';
-import { judge, TARGETS, type Target, type Verdict } from '../../../bench/targets.ts';
+import { ROWS } from '../../../bench/load/rows/rows.ts';
+import { type Summary, summarize } from '../../../bench/report/stats.ts';
+import { judge, TARGETS, type Target, type Verdict } from '../../../bench/report/targets.ts';
 
 function judged(target: Omit<Target, 'row' | 'metric'>, ours?: number, theirs?: number): Verdict {
   const figures = new Map<string, number | undefined>([

@@ -8,9 +8,13 @@ import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { parse } from 'smol-toml';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { CERTIFICATE_NAME, makeCertificates, PKCS12_PASSWORD } from '../../../bench/certificate.ts';
-import { ratholeConfigs } from '../../../bench/peer-configs.ts';
-import { prepareTransports, TCP, type TransportName } from '../../../bench/transport.ts';
+import {
+  CERTIFICATE_NAME,
+  makeCertificates,
+  PKCS12_PASSWORD,
+} from '../../../bench/load/peers/certificate.ts';
+import { ratholeConfigs } from '../../../bench/load/peers/configs.ts';
+import { prepareTransports, TCP, type TransportName } from '../../../bench/load/peers/transport.ts';
 
 const PORTS = { host: '10.0.0.1', control: 1, tcp: 2, udp: 3, sink: 4 };
 /** An X25519 private key in PKCS#8, before its 32 bytes. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countConnections } from '../../../bench/tunnel-connections.ts';
+import { countConnections } from '../../../bench/leak/tunnel-connections.ts';
 
 const HEAD =
   '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';

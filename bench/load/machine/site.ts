@@ -1,6 +1,6 @@
 // Where the ends of a tunnel are.
 
-import type { Sink } from './load.ts';
+import type { Sink } from '../generator.ts';
 import type { Command } from './process.ts';
 
 export interface Site {

@@ -1,8 +1,8 @@
 // What warren is to reach, and whether a run shows it. Comparisons are between medians of one run.
 
-import { ROUND_TRIP_MS } from './long-way.ts';
+import { ROUND_TRIP_MS } from '../load/machine/long-way.ts';
+import type { TransportName } from '../load/peers/transport.ts';
 import { ratio, type Summary } from './stats.ts';
-import type { TransportName } from './transport.ts';
 
 export interface Target {
   /** A row's name. */

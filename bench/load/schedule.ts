@@ -2,16 +2,16 @@
 // drifts is the same for all. Keeps every sample.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { shuffled } from '../report/stats.ts';
 import { runCell } from './cell.ts';
+import type { Site } from './machine/site.ts';
 import type { Options } from './options.ts';
-import type { Missing, Peer } from './peer.ts';
+import type { Missing, Peer } from './peers/peer.ts';
+import { LONG_WAY, type Transport, type TransportName } from './peers/transport.ts';
+import { startTunnel, type Tunnel } from './peers/tunnel.ts';
 import { Progress } from './progress.ts';
-import type { Row } from './row.ts';
-import { keepRows, ROWS, type Stage } from './rows.ts';
-import type { Site } from './site.ts';
-import { shuffled } from './stats.ts';
-import { LONG_WAY, type Transport, type TransportName } from './transport.ts';
-import { startTunnel, type Tunnel } from './tunnel.ts';
+import type { Row } from './rows/row.ts';
+import { keepRows, ROWS, type Stage } from './rows/rows.ts';
 
 export interface RowResult {
   readonly name: string;

@@ -3,11 +3,11 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ROOT } from './load.ts';
-import type { Variant } from './options.ts';
+import { ROOT } from '../generator.ts';
+import type { Command } from '../machine/process.ts';
+import type { Variant } from '../options.ts';
+import { ratholeConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
-import { ratholeConfigs } from './peer-configs.ts';
-import type { Command } from './process.ts';
 import type { Settings } from './transport.ts';
 
 const BUILT = join(ROOT, 'dist/cli.js');

@@ -3,15 +3,15 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LOADER, runLoad } from '../load/generator.ts';
+import { track } from '../load/machine/process.ts';
+import type { Site } from '../load/machine/site.ts';
+import type { Peer } from '../load/peers/peer.ts';
+import { TCP } from '../load/peers/transport.ts';
+import { startTunnel, type Tunnel } from '../load/peers/tunnel.ts';
 import { ENDS, type End, type EndState, readEnds } from './end-state.ts';
-import { descriptorFaults, leaksMemory, threadFaults } from './leak-verdict.ts';
-import { LOADER, runLoad } from './load.ts';
-import type { Peer } from './peer.ts';
-import { track } from './process.ts';
 import { readDescriptors } from './process-state.ts';
-import type { Site } from './site.ts';
-import { TCP } from './transport.ts';
-import { startTunnel, type Tunnel } from './tunnel.ts';
+import { descriptorFaults, leaksMemory, threadFaults } from './verdict.ts';
 
 export interface LeakPlan {
   readonly visitors: number;

@@ -1,7 +1,7 @@
 // How many connections a tunnel has, control channels and data channels together, as each end's
 // kernel has them. Read from /proc of this network namespace.
 
-import { readProc } from './proc.ts';
+import { readProc } from '../load/machine/proc.ts';
 
 /** What a process holds: not listening, and with an inode, so neither closed nor in TIME_WAIT. */
 const LISTENS = '0A';

@@ -2,11 +2,11 @@
 // other programs took meanwhile; a disturbed run is tried again.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cpuBetween, readCpu, readMachineBusyNs } from './cpu.ts';
-import { runLoad, startBackground } from './load.ts';
-import { readMemory } from './memory.ts';
-import type { Cell, Row } from './row.ts';
-import type { Tunnel } from './tunnel.ts';
+import { runLoad, startBackground } from './generator.ts';
+import { cpuBetween, readCpu, readMachineBusyNs } from './machine/cpu.ts';
+import { readMemory } from './machine/memory.ts';
+import type { Tunnel } from './peers/tunnel.ts';
+import type { Cell, Row } from './rows/row.ts';
 
 /** Cores that other programs may use before a run counts as disturbed. */
 const DISTURBANCE_CORES = 0.3;

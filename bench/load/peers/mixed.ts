@@ -3,7 +3,7 @@
 
 import type { Peer } from './peer.ts';
 import { findRathole } from './rivals.ts';
-import { findWarren } from './warren-peer.ts';
+import { findWarren } from './warren.ts';
 
 /** The peer, or the reason why it is not there. */
 export function findMixed(name: string, warrenEnd: 'server' | 'client'): Peer | string {

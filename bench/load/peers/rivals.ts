@@ -4,10 +4,10 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { LOADER } from './load.ts';
+import { LOADER } from '../generator.ts';
+import type { Command } from '../machine/process.ts';
+import { frpConfigs, ratholeConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
-import { frpConfigs, ratholeConfigs } from './peer-configs.ts';
-import type { Command } from './process.ts';
 
 export function findRathole(): Peer | string {
   const file = findProgram('WARREN_RATHOLE', 'rathole');
@@ -62,7 +62,7 @@ export function spliceRelay(): Peer {
   });
   return {
     name: 'splice-relay',
-    version: 'bench/load',
+    version: 'bench/generator',
     isWarren: false,
     tcpOnly: true,
     overLongWay: 'no',

@@ -1,7 +1,7 @@
 // Rows about memory: idle, with held connections, and behind readers that are too slow.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Memory, readDescriptorLimit, readTcpBuffersKib } from './memory.ts';
+import { type Memory, readDescriptorLimit, readTcpBuffersKib } from '../machine/memory.ts';
 import type { Cell, Metric, RowKind } from './row.ts';
 
 const SLOW_READERS = 20;

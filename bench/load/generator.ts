@@ -6,10 +6,10 @@ import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Command, track } from './process.ts';
+import { type Command, track } from './machine/process.ts';
 
-/** The repository; this file runs as bench/dist/load.js. */
-export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
+/** The repository; this file runs as bench/dist/load/generator.js. */
+export const ROOT: string = fileURLToPath(new URL('../../..', import.meta.url));
 /** The load generator, as cargo builds it. */
 export const LOADER: string = join(
   process.env['CARGO_TARGET_DIR'] ?? join(ROOT, 'target'),
@@ -40,10 +40,11 @@ export async function buildLoader(): Promise<void> {
   const built = spawnSync('cargo', args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
   if (built.error !== undefined) {
     throw new Error(
-      'the load generator (bench/load, Rust) needs cargo, which was not found on PATH; install Rust from https://rustup.rs and run this again',
+      'the load generator (bench/generator, Rust) needs cargo, which was not found on PATH; install Rust from https://rustup.rs and run this again',
     );
   }
-  if (built.status !== 0) throw new Error('cargo could not build the load generator (bench/load)');
+  if (built.status !== 0)
+    throw new Error('cargo could not build the load generator (bench/generator)');
 }
 
 /** Starts the service that tunnels lead to, where their client is. */

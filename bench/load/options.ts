@@ -1,7 +1,7 @@
 // The runner's command line, checked once.
 
 import { parseArgs } from 'node:util';
-import { TRANSPORTS, type TransportName } from './transport.ts';
+import { TRANSPORTS, type TransportName } from './peers/transport.ts';
 
 /** A further build of warren, or other settings for it. */
 export interface Variant {
@@ -39,7 +39,7 @@ const FULL_SECONDS = 2;
 const QUICK_TRIES = 2;
 const FULL_TRIES = 4;
 
-export const HELP: string = `usage: node bench/dist/run.js [--quick] [--rounds N] [--seconds S]
+export const HELP: string = `usage: node bench/dist/load/main.js [--quick] [--rounds N] [--seconds S]
           [--only ROW[,ROW]] [--transports NAME[,NAME]] [--peers NAME[,NAME]]
           [--peer NAME=CLI[,VARIABLE=VALUE]...]...
   --quick      short runs (${QUICK_SECONDS} s, over other transports than tcp ${QUICK_TRANSPORT_SECONDS} s,

@@ -2,6 +2,7 @@
 // and what its handshake needs to know. Keys and certificates are made for the run.
 
 import { generateKeyPairSync } from 'node:crypto';
+import { removeDirectory, scratchDirectory } from '../machine/process.ts';
 import {
   CERTIFICATE_NAME,
   type CertificateFiles,
@@ -9,7 +10,6 @@ import {
   PKCS12_PASSWORD,
 } from './certificate.ts';
 import type { Missing } from './peer.ts';
-import { removeDirectory, scratchDirectory } from './process.ts';
 
 /**
  * `tcp-20ms` is plain TCP with a round trip of so long between server and client.

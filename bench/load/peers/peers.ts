@@ -1,11 +1,11 @@
 // Which peers there are and which of them a run takes. A missing one is named with its reason and
 // left out.
 
-import { findMixed } from './mixed-peers.ts';
-import type { Variant } from './options.ts';
+import type { Variant } from '../options.ts';
+import { findMixed } from './mixed.ts';
 import type { Missing, Peer } from './peer.ts';
 import { findFrp, findRathole, spliceRelay } from './rivals.ts';
-import { findWarren, findWarrenVariant } from './warren-peer.ts';
+import { findWarren, findWarrenVariant } from './warren.ts';
 
 interface Known {
   readonly name: string;

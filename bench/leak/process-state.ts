@@ -1,7 +1,7 @@
 // What a process holds: descriptors by kind, threads, memory. Read from /proc.
 
 import { readdirSync, readlinkSync } from 'node:fs';
-import { readMemory } from './memory.ts';
+import { readMemory } from '../load/machine/memory.ts';
 
 export interface ProcessState {
   /** How many of each kind: `socket`, `pipe`, `anon_inode:[eventpoll]`, `file`... */

@@ -1,6 +1,6 @@
 // CPU time of a load as numbers of a row.
 
-import type { CpuUse } from './cpu.ts';
+import type { CpuUse } from '../machine/cpu.ts';
 import type { Loaded, Metric } from './row.ts';
 
 /** `cpu`, `cpuServer` and `cpuClient`: CPU seconds per `amount` of work; nothing for `direct`. */

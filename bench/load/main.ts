@@ -1,18 +1,18 @@
 // Entry of the benchmark runner. Phases: options, build the load generator, move into an own
 // network namespace, find the peers, measure in interleaved rounds, report.
 
-import { buildLoader, startSink } from './load.ts';
-import { openLongWay } from './long-way.ts';
-import { describeMachine } from './machine.ts';
-import { enterNamespace } from './namespace.ts';
+import { printReport, writeResults } from '../report/print.ts';
+import { buildLoader, startSink } from './generator.ts';
+import { openLongWay } from './machine/long-way.ts';
+import { describeMachine } from './machine/machine.ts';
+import { enterNamespace } from './machine/namespace.ts';
+import { killAllOnExit } from './machine/process.ts';
+import { nearSite, type Site } from './machine/site.ts';
 import { HELP, type Options, readOptions } from './options.ts';
-import { findPeers } from './peers.ts';
-import { killAllOnExit } from './process.ts';
-import { printReport, writeResults } from './report.ts';
-import { keepRows, selectRows } from './rows.ts';
+import { findPeers } from './peers/peers.ts';
+import { LONG_WAY, prepareTransports } from './peers/transport.ts';
+import { keepRows, selectRows } from './rows/rows.ts';
 import { runRounds } from './schedule.ts';
-import { nearSite, type Site } from './site.ts';
-import { LONG_WAY, prepareTransports } from './transport.ts';
 
 async function measure(options: Options): Promise<void> {
   const selected = selectRows(options);

@@ -1,17 +1,17 @@
 // Entry of the leak check: `npm run bench:leak`. Exits with 1 when an end keeps something.
 
 import { parseArgs } from 'node:util';
+import { buildLoader, startSink } from '../load/generator.ts';
+import { enterNamespace } from '../load/machine/namespace.ts';
+import { killAllOnExit } from '../load/machine/process.ts';
+import { nearSite } from '../load/machine/site.ts';
+import { readVariants, type Variant, words } from '../load/options.ts';
+import { findPeers } from '../load/peers/peers.ts';
+import { renderTable } from '../report/table.ts';
+import { checkLeaks, type LeakPlan, type LeakResult } from './check.ts';
 import type { EndState } from './end-state.ts';
-import { checkLeaks, type LeakPlan, type LeakResult } from './leak-check.ts';
-import { buildLoader, startSink } from './load.ts';
-import { enterNamespace } from './namespace.ts';
-import { readVariants, type Variant, words } from './options.ts';
-import { findPeers } from './peers.ts';
-import { killAllOnExit } from './process.ts';
-import { nearSite } from './site.ts';
-import { renderTable } from './table.ts';
 
-const HELP = `usage: node bench/dist/leak.js [--peers NAME[,NAME]] [--peer NAME=CLI[,VARIABLE=VALUE]...]...
+const HELP = `usage: node bench/dist/leak/main.js [--peers NAME[,NAME]] [--peer NAME=CLI[,VARIABLE=VALUE]...]...
           [--visitors N] [--rate N] [--aborted N] [--laps N] [--plant N]
   --peers     of warren (default; or rust, rust-v1, addon, typescript), rathole, frp
   --visitors  short visitors of a lap, default 50000, at --rate a second, default 5000

@@ -4,9 +4,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  Daemon,
+  echoes,
+  freePort,
+  listens,
+  removeDirectory,
+  scratchDirectory,
+} from '../machine/process.ts';
+import type { Site } from '../machine/site.ts';
 import type { Peer } from './peer.ts';
-import { Daemon, echoes, freePort, listens, removeDirectory, scratchDirectory } from './process.ts';
-import type { Site } from './site.ts';
 import { TCP, type Transport } from './transport.ts';
 
 const START_LIMIT_MS = 15_000;

@@ -1,9 +1,10 @@
 // All rows, and which of them share freshly started processes.
 
-import { held, idle, slow } from './memory-rows.ts';
-import type { Options } from './options.ts';
+import type { Options } from '../options.ts';
+import { LONG_WAY, TRANSPORTS, type TransportName } from '../peers/transport.ts';
+import { held, idle, slow } from './held.ts';
 import { over, type Row, type RowKind } from './row.ts';
-import { storm } from './storm-row.ts';
+import { storm } from './storm.ts';
 import {
   bulk,
   burst,
@@ -13,8 +14,7 @@ import {
   requests,
   udp,
   visitors,
-} from './traffic-rows.ts';
-import { LONG_WAY, TRANSPORTS, type TransportName } from './transport.ts';
+} from './traffic.ts';
 
 /** Rows that share freshly started processes: memory rows go first and in order. */
 export interface Stage {

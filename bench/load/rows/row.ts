@@ -1,10 +1,10 @@
 // What a row is: one kind of load over one transport, the numbers taken from it, and what it gets
 // to work with.
 
-import type { CpuUse } from './cpu.ts';
-import type { LoadResult } from './load.ts';
-import type { Memory } from './memory.ts';
-import { LONG_WAY, type Transport, type TransportName } from './transport.ts';
+import type { LoadResult } from '../generator.ts';
+import type { CpuUse } from '../machine/cpu.ts';
+import type { Memory } from '../machine/memory.ts';
+import { LONG_WAY, type Transport, type TransportName } from '../peers/transport.ts';
 
 /** A load's own numbers, and what both relay processes used meanwhile. */
 export interface Loaded {

@@ -1,7 +1,7 @@
 // What both ends of a tunnel hold at a moment.
 
+import type { Tunnel } from '../load/peers/tunnel.ts';
 import { type ProcessState, readProcessState } from './process-state.ts';
-import type { Tunnel } from './tunnel.ts';
 import { readTunnelConnections } from './tunnel-connections.ts';
 
 export type End = 'server' | 'client';

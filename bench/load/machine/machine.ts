@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { ROOT, runLoad } from './load.ts';
+import { ROOT, runLoad } from '../generator.ts';
 import { isInNamespace } from './namespace.ts';
 
 export interface Machine {

@@ -2,13 +2,13 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './load.ts';
-import type { Machine } from './machine.ts';
-import type { Options } from './options.ts';
-import type { Missing } from './peer.ts';
-import type { Metric, Row } from './row.ts';
-import { ROWS } from './rows.ts';
-import type { Failure, RowResult } from './schedule.ts';
+import { ROOT } from '../load/generator.ts';
+import type { Machine } from '../load/machine/machine.ts';
+import type { Options } from '../load/options.ts';
+import type { Missing } from '../load/peers/peer.ts';
+import type { Metric, Row } from '../load/rows/row.ts';
+import { ROWS } from '../load/rows/rows.ts';
+import type { Failure, RowResult } from '../load/schedule.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
 import { compared, figure, type Line, renderTable } from './table.ts';
 import { judge, RIVAL, TARGETS, type Verdict } from './targets.ts';

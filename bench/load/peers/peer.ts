@@ -1,6 +1,6 @@
 // What a peer is: one way from a visitor to the sink.
 
-import type { Command } from './process.ts';
+import type { Command } from '../machine/process.ts';
 import type { Transport } from './transport.ts';
 
 export interface Ports {

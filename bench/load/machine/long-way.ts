@@ -4,7 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { setPriority } from 'node:os';
-import { startService, startSink } from './load.ts';
+import { startService, startSink } from '../generator.ts';
 import { isInNamespace, LOOPBACK } from './namespace.ts';
 import type { Command } from './process.ts';
 import type { Site } from './site.ts';
