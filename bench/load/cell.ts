@@ -3,10 +3,16 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runLoad, startBackground } from './generator.ts';
-import { cpuBetween, readCpu, readMachineBusyNs } from './machine/cpu.ts';
-import { readMemory } from './machine/memory.ts';
+import {
+  type CpuUse,
+  cpuBetween,
+  readCpu,
+  readMachineBusyNs,
+  readOwnCpuNs,
+} from './machine/cpu.ts';
+import { forgetPeak, type Memory, readMemory } from './machine/memory.ts';
 import type { Tunnel } from './peers/tunnel.ts';
-import type { Cell, Row } from './rows/row.ts';
+import type { Cell, Row, Series } from './rows/row.ts';
 
 /** Cores that other programs may use before a run counts as disturbed. */
 const DISTURBANCE_CORES = 0.3;
@@ -18,6 +24,7 @@ const CALM_MS = 40;
 
 export interface CellResult {
   readonly sample: Readonly<Record<string, number>>;
+  readonly series: Readonly<Record<string, Series>>;
   /** Cores that other programs used during the run that was kept. */
   readonly others: number;
   readonly disturbed: boolean;
@@ -44,52 +51,71 @@ export async function runCell(
 
 async function runOnce(row: Row, tunnel: Tunnel, seconds: number): Promise<CellResult> {
   const { sink, helpers } = tunnel.site;
-  let loaderSeconds = 0;
+  const kept: Record<string, Series> = {};
+  const measure: Cell['measure'] = async (run) => {
+    const before = tunnel.pids.map(readCpu);
+    const numbers = await run();
+    const [server, client] = before.map((start) => cpuBetween(start, readCpu(start.pid)));
+    const both = server !== undefined && client !== undefined;
+    return { numbers, cpu: both ? { server, client } : undefined };
+  };
   const cell: Cell = {
     tcpAddr: tunnel.tcpAddr,
     udpAddr: tunnel.udpAddr,
+    iperf3Addr: tunnel.iperf3Addr,
     tunnelAddr: tunnel.tunnelAddr,
     transport: tunnel.transport,
     sinkAddr: sink.addr,
     relayed: tunnel.pids.length > 0,
     isNode: tunnel.isNode,
     seconds,
-    async load(command, flags, onLine) {
-      const before = tunnel.pids.map(readCpu);
-      const { numbers } = await runLoad(command, flags, onLine);
-      const [server, client] = before.map((start) => cpuBetween(start, readCpu(start.pid)));
-      const { cpu_s: spent = 0 } = numbers;
-      loaderSeconds += spent;
-      const both = server !== undefined && client !== undefined;
-      return { numbers, cpu: both ? { server, client } : undefined };
-    },
+    control: tunnel.control,
+    load: async (command, flags, onLine) =>
+      await measure(async () => (await runLoad(command, flags, onLine)).numbers),
+    measure,
     async background(command, flags) {
       const running = await startBackground(command, flags);
-      return {
-        async end() {
-          const { numbers } = await running.end();
-          loaderSeconds += numbers['cpu_s'] ?? 0;
-          return numbers;
-        },
-      };
+      return { end: async () => (await running.end()).numbers };
     },
     memory: () => readMemory(tunnel.pids),
+    keepSeries(name, points) {
+      kept[name] = points;
+    },
   };
   const before = {
     at: performance.now(),
     busy: readMachineBusyNs(),
     cpu: [...tunnel.pids, sink.pid, ...helpers].map(readCpu),
-    runner: process.cpuUsage(),
+    own: readOwnCpuNs(),
   };
-  const sample = await row.run(cell);
+  tunnel.pids.forEach(forgetPeak);
+  const numbers = await row.run(cell);
   const elapsed = (performance.now() - before.at) / 1000;
-  const runner = process.cpuUsage(before.runner);
-  const ours = before.cpu.reduce(
-    (sum, start) => sum + cpuBetween(start, readCpu(start.pid)).total,
-    loaderSeconds + (runner.user + runner.system) / 1e6,
-  );
+  const used = before.cpu.map((start) => cpuBetween(start, readCpu(start.pid)));
+  const ours =
+    used.reduce((sum, { total }) => sum + total, 0) + (readOwnCpuNs() - before.own) / 1e9;
   const busy = (readMachineBusyNs() - before.busy) / 1e9;
   const others = Math.max(0, (busy - ours) / elapsed);
   const disturbed = elapsed > JUDGED_FROM_SECONDS && others > DISTURBANCE_CORES;
-  return { sample, others, disturbed };
+  const relays = used.slice(0, tunnel.pids.length);
+  const sample = {
+    ...numbers,
+    ...(cell.relayed ? processNumbers(cell.memory(), relays, elapsed) : {}),
+  };
+  return { sample, series: kept, others, disturbed };
+}
+
+/** What `PROCESS_METRICS` names. */
+function processNumbers(
+  { rssKib, pssKib, peakRssKib }: Memory,
+  relays: readonly CpuUse[],
+  seconds: number,
+): Readonly<Record<string, number>> {
+  const switches = relays.reduce((sum, use) => sum + use.switches, 0);
+  return {
+    rssMib: rssKib / 1024,
+    pssMib: pssKib / 1024,
+    rssPeakMib: peakRssKib / 1024,
+    switches: switches / seconds,
+  };
 }

@@ -1,7 +1,9 @@
 // Entry of the benchmark runner. Phases: options, build the load generator, move into an own
 // network namespace, find the peers, measure in interleaved rounds, report.
 
-import { printReport, writeResults } from '../report/print.ts';
+import type { Document } from '../report/document.ts';
+import { printReport, verdicts, writeResults } from '../report/print.ts';
+import { renderTable } from '../report/table.ts';
 import { buildLoader, startSink } from './generator.ts';
 import { openLongWay } from './machine/long-way.ts';
 import { describeMachine } from './machine/machine.ts';
@@ -9,9 +11,9 @@ import { enterNamespace } from './machine/namespace.ts';
 import { killAllOnExit } from './machine/process.ts';
 import { nearSite, type Site } from './machine/site.ts';
 import { HELP, type Options, readOptions } from './options.ts';
-import { findPeers } from './peers/peers.ts';
+import { findPeers, KNOWN } from './peers/peers.ts';
 import { LONG_WAY, prepareTransports } from './peers/transport.ts';
-import { keepRows, selectRows } from './rows/rows.ts';
+import { keepRows, ROWS, selectRows } from './rows/rows.ts';
 import { runRounds } from './schedule.ts';
 
 async function measure(options: Options): Promise<void> {
@@ -24,7 +26,7 @@ async function measure(options: Options): Promise<void> {
     transports.missing.push({ name: `transport ${LONG_WAY}`, reason: longWay });
   }
   const stages = keepRows(selected, ({ transport }) => transports.ready.has(transport));
-  const { found, missing } = findPeers(options.peers, options.variants);
+  const { found, missing } = findPeers(options.peers, options.variants, options.level);
   const sink = await startSink();
   const machine = await describeMachine(sink.addr);
   const results = await runRounds({
@@ -36,23 +38,44 @@ async function measure(options: Options): Promise<void> {
     longWay: typeof longWay === 'string' ? undefined : longWay,
   });
   const started = found.filter(({ name }) => results.rows.some(({ samples }) => name in samples));
-  const document = {
+  const peers = started.map(({ name, version, isWarren }) => ({
+    name,
+    version,
+    isWarren,
+    engine: results.engines.get(name) ?? null,
+  }));
+  const measured = ROWS.flatMap(({ name, title, kind, transport, metrics }) => {
+    const samples = results.rows.find((row) => row.name === name)?.samples;
+    return samples === undefined ? [] : [{ name, title, kind, transport, metrics, samples }];
+  });
+  const { level, rounds, seconds, transportRounds, transportSeconds, memoryRounds, tries } =
+    options;
+  const document: Document = {
     machine,
-    options,
-    peers: started.map(({ name, version, isWarren }) => ({
-      name,
-      version,
-      isWarren,
-      engine: results.engines.get(name) ?? null,
-    })),
+    extent: { level, rounds, seconds, transportRounds, transportSeconds, memoryRounds, tries },
+    peers,
     missing: [...missing, ...transports.missing, ...results.dropped],
     seconds: results.seconds,
     disturbed: results.disturbed,
     failures: results.failures,
-    rows: results.rows,
+    rows: measured,
+    verdicts: verdicts(peers, measured),
   };
   printReport(document);
   process.stdout.write(`\nJSON: ${writeResults(document)}\n`);
+}
+
+/** All rows and peers, with the level from which on they take part. */
+function listing(): string {
+  const lines = ROWS.map(({ name, level, title }) => ({
+    name: `  ${name}`,
+    cells: [level, title],
+  }));
+  const peers = KNOWN.map(({ name, level, also }) => ({
+    name: `  ${also[0] ?? name}`,
+    cells: [level, name],
+  }));
+  return `${['rows', ...renderTable({ name: '', cells: ['from', ''] }, lines), 'peers', ...renderTable({ name: '', cells: ['from', ''] }, peers)].join('\n')}\n`;
 }
 
 /** The way, or the reason why there is none. */
@@ -66,8 +89,8 @@ async function tryLongWay(): Promise<Site | string> {
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
-  if (options === 'help') {
-    process.stdout.write(HELP);
+  if (options === 'help' || options === 'list') {
+    process.stdout.write(options === 'help' ? HELP : listing());
     return 0;
   }
   killAllOnExit();

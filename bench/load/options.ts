@@ -11,14 +11,29 @@ export interface Variant {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/**
+ * How much is measured: `quick` is a look of about three minutes, `usual` the whole comparison,
+ * `full` every row over every transport in longer runs.
+ */
+export type Level = 'quick' | 'usual' | 'full';
+
+const LEVELS: readonly Level[] = ['quick', 'usual', 'full'];
+
+/** Whether what takes part from one level on takes part at another. */
+export function reaches(level: Level, from: Level): boolean {
+  return LEVELS.indexOf(level) >= LEVELS.indexOf(from);
+}
+
 export interface Options {
+  readonly level: Level;
   readonly rounds: number;
-  /** Length of every timed run; `--quick` takes the shorter one. */
+  /** Length of every timed run. */
   readonly seconds: number;
-  /** The same over other transports than plain TCP: they are many, so `--quick` takes less. */
+  /** Rounds of the rows about memory, which rest before they start. */
+  readonly memoryRounds: number;
+  /** The same over other transports than plain TCP. */
   readonly transportRounds: number;
   readonly transportSeconds: number;
-  readonly quick: boolean;
   /** How often a run may be made until one is undisturbed by other programs. */
   readonly tries: number;
   /** Row names, or a prefix of them; empty means all. */
@@ -30,28 +45,54 @@ export interface Options {
   readonly variants: readonly Variant[];
 }
 
-const DEFAULT_ROUNDS = 5;
-const QUICK_SECONDS = 0.6;
-const QUICK_TRANSPORT_SECONDS = 0.4;
-const QUICK_TRANSPORT_ROUNDS = 3;
-const FULL_SECONDS = 2;
-/** A busy machine may at most double a quick run. */
-const QUICK_TRIES = 2;
-const FULL_TRIES = 4;
+interface Extent {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly memoryRounds: number;
+  readonly transportRounds: number;
+  readonly transportSeconds: number;
+  readonly tries: number;
+}
 
-export const HELP: string = `usage: node bench/dist/load/main.js [--quick] [--rounds N] [--seconds S]
+const EXTENTS: Readonly<Record<Level, Extent>> = {
+  quick: {
+    rounds: 5,
+    seconds: 0.3,
+    memoryRounds: 1,
+    transportRounds: 5,
+    transportSeconds: 0.3,
+    tries: 1,
+  },
+  usual: {
+    rounds: 5,
+    seconds: 0.7,
+    memoryRounds: 5,
+    transportRounds: 5,
+    transportSeconds: 0.5,
+    tries: 2,
+  },
+  full: {
+    rounds: 7,
+    seconds: 2,
+    memoryRounds: 5,
+    transportRounds: 5,
+    transportSeconds: 1,
+    tries: 4,
+  },
+};
+
+export const HELP: string = `usage: node bench/dist/load/main.js [--quick | --full] [--list] [--rounds N] [--seconds S]
           [--only ROW[,ROW]] [--transports NAME[,NAME]] [--peers NAME[,NAME]]
           [--peer NAME=CLI[,VARIABLE=VALUE]...]...
-  --quick      short runs (${QUICK_SECONDS} s, over other transports than tcp ${QUICK_TRANSPORT_SECONDS} s,
-               instead of ${FULL_SECONDS} s each)
-  --rounds N   interleaved rounds, default ${DEFAULT_ROUNDS}; in a quick run ${QUICK_TRANSPORT_ROUNDS} over other transports than tcp
-  --only       rows by name or prefix: bulk, bulk-up-1, pingpong, requests, visitors, visitors-32,
-               paced-visitors, burst, slow, udp, idle, held; with a round trip of 20 ms between the
-               ends visitors-32-20ms, first-byte-20ms; over another transport than tcp
-               noise-bulk, tls-visitors-32, websocket-pingpong, noise-storm and so on
+  --quick      a look of about three minutes: the main rows in short runs
+  --full       every row over every transport, ${EXTENTS.full.rounds} rounds, runs of ${EXTENTS.full.seconds} s; hours
+  --rounds N   interleaved rounds, default ${EXTENTS.usual.rounds}
+  --seconds S  length of each timed run, default ${EXTENTS.usual.seconds}
+  --only       rows by name or prefix: bulk, bulk-up-1, visitors-32, udp, held; with a round trip of
+               20 ms between the ends visitors-32-20ms, first-byte-20ms; over another transport than
+               tcp noise-bulk, tls-visitors-32 and so on; --list names all
   --transports of ${TRANSPORTS.join(', ')}; --only may then leave
-               out the transport: --transports tls,noise --only bulk; a quick run takes only
-               some rows of noise-aesgcm, tls-rsa and tls-both unless it picks them
+               out the transport: --transports tls,noise --only bulk
   --peers      of direct, warren (or rust, rust-v1, addon, typescript), rathole, frp, frp-mux,
                splice-relay, and for the round trip of 20 ms warren-rathole (the server is a
                warren) and rathole-warren
@@ -67,39 +108,43 @@ environment: WARREN_RATHOLE, WARREN_FRPS, WARREN_FRPC name the peers' programs (
  *
  * @throws Error on an unknown flag or a number out of range.
  */
-export function readOptions(args: readonly string[]): Options | 'help' {
+export function readOptions(args: readonly string[]): Options | 'help' | 'list' {
   const { values } = parseArgs({
     args: [...args],
     options: {
       quick: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       only: { type: 'string', default: '' },
       transports: { type: 'string', default: '' },
       peers: { type: 'string', default: '' },
       peer: { type: 'string', multiple: true, default: [] },
+      list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return 'help';
+  if (values.list) return 'list';
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1)) {
     throw new Error('--rounds must be at least 1');
   }
-  const [seconds, transportSeconds] = values.quick
-    ? [QUICK_SECONDS, QUICK_TRANSPORT_SECONDS]
-    : [FULL_SECONDS, FULL_SECONDS];
-  const given = values.seconds === undefined ? undefined : Number(values.seconds);
-  if (given !== undefined && !(given >= 0.1 && given <= 60)) {
+  if (values.quick && values.full) throw new Error('--quick or --full, not both');
+  const level: Level = values.quick ? 'quick' : values.full ? 'full' : 'usual';
+  const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
+  if (seconds !== undefined && !(seconds >= 0.1 && seconds <= 60)) {
     throw new Error('--seconds must be 0.1 to 60');
   }
+  const extent = EXTENTS[level];
   return {
-    rounds: rounds ?? DEFAULT_ROUNDS,
-    transportRounds: rounds ?? (values.quick ? QUICK_TRANSPORT_ROUNDS : DEFAULT_ROUNDS),
-    seconds: given ?? seconds,
-    transportSeconds: given ?? transportSeconds,
-    quick: values.quick,
-    tries: values.quick ? QUICK_TRIES : FULL_TRIES,
+    level,
+    rounds: rounds ?? extent.rounds,
+    memoryRounds: rounds ?? extent.memoryRounds,
+    transportRounds: rounds ?? extent.transportRounds,
+    seconds: seconds ?? extent.seconds,
+    transportSeconds: seconds ?? extent.transportSeconds,
+    tries: extent.tries,
     only: words(values.only),
     transports: words(values.transports).map(readTransport),
     peers: words(values.peers),

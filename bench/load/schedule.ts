@@ -10,13 +10,21 @@ import type { Missing, Peer } from './peers/peer.ts';
 import { LONG_WAY, type Transport, type TransportName } from './peers/transport.ts';
 import { startTunnel, type Tunnel } from './peers/tunnel.ts';
 import { Progress } from './progress.ts';
-import type { Row } from './rows/row.ts';
+import type { Row, Series } from './rows/row.ts';
 import { keepRows, ROWS, type Stage } from './rows/rows.ts';
+
+export interface Sample {
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Values over time, where the row kept some. */
+  readonly series: Readonly<Record<string, Series>>;
+  /** Cores that other programs used meanwhile. */
+  readonly others: number;
+}
 
 export interface RowResult {
   readonly name: string;
   /** By peer, one sample a round. */
-  readonly samples: Readonly<Record<string, readonly Readonly<Record<string, number>>[]>>;
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
 }
 
 export interface Failure {
@@ -61,7 +69,7 @@ interface Running {
 
 class Rounds {
   readonly #plan: Plan;
-  readonly #samples = new Map<string, Record<string, Record<string, number>[]>>();
+  readonly #samples = new Map<string, Record<string, Sample[]>>();
   readonly #failures: Failure[] = [];
   readonly #dropped: Missing[] = [];
   readonly #engines = new Map<string, string>();
@@ -73,8 +81,9 @@ class Rounds {
     this.#plan = plan;
     const rows = plan.stages.flatMap(({ first, shuffled: rest }) => [...first, ...rest]);
     const cells = plan.peers.flatMap((peer) => rows.filter((row) => takesPart(peer, row)));
-    const times = cells.map((row) => this.#roundsOf(row));
-    this.#progress = new Progress(times.reduce((sum, rounds) => sum + rounds, 0));
+    this.#progress = new Progress(
+      cells.flatMap((row) => Array.from({ length: this.#roundsOf(row) }, () => row.name)),
+    );
   }
 
   async run(): Promise<Results> {
@@ -97,8 +106,12 @@ class Rounds {
     };
   }
 
-  #roundsOf({ transport }: Row): number {
-    const { rounds, transportRounds } = this.#plan.options;
+  #roundsOf({ name, transport }: Row): number {
+    const { rounds, memoryRounds, transportRounds } = this.#plan.options;
+    const isMemory = this.#plan.stages.some(
+      (stage) => stage.isMemory && stage.first.some((row) => row.name === name),
+    );
+    if (isMemory) return memoryRounds;
     return transport === 'tcp' || transport === LONG_WAY ? rounds : transportRounds;
   }
 
@@ -159,26 +172,24 @@ class Rounds {
     try {
       assertCarries(tunnel);
       const seconds = this.#secondsOf(row);
-      const { sample, others, disturbed } = await runCell(row, tunnel, seconds, tries);
+      const { sample, series, others, disturbed } = await runCell(row, tunnel, seconds, tries);
       assertCarries(tunnel);
       this.#disturbed += Number(disturbed);
       const byPeer = this.#samples.get(row.name) ?? {};
       this.#samples.set(row.name, byPeer);
       const samples = byPeer[peer] ?? [];
       byPeer[peer] = samples;
-      samples.push({ ...sample, others });
+      samples.push({ numbers: sample, series, others });
     } catch (error) {
       this.#failures.push({ row: row.name, peer, round, message: text(error) });
     }
     this.#cells += 1;
-    this.#progress.step();
+    this.#progress.step(row.name);
   }
 }
 
-function takesPart({ rows, tcpOnly, overLongWay }: Peer, { name, transport }: Row): boolean {
-  const isLong = transport === LONG_WAY;
-  if (overLongWay === (isLong ? 'no' : 'only')) return false;
-  if (tcpOnly && transport !== 'tcp' && !isLong) return false;
+function takesPart({ rows, transports }: Peer, { name, transport }: Row): boolean {
+  if (transports !== undefined && !transports.includes(transport)) return false;
   return rows === undefined || rows.some((prefix) => name.startsWith(prefix));
 }
 

@@ -3,38 +3,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../load/generator.ts';
-import type { Machine } from '../load/machine/machine.ts';
-import type { Options } from '../load/options.ts';
-import type { Missing } from '../load/peers/peer.ts';
-import type { Metric, Row } from '../load/rows/row.ts';
-import { ROWS } from '../load/rows/rows.ts';
-import type { Failure, RowResult } from '../load/schedule.ts';
+import type { Metric } from '../load/rows/row.ts';
+import { type Document, type DocumentRow, subjectOf } from './document.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
 import { compared, figure, type Line, renderTable } from './table.ts';
-import { judge, RIVAL, TARGETS, type Verdict } from './targets.ts';
-
-export interface Document {
-  readonly machine: Machine;
-  readonly options: Options;
-  readonly peers: readonly {
-    readonly name: string;
-    readonly version: string;
-    readonly engine: string | null;
-    readonly isWarren: boolean;
-  }[];
-  readonly missing: readonly Missing[];
-  readonly seconds: number;
-  readonly disturbed: { readonly cells: number; readonly of: number };
-  readonly failures: readonly Failure[];
-  readonly rows: readonly RowResult[];
-}
+import { judge, RIVAL, TARGETS } from './targets.ts';
 
 const BASELINE = 'direct';
-
-/** The peer that is compared with all others: the first build of warren in the run. */
-function subjectOf({ peers }: Document): string | undefined {
-  return peers.find(({ isWarren }) => isWarren)?.name;
-}
 
 export function printReport(document: Document): void {
   const lines = [
@@ -53,17 +28,16 @@ export function writeResults(document: Document): string {
   const directory = join(ROOT, 'bench/results/tmp');
   mkdirSync(directory, { recursive: true });
   const path = join(directory, `${document.machine.date.replaceAll(/[:.]/g, '-')}.json`);
-  const subject = subjectOf(document) ?? null;
-  const rows = document.rows.map((result) => ({
-    ...result,
-    metrics: rowOf(result).metrics.map((metric) => summaries(document, result, metric)),
+  const rows = document.rows.map((row) => ({
+    ...row,
+    summaries: row.metrics.map((metric) => summaries(document, row, metric)),
   }));
-  const whole = { ...document, subject, rows, targets: verdicts(document) };
+  const whole = { ...document, subject: subjectOf(document) ?? null, rows };
   writeFileSync(path, `${JSON.stringify(whole, undefined, 2)}\n`);
   return path;
 }
 
-function header({ machine, peers, missing, options, seconds }: Document): string[] {
+function header({ machine, peers, missing, extent, seconds }: Document): string[] {
   const versions = peers
     .filter(({ name }) => name !== BASELINE)
     .map(
@@ -76,19 +50,13 @@ function header({ machine, peers, missing, options, seconds }: Document): string
     `congestion  ${machine.congestion} (${machine.congestionSource})`,
     `versions    ${[...versions, `Node ${machine.node}`].join('; ')}`,
     ...missing.map(({ name, reason }) => `left out    ${name}: ${reason.replaceAll('\n', ' | ')}`),
-    `method      ${options.rounds} rounds interleaved in random order, runs of ${options.seconds} s (over other transports than tcp ${options.transportRounds} rounds, ${options.transportSeconds} s); median (min-max); took ${seconds} s`,
+    `method      ${extent.rounds} rounds interleaved in random order, runs of ${extent.seconds} s (over other transports than tcp ${extent.transportRounds} rounds, ${extent.transportSeconds} s); median (min-max); took ${seconds} s`,
   ];
 }
 
-function rowOf({ name }: RowResult): Row {
-  const row = ROWS.find((known) => known.name === name);
-  if (row === undefined) throw new Error(`no row ${name}`);
-  return row;
-}
-
 /** Every peer's figures in one row, then the subject's over each rival's. */
-function rowTable(document: Document, result: RowResult): string[] {
-  const { title, metrics: all } = rowOf(result);
+function rowTable(document: Document, result: DocumentRow): string[] {
+  const { title, metrics: all } = result;
   const metrics = all.filter(({ ofThreads }) => !ofThreads);
   const names = document.peers.map(({ name }) => name).filter((name) => name in result.samples);
   const subject = subjectOf(document);
@@ -128,7 +96,7 @@ function threadTable(document: Document): string[] {
   const columns = new Map<string, string>();
   const lines: Line[] = [];
   for (const result of document.rows) {
-    const { title, metrics: all } = rowOf(result);
+    const { title, metrics: all } = result;
     const metrics = all.filter(({ ofThreads }) => ofThreads);
     for (const { key, title: column } of metrics) columns.set(key, column);
     const names = document.peers.filter(({ isWarren }) => isWarren).map(({ name }) => name);
@@ -144,20 +112,20 @@ function threadTable(document: Document): string[] {
   ];
 }
 
-function verdicts(document: Document): Verdict[] {
-  const subject = subjectOf(document);
+export function verdicts(peers: Document['peers'], rows: Document['rows']): Document['verdicts'] {
+  const subject = subjectOf({ peers });
   if (subject === undefined) return [];
   const find = (row: string, metric: string, peer: string): Summary | undefined => {
-    const result = document.rows.find(({ name }) => name === row);
+    const result = rows.find(({ name }) => name === row);
     return result && summary(result, metric, peer);
   };
-  return TARGETS.filter(({ row }) => document.rows.some(({ name }) => name === row)).map((target) =>
+  return TARGETS.filter(({ row }) => rows.some(({ name }) => name === row)).map((target) =>
     judge(target, subject, find),
   );
 }
 
 function targetTable(document: Document): string[] {
-  const lines = verdicts(document).map((verdict): Line => {
+  const lines = document.verdicts.map((verdict): Line => {
     const { row, metric, than, of, atLeast, atMost } = verdict.target;
     const bound = atLeast === undefined ? `<= ${short(atMost)}` : `>= ${short(atLeast)}`;
     return {
@@ -180,26 +148,26 @@ function short(value: number | undefined): string {
   return value === undefined ? '-' : String(Number(value.toPrecision(3)));
 }
 
-function notes({ failures, disturbed, options }: Document): string[] {
+function notes({ failures, disturbed, extent }: Document): string[] {
   return [
     '- : not applicable, or every try failed. direct is the sink without a tunnel. + better, ! worse.',
     'JS is the main thread of a Node process, helpers are the threads of V8 and libuv.',
-    `${disturbed.cells} of ${disturbed.of} runs stayed disturbed by other programs (over 0.3 cores) after ${options.tries} tries.`,
+    `${disturbed.cells} of ${disturbed.of} runs stayed disturbed by other programs (over 0.3 cores) after ${extent.tries} tries.`,
     ...failures.map(
       ({ row, peer, round, message }) => `failed: ${row}, ${peer}, round ${round}: ${message}`,
     ),
   ];
 }
 
-function summary({ samples }: RowResult, key: string, peer: string): Summary | undefined {
-  const values = (samples[peer] ?? []).flatMap((sample) => sample[key] ?? []);
+function summary({ samples }: DocumentRow, key: string, peer: string): Summary | undefined {
+  const values = (samples[peer] ?? []).flatMap((sample) => sample.numbers[key] ?? []);
   return summarize(values.filter(Number.isFinite));
 }
 
 /** One metric of one row: per peer the summary, per rival the ratio of the subject to it. */
 function summaries(
   document: Document,
-  result: RowResult,
+  result: DocumentRow,
   metric: Metric,
 ): {
   key: string;

@@ -5,13 +5,22 @@ import { readProc } from './proc.ts';
 
 /** USER_HZ: the unit of /proc/PID/stat and /proc/stat on every Linux port Node supports. */
 const TICK_NS = 10_000_000;
-/** Threads of warren's native engine are named so; no other thread of Node is. */
-const ENGINE_THREAD = /^warren-\d/;
+/** Threads of warren's native engines are named so; no other thread of Node is. */
+const ENGINE_THREAD = /^warren-/;
+
+const SWITCHES = /^(?:non)?voluntary_ctxt_switches:\s+(\d+)/gm;
+
+export interface ThreadSnapshot {
+  readonly name: string;
+  readonly ns: number;
+  /** Context switches, of its own will and not. */
+  readonly switches: number;
+}
 
 export interface CpuSnapshot {
   readonly pid: number;
   /** Exact, but a thread that ends takes its time with it. */
-  readonly threads: ReadonlyMap<number, { readonly name: string; readonly ns: number }>;
+  readonly threads: ReadonlyMap<number, ThreadSnapshot>;
   /** The whole process with ended threads, in whole ticks. */
   readonly ticksNs: number;
 }
@@ -24,6 +33,8 @@ export interface CpuUse {
   readonly engine: number;
   /** What is neither: V8's and libuv's threads in a Node process. */
   readonly helpers: number;
+  /** Context switches of all threads that are still there. */
+  readonly switches: number;
 }
 
 function threadIds(pid: number): number[] {
@@ -34,10 +45,15 @@ function threadIds(pid: number): number[] {
   }
 }
 
-/** utime + stime; the fields are counted after the name, which may hold spaces. */
-function processTicks(pid: number): number {
+/** The fields of /proc/PID/stat behind the name, which may hold spaces. */
+function statFields(pid: number | 'self'): string[] {
   const stat = readProc(`/proc/${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** utime + stime. */
+function processTicks(pid: number): number {
+  const fields = statFields(pid);
   return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
 }
 
@@ -46,7 +62,15 @@ export function readCpu(pid: number): CpuSnapshot {
     threadIds(pid).map((id) => {
       const task = `/proc/${pid}/task/${id}`;
       const ns = Number(readProc(`${task}/schedstat`).split(' ')[0] ?? 0);
-      return [id, { name: readProc(`${task}/comm`).trim(), ns }];
+      const switches = [...readProc(`${task}/status`).matchAll(SWITCHES)];
+      return [
+        id,
+        {
+          name: readProc(`${task}/comm`).trim(),
+          ns,
+          switches: switches.reduce((sum, [, count]) => sum + Number(count), 0),
+        },
+      ];
     }),
   );
   return { pid, threads, ticksNs: processTicks(pid) * TICK_NS };
@@ -58,12 +82,14 @@ export function readCpu(pid: number): CpuSnapshot {
  */
 export function cpuBetween(before: CpuSnapshot, after: CpuSnapshot): CpuUse {
   const sum = { main: 0, engine: 0, helpers: 0 };
-  for (const [id, { name, ns }] of after.threads) {
+  let switches = 0;
+  for (const [id, { name, ns, switches: now }] of after.threads) {
+    switches += now - (before.threads.get(id)?.switches ?? 0);
     const kind = id === after.pid ? 'main' : ENGINE_THREAD.test(name) ? 'engine' : 'helpers';
     sum[kind] += (ns - (before.threads.get(id)?.ns ?? 0)) / 1e9;
   }
   const ticks = (after.ticksNs - before.ticksNs - 2 * TICK_NS) / 1e9;
-  return { ...sum, total: Math.max(sum.main + sum.engine + sum.helpers, ticks) };
+  return { ...sum, switches, total: Math.max(sum.main + sum.engine + sum.helpers, ticks) };
 }
 
 /** Busy CPU nanoseconds of the whole machine, time stolen by its host included. */
@@ -77,4 +103,12 @@ export function readMachineBusyNs(): number {
     [user, nice, system, irq, softirq, steal].reduce<number>((sum, n) => sum + (n ?? 0), 0) *
     TICK_NS
   );
+}
+
+/** CPU nanoseconds of this process and of its children that have ended: the loads. */
+export function readOwnCpuNs(): number {
+  const { user, system } = process.cpuUsage();
+  const fields = statFields('self');
+  const children = Number(fields[13] ?? 0) + Number(fields[14] ?? 0);
+  return (user + system) * 1000 + children * TICK_NS;
 }

@@ -41,7 +41,7 @@ export async function openLongWay(): Promise<Site> {
   run(shell(setup(NEAR)));
   run(atClient(shell(`${LOOPBACK} && ${setup(FAR)}`)));
   const sink = await startSink(atClient);
-  return { host: NEAR.address, sink, atClient, helpers: [pid] };
+  return { host: NEAR.address, sink, iperf3Port: undefined, atClient, helpers: [pid] };
 }
 
 function setup({ device, address }: typeof NEAR): string {

@@ -1,5 +1,6 @@
 // What processes cost in memory, read from /proc, in KiB. A process that is gone reads as zero.
 
+import { writeFileSync } from 'node:fs';
 import { readProc } from './proc.ts';
 
 export interface Memory {
@@ -41,4 +42,13 @@ export function readTcpBuffersKib(): number {
 export function readDescriptorLimit(): number {
   const match = /^Max open files +(\d+)/m.exec(readProc('/proc/self/limits'));
   return match === null ? Number.POSITIVE_INFINITY : Number(match[1]);
+}
+
+/** From now on `peakRssKib` is the peak since now (proc(5), clear_refs); needs the right to. */
+export function forgetPeak(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  } catch {
+    // Another user's process: the peak is then that of its whole life.
+  }
 }

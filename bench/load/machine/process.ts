@@ -102,6 +102,35 @@ export class Daemon {
   }
 }
 
+/** How long a program that is to end by itself may take. */
+const END_LIMIT_MS = 60_000;
+
+/**
+ * Runs a program to its end and gives what it printed.
+ *
+ * @throws Error with its last words when it fails or does not end.
+ */
+export async function runToEnd({ file, args, env }: Command): Promise<string> {
+  const child = track(
+    spawn(file, args, { env: { ...process.env, ...env }, timeout: END_LIMIT_MS }),
+  );
+  let [output, errors] = ['', ''];
+  child.stdout?.on('data', (bytes) => {
+    output += String(bytes);
+  });
+  child.stderr?.on('data', (bytes) => {
+    errors += String(bytes);
+  });
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve(output);
+      else
+        reject(new Error(`${file} ended with ${code ?? 'a signal'}: ${(errors || output).trim()}`));
+    });
+  });
+}
+
 const PORTS = { from: 20_000, to: 32_000 };
 
 /** A port below the ephemeral range, so that no outgoing connection of a run can take it. */

@@ -8,6 +8,8 @@ export interface Site {
   readonly host: string;
   /** The service behind the tunnel, on the client's loopback. */
   readonly sink: Sink;
+  /** The port of an iperf3 server beside it, where that program is installed. */
+  readonly iperf3Port: number | undefined;
   /** The command as it runs where the client is. */
   atClient(command: Command): Command;
   /** Processes that are neither tunnel nor sink, but part of the measurement. */
@@ -15,6 +17,15 @@ export interface Site {
 }
 
 /** Everything on one loopback. */
-export function nearSite(sink: Sink): Site {
-  return { host: '127.0.0.1', sink, atClient: (command) => command, helpers: [] };
+export function nearSite(
+  sink: Sink,
+  iperf3?: { readonly port: number; readonly pid: number },
+): Site {
+  return {
+    host: '127.0.0.1',
+    sink,
+    iperf3Port: iperf3?.port,
+    atClient: (command) => command,
+    helpers: iperf3 === undefined ? [] : [iperf3.pid],
+  };
 }

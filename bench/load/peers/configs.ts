@@ -13,24 +13,23 @@ export function ratholeConfigs(
   const server = `[server]
 bind_addr = "${ports.host}:${ports.control}"
 default_token = "bench"
-${further}${transportTables('server', transport)}[server.services.tcp]
-bind_addr = "127.0.0.1:${ports.tcp}"
-nodelay = true
-[server.services.udp]
-type = "udp"
-bind_addr = "127.0.0.1:${ports.udp}"
-`;
+${further}${transportTables('server', transport)}${tables('server', ports, 'bind_addr')}`;
   const client = `[client]
 remote_addr = "${ports.host}:${ports.control}"
 default_token = "bench"
-${further}${transportTables('client', transport)}[client.services.tcp]
-local_addr = "127.0.0.1:${ports.sink}"
-nodelay = true
-[client.services.udp]
-type = "udp"
-local_addr = "127.0.0.1:${ports.sink}"
-`;
+${further}${transportTables('client', transport)}${tables('client', ports, 'local_addr')}`;
   return { server, client };
+}
+
+function tables(side: 'server' | 'client', { services }: Ports, key: string): string {
+  return services
+    .map(
+      ({ name, type, port, local }) => `[${side}.services.${name}]
+${key} = "127.0.0.1:${side === 'server' ? port : local}"
+${type === 'udp' ? 'type = "udp"' : 'nodelay = true'}
+`,
+    )
+    .join('');
 }
 
 function transportTables(side: 'server' | 'client', transport: Transport): string {
@@ -57,19 +56,21 @@ transport.tcpMux = ${tcpMux}
 transport.maxPoolCount = 8
 log.level = "warn"
 `;
-  const proxy = (type: 'tcp' | 'udp'): string => `[[proxies]]
-name = "${type}"
+  const proxies = ports.services.map(
+    ({ name, type, port, local }) => `[[proxies]]
+name = "${name}"
 type = "${type}"
 localIP = "127.0.0.1"
-localPort = ${ports.sink}
-remotePort = ${ports[type]}
-`;
+localPort = ${local}
+remotePort = ${port}
+`,
+  );
   const client = `serverAddr = "${ports.host}"
 serverPort = ${ports.control}
 transport.tcpMux = ${tcpMux}
 transport.poolCount = 8
 transport.tls.enable = false
 log.level = "warn"
-${proxy('tcp')}${proxy('udp')}`;
+${proxies.join('')}`;
   return { server, client };
 }

@@ -3,6 +3,7 @@
 
 import type { Peer } from './peer.ts';
 import { findRathole } from './rivals.ts';
+import { LONG_WAY } from './transport.ts';
 import { findWarren } from './warren.ts';
 
 /** The peer, or the reason why it is not there. */
@@ -17,8 +18,7 @@ export function findMixed(name: string, warrenEnd: 'server' | 'client'): Peer | 
     name,
     version: `${server.version} and ${client.version}`,
     isWarren: false,
-    overLongWay: 'only',
-    tcpOnly: true,
+    transports: [LONG_WAY],
     tunnel: {
       configs: (ports, transport) => ({
         server: atServer.configs(ports, transport).server,

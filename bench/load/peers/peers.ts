@@ -1,65 +1,72 @@
 // Which peers there are and which of them a run takes. A missing one is named with its reason and
 // left out.
 
-import type { Variant } from '../options.ts';
+import { type Level, reaches, type Variant } from '../options.ts';
 import { findMixed } from './mixed.ts';
 import type { Missing, Peer } from './peer.ts';
 import { findFrp, findRathole, spliceRelay } from './rivals.ts';
 import { findWarren, findWarrenVariant } from './warren.ts';
 
-interface Known {
+export interface Known {
   readonly name: string;
   /** Other words that pick it. */
   readonly also: readonly string[];
-  readonly byName?: true;
+  /** From which level on it takes part, unless it is picked by its name. */
+  readonly level: Level;
   /** The peer, or the reason why it is not there. */
   readonly find: () => Peer | string;
 }
 
-const KNOWN: readonly Known[] = [
-  { name: 'direct', also: [], find: direct },
+/** The order in which figures are printed. */
+export const KNOWN: readonly Known[] = [
+  { name: 'direct', level: 'quick', also: [], find: direct },
   {
     name: 'warren (rust)',
+    level: 'quick',
     also: ['warren', 'rust'],
     find: () => findWarren('warren (rust)', { engine: 'rust' }),
   },
   {
     name: 'warren (rust, v1)',
+    level: 'usual',
     also: ['rust-v1'],
     find: () => findWarren('warren (rust, v1)', { engine: 'rust', v1: true }),
   },
   {
     name: 'warren (typescript)',
+    level: 'quick',
     also: ['warren', 'typescript'],
     find: () => findWarren('warren (typescript)', { engine: 'typescript' }),
   },
-  // Only by its name: it would make each run a fifth longer.
   {
     name: 'warren (addon)',
+    level: 'usual',
     also: ['addon'],
-    byName: true,
     find: () => findWarren('warren (addon)', { engine: 'addon' }),
   },
-  { name: 'rathole', also: [], find: findRathole },
-  { name: 'frp', also: [], find: () => findFrp('frp', false) },
-  { name: 'frp (mux)', also: ['frp-mux'], find: () => findFrp('frp (mux)', true) },
+  { name: 'rathole', level: 'quick', also: [], find: findRathole },
+  { name: 'frp', level: 'quick', also: [], find: () => findFrp('frp', false) },
+  { name: 'frp (mux)', level: 'usual', also: ['frp-mux'], find: () => findFrp('frp (mux)', true) },
   {
     name: 'warren server, rathole client',
+    level: 'usual',
     also: ['warren-rathole'],
     find: () => findMixed('warren server, rathole client', 'server'),
   },
   {
     name: 'rathole server, warren client',
+    level: 'full',
     also: ['rathole-warren'],
     find: () => findMixed('rathole server, warren client', 'client'),
   },
-  { name: 'splice-relay', also: [], find: spliceRelay },
+  { name: 'splice-relay', level: 'usual', also: [], find: spliceRelay },
 ];
 
-/** Finds the peers that the words pick, or all, and the further builds of warren. */
+/** Finds the peers that the words pick, or those of the level, and the further builds of warren. */
 export function findPeers(
   words: readonly string[],
   variants: readonly Variant[],
+  level: Level = 'full',
 ): { found: Peer[]; missing: Missing[] } {
   const picks = (word: string, { name, also }: Known): boolean =>
     word === name || also.includes(word);
@@ -72,7 +79,7 @@ export function findPeers(
   if (taken !== undefined) throw new Error(`--peer: the name ${taken.name} is taken`);
   const wanted = [
     ...KNOWN.filter((known) =>
-      words.length === 0 ? known.byName !== true : words.some((word) => picks(word, known)),
+      words.length === 0 ? reaches(level, known.level) : words.some((word) => picks(word, known)),
     ),
     ...variants.map((variant) => ({
       name: variant.name,
@@ -96,7 +103,6 @@ function direct(): Peer {
     version: '',
     tunnel: undefined,
     isWarren: false,
-    tcpOnly: true,
-    overLongWay: 'no',
+    transports: ['tcp'],
   };
 }

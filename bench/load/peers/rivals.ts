@@ -8,6 +8,7 @@ import { LOADER } from '../generator.ts';
 import type { Command } from '../machine/process.ts';
 import { frpConfigs, ratholeConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
+import { LONG_WAY } from './transport.ts';
 
 export function findRathole(): Peer | string {
   const file = findProgram('WARREN_RATHOLE', 'rathole');
@@ -42,7 +43,7 @@ export function findFrp(name: string, tcpMux: boolean): Peer | string {
     name,
     version: versionOutput(server).trim() || 'unknown',
     isWarren: false,
-    tcpOnly: true,
+    transports: ['tcp', LONG_WAY],
     // What multiplexing is about; its bulk is that of one connection.
     ...(tcpMux ? { rows: ['visitors', 'first-byte', 'pingpong'] } : {}),
     tunnel: {
@@ -64,14 +65,13 @@ export function spliceRelay(): Peer {
     name: 'splice-relay',
     version: 'bench/generator',
     isWarren: false,
-    tcpOnly: true,
-    overLongWay: 'no',
+    transports: ['tcp'],
     rows: ['bulk', 'pingpong', 'requests'],
     tunnel: {
       configs: () => ({ server: '', client: '' }),
-      server: (_config, ports) => hop(ports.tcp, ports.control),
-      client: (_config, ports) => hop(ports.control, ports.sink),
-      firstPort: 'tcp',
+      server: (_config, ports) => hop(ports.services[0].port, ports.control),
+      client: (_config, ports) => hop(ports.control, ports.services[0].local),
+      firstPort: 'visitors',
     },
   };
 }

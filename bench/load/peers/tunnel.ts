@@ -10,10 +10,12 @@ import {
   freePort,
   listens,
   removeDirectory,
+  runToEnd,
   scratchDirectory,
 } from '../machine/process.ts';
 import type { Site } from '../machine/site.ts';
-import type { Peer } from './peer.ts';
+import type { TunnelControl } from '../rows/row.ts';
+import type { Peer, Ports, Service } from './peer.ts';
 import { TCP, type Transport } from './transport.ts';
 
 const START_LIMIT_MS = 15_000;
@@ -27,6 +29,7 @@ const READY = /^(?=.*warren ready).*\bengine"?[:=] ?"?([\w-]+)/m;
 export interface Tunnel {
   readonly tcpAddr: string;
   readonly udpAddr: string;
+  readonly iperf3Addr: string | undefined;
   /** Where the server accepts its client. */
   readonly tunnelAddr: string;
   readonly transport: Transport;
@@ -37,6 +40,8 @@ export interface Tunnel {
   readonly isNode: boolean;
   /** The engine that both processes of a warren name in their logs, if they do. */
   readonly engine: string | undefined;
+  /** `undefined` for `direct`. */
+  readonly control: TunnelControl | undefined;
   /** Why it can carry nothing any more: a process has ended, with the end of its log. */
   broken(): string | undefined;
   destroy(): Promise<void>;
@@ -48,6 +53,7 @@ function noTunnel(site: Site): Tunnel {
   return {
     tcpAddr: sink.addr,
     udpAddr: sink.addr,
+    iperf3Addr: site.iperf3Port === undefined ? undefined : `127.0.0.1:${site.iperf3Port}`,
     tunnelAddr: sink.addr,
     transport: TCP,
     site,
@@ -55,6 +61,7 @@ function noTunnel(site: Site): Tunnel {
     pids: [],
     isNode: false,
     engine: undefined,
+    control: undefined,
     broken: () => undefined,
     destroy: async () => {},
   };
@@ -74,42 +81,59 @@ function tailsOf(daemons: readonly Daemon[]): string {
 export async function startTunnel(peer: Peer, transport: Transport, site: Site): Promise<Tunnel> {
   if (peer.tunnel === undefined) return noTunnel(site);
   const { host } = site;
-  const ports = {
-    host,
-    control: await freePort(),
-    tcp: await freePort(),
-    udp: await freePort(),
-    sink: site.sink.port,
-  };
+  const ports = await portsAt(site);
+  const [first] = ports.services;
+  const portOf = (name: string): number =>
+    ports.services.find((service) => service.name === name)?.port ?? first.port;
   const directory = scratchDirectory();
   const file = (name: string): string => join(directory, name);
-  const configs = peer.tunnel.configs(ports, transport);
-  writeFileSync(file('server.toml'), configs.server);
-  writeFileSync(file('client.toml'), configs.client);
+  const { configs, server, client, firstPort, reload } = peer.tunnel;
+  const write = (services: Ports['services']): void => {
+    const texts = configs({ ...ports, services }, transport);
+    writeFileSync(file('server.toml'), texts.server);
+    writeFileSync(file('client.toml'), texts.client);
+  };
+  write(ports.services);
 
   const daemons: Daemon[] = [];
+  const startClient = (): Daemon =>
+    new Daemon(site.atClient(client(file('client.toml'), ports)), file('client.log'));
   const destroy = async (): Promise<void> => {
     await Promise.all(daemons.map((daemon) => daemon.destroy()));
     removeDirectory(directory);
   };
+  const control: TunnelControl = {
+    async restartClient() {
+      await daemons[1]?.destroy();
+      daemons[1] = startClient();
+    },
+    async setServices(further) {
+      write([...ports.services, ...further]);
+      if (reload !== undefined) await runToEnd(site.atClient(reload(file('client.toml'))));
+    },
+  };
   try {
-    const server = peer.tunnel.server(file('server.toml'), ports);
-    daemons.push(new Daemon(server, file('server.log')));
+    daemons.push(new Daemon(server(file('server.toml'), ports), file('server.log')));
     // A client that comes too early backs off for a second or more.
-    await listens(host, ports[peer.tunnel.firstPort], START_LIMIT_MS, daemons);
-    const client = site.atClient(peer.tunnel.client(file('client.toml'), ports));
-    daemons.push(new Daemon(client, file('client.log')));
-    await echoes(ports.tcp, START_LIMIT_MS, daemons);
+    const listening = firstPort === 'control' ? ports.control : first.port;
+    await listens(host, listening, START_LIMIT_MS, daemons);
+    daemons.push(startClient());
+    await echoes(first.port, START_LIMIT_MS, daemons);
+    const engine = peer.isWarren ? await engineOf(daemons, peer.engine) : undefined;
     return {
-      tcpAddr: `127.0.0.1:${ports.tcp}`,
-      udpAddr: `127.0.0.1:${ports.udp}`,
+      tcpAddr: `127.0.0.1:${first.port}`,
+      udpAddr: `127.0.0.1:${portOf('udp')}`,
+      iperf3Addr: site.iperf3Port === undefined ? undefined : `127.0.0.1:${portOf('iperf3')}`,
       tunnelAddr: `${host}:${ports.control}`,
       transport,
       site,
       daemons,
-      pids: daemons.map((daemon) => daemon.pid),
+      get pids() {
+        return daemons.map((daemon) => daemon.pid);
+      },
       isNode: peer.isWarren,
-      engine: peer.isWarren ? await engineOf(daemons, peer.engine) : undefined,
+      engine,
+      control,
       broken: () =>
         daemons.every((daemon) => daemon.alive)
           ? undefined
@@ -121,6 +145,25 @@ export async function startTunnel(peer: Peer, transport: Transport, site: Site):
     await destroy();
     throw new Error(`${error instanceof Error ? error.message : String(error)}; log: ${logs}`);
   }
+}
+
+async function portsAt({ host, sink, iperf3Port }: Site): Promise<Ports> {
+  const service = async (name: string, type: 'tcp' | 'udp', local: number): Promise<Service> => ({
+    name,
+    type,
+    port: await freePort(),
+    local,
+  });
+  return {
+    host,
+    control: await freePort(),
+    admin: await freePort(),
+    services: [
+      await service('tcp', 'tcp', sink.port),
+      await service('udp', 'udp', sink.port),
+      ...(iperf3Port === undefined ? [] : [await service('iperf3', 'tcp', iperf3Port)]),
+    ],
+  };
 }
 
 /**

@@ -18,6 +18,7 @@ export const slow: RowKind = {
   name: 'slow',
   title: `${SLOW_READERS} slow readers of 1 GiB`,
   repeatable: false,
+  level: 'usual',
   metrics: [
     { key: 'growth', title: 'RSS growth MiB', better: 'less' },
     { key: 'kernel', title: 'TCP buffers of the machine, growth MiB', better: 'less' },
@@ -54,6 +55,7 @@ export const idle: RowKind = {
   name: 'idle',
   title: 'idle, server + client',
   repeatable: false,
+  level: 'usual',
   metrics: [
     { key: 'rss', title: 'RSS MiB', better: 'less' },
     { key: 'privateDirty', title: 'private dirty MiB', better: 'less' },
@@ -80,6 +82,7 @@ export function held(step: number, steps: 1 | 2): RowKind {
     name: 'held',
     title: 'held connections, server + client',
     repeatable: false,
+    level: 'usual',
     metrics: [
       ...counts.flatMap((count): Metric[] => [
         { key: `rss${count}`, title: `${count}: RSS MiB`, better: 'less' },

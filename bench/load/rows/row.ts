@@ -4,6 +4,8 @@
 import type { LoadResult } from '../generator.ts';
 import type { CpuUse } from '../machine/cpu.ts';
 import type { Memory } from '../machine/memory.ts';
+import type { Level } from '../options.ts';
+import type { Service } from '../peers/peer.ts';
 import { LONG_WAY, type Transport, type TransportName } from '../peers/transport.ts';
 
 /** A load's own numbers, and what both relay processes used meanwhile. */
@@ -17,6 +19,8 @@ export interface Loaded {
 export interface Cell {
   readonly tcpAddr: string;
   readonly udpAddr: string;
+  /** Leads to an iperf3 server; `undefined` where that program is not installed. */
+  readonly iperf3Addr: string | undefined;
   /** Where the server accepts its client, in what transport. */
   readonly tunnelAddr: string;
   readonly transport: Transport;
@@ -27,11 +31,14 @@ export interface Cell {
   /** The relays are Node processes: their main thread runs JavaScript. */
   readonly isNode: boolean;
   readonly seconds: number;
+  /** Runs a load of the generator. */
   load(
     command: string,
     flags: Readonly<Record<string, string | number>>,
     onLine?: (result: LoadResult) => void,
   ): Promise<Loaded>;
+  /** Runs any other load; `run` gives its numbers. */
+  measure(run: () => Promise<Readonly<Record<string, number>>>): Promise<Loaded>;
   /** Starts a load that goes on beside others; `end` gives its numbers. */
   background(
     command: string,
@@ -39,6 +46,24 @@ export interface Cell {
   ): Promise<{ end(): Promise<Readonly<Record<string, number>>> }>;
   /** Memory of both relay processes together. */
   memory(): Memory;
+  /** Keeps values over time, seconds from the row's start, beside the row's numbers. */
+  keepSeries(name: string, points: Series): void;
+  /** The tunnel itself, for rows that change it. Its processes are others afterwards. */
+  readonly control: TunnelControl | undefined;
+}
+
+export type Series = readonly (readonly [seconds: number, value: number])[];
+
+/** What rows may do with the processes of a tunnel. */
+export interface TunnelControl {
+  /** Kills the client and starts it anew; comes back when the new process has been started. */
+  restartClient(): Promise<void>;
+  /**
+   * The two processes go over to these services beside their first one, as their operator would
+   * do it: the files are changed, and where a peer needs a command, that is given. Comes back when
+   * the files are written and the command, if any, has ended.
+   */
+  setServices(further: readonly Service[]): Promise<void>;
 }
 
 export interface Metric {
@@ -49,6 +74,14 @@ export interface Metric {
   readonly ofThreads?: true;
 }
 
+/** What every row has: memory and context switches of both relay processes together. */
+export const PROCESS_METRICS: readonly Metric[] = [
+  { key: 'rssPeakMib', title: 'RSS peak MiB', better: 'less' },
+  { key: 'rssMib', title: 'RSS after MiB', better: 'less' },
+  { key: 'pssMib', title: 'PSS after MiB', better: 'less' },
+  { key: 'switches', title: 'context switches/s', better: 'less' },
+];
+
 /** What is measured, over whatever transport. */
 export interface RowKind {
   readonly name: string;
@@ -56,6 +89,8 @@ export interface RowKind {
   readonly metrics: readonly Metric[];
   /** False for memory: a second try would start from what the first has left allocated. */
   readonly repeatable: boolean;
+  /** From which level on it is measured over plain TCP, unless it is picked by its name. */
+  readonly level: Level;
   run(cell: Cell): Promise<Readonly<Record<string, number>>>;
 }
 
@@ -68,17 +103,18 @@ export interface Row extends RowKind {
   readonly transport: TransportName;
 }
 
-export function over(transport: TransportName, kind: RowKind): Row {
+export function over(transport: TransportName, kind: RowKind, level: Level = kind.level): Row {
   const { name, title } = kind;
   if (transport === LONG_WAY) {
     const far = { name: `${name}-20ms`, title: `${title}, round trip of 20 ms` };
-    return { ...kind, ...far, kind: name, transport };
+    return { ...kind, ...far, level, kind: name, transport };
   }
   const isPlain = transport === 'tcp';
   return {
     ...kind,
     name: isPlain ? name : `${transport}-${name}`,
     title: isPlain ? title : `${transport}: ${title}`,
+    level,
     kind: name,
     transport,
   };

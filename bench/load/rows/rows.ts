@@ -1,27 +1,23 @@
 // All rows, and which of them share freshly started processes.
 
-import type { Options } from '../options.ts';
+import { type Level, type Options, reaches } from '../options.ts';
 import { LONG_WAY, TRANSPORTS, type TransportName } from '../peers/transport.ts';
+import { bulk } from './bulk.ts';
 import { held, idle, slow } from './held.ts';
+import { pingpong, requests } from './pingpong.ts';
 import { over, type Row, type RowKind } from './row.ts';
 import { storm } from './storm.ts';
-import {
-  bulk,
-  burst,
-  firstByte,
-  pacedVisitors,
-  pingpong,
-  requests,
-  udp,
-  visitors,
-} from './traffic.ts';
+import { udp } from './udp.ts';
+import { burst, firstByte, pacedVisitors, visitors } from './visitors.ts';
 
-/** Rows that share freshly started processes: memory rows go first and in order. */
+/** Rows that share freshly started processes: some go first and in order. */
 export interface Stage {
   readonly first: readonly Row[];
   readonly shuffled: readonly Row[];
   /** How long fresh processes rest before the rows that go first. */
   readonly settleMs: number;
+  /** It has rounds of its own. */
+  readonly isMemory?: true;
 }
 
 /** Lazy loading is over. */
@@ -29,41 +25,74 @@ const STARTED_MS = 2000;
 /** V8 has given back what the start needed: about 4 MiB a process, 8 to 9 s after it. */
 const COLLECTED_MS = 12_000;
 
-const BULK = [bulk('up', 1), bulk('up', 8), bulk('down', 1), bulk('down', 8)];
+const BULK: readonly RowKind[] = [1, 8, 64].flatMap((streams) => [
+  bulk('up', streams),
+  bulk('down', streams),
+]);
+const UDP: readonly RowKind[] = [64, 512, 1400].flatMap((size) => [
+  udp(size, 10_000),
+  udp(size, 50_000),
+]);
+/** Rows that change the tunnel itself. */
+const CONTROL: readonly RowKind[] = [];
+
 /** A relay that keeps buffers for every encrypted connection needs a gigabyte for 4,000. */
 const HELD_OVER_TRANSPORT = held(1000, 1);
-
 /** What a transport changes: its records the bulk, its handshake the visitors, its buffers memory. */
-const KINDS = [...BULK, pingpong, visitors(1), visitors(32), storm, HELD_OVER_TRANSPORT];
-/** Variants of a transport; a quick run takes only the rows in which they differ from it. */
-const DIFFERENT: Readonly<Partial<Record<TransportName, readonly string[]>>> = {
-  'noise-aesgcm': ['bulk-up-1', 'bulk-down-1'],
-  'tls-rsa': ['visitors-32'],
-  'tls-both': ['visitors-32'],
-};
+const OVER_TRANSPORTS: readonly { readonly kind: RowKind; readonly level: Level }[] = [
+  ...[bulk('up', 1), bulk('down', 8)].map((kind) => ({ kind, level: 'quick' as const })),
+  ...[bulk('up', 8), bulk('down', 1), visitors(32)].map((kind) => ({
+    kind,
+    level: 'usual' as const,
+  })),
+  ...[pingpong, visitors(1), storm, HELD_OVER_TRANSPORT].map((kind) => ({
+    kind,
+    level: 'full' as const,
+  })),
+];
+/** The other ones are variants of these. */
+const MAIN_TRANSPORTS: readonly TransportName[] = ['noise', 'tls', 'websocket'];
 
-const OVER_TRANSPORTS: readonly Row[] = TRANSPORTS.filter(
+const FAR: readonly Row[] = [visitors(32), firstByte].map((kind) => over(LONG_WAY, kind, 'usual'));
+const CARRIED: readonly Row[] = TRANSPORTS.filter(
   (name) => name !== 'tcp' && name !== LONG_WAY,
-).flatMap((transport) => KINDS.map((kind) => over(transport, kind)));
+).flatMap((transport) =>
+  OVER_TRANSPORTS.map(({ kind, level }) => {
+    const isMain = MAIN_TRANSPORTS.includes(transport);
+    const isQuick = level === 'quick' && transport === 'websocket';
+    return over(transport, kind, !isMain ? 'full' : isQuick ? 'usual' : level);
+  }),
+);
 const isHeld = ({ kind }: Row): boolean => kind === HELD_OVER_TRANSPORT.name;
 
 const plain = (...kinds: readonly RowKind[]): Row[] => kinds.map((kind) => over('tcp', kind));
 
 const STAGES: readonly Stage[] = [
   {
-    first: [...plain(idle, held(2000, 2)), ...OVER_TRANSPORTS.filter(isHeld)],
+    first: [...plain(idle, held(2000, 2)), ...CARRIED.filter(isHeld)],
     shuffled: [],
     settleMs: COLLECTED_MS,
+    isMemory: true,
   },
   {
     first: plain(slow),
     shuffled: [
-      ...plain(...BULK, pingpong, requests, visitors(1), visitors(32), pacedVisitors, burst, udp),
-      ...[visitors(32), firstByte].map((kind) => over(LONG_WAY, kind)),
-      ...OVER_TRANSPORTS.filter((row) => !isHeld(row)),
+      ...plain(
+        ...BULK,
+        pingpong,
+        requests,
+        visitors(1),
+        visitors(32),
+        pacedVisitors,
+        burst,
+        ...UDP,
+      ),
+      ...FAR,
+      ...CARRIED.filter((row) => !isHeld(row)),
     ],
     settleMs: STARTED_MS,
   },
+  { first: [], shuffled: plain(...CONTROL), settleMs: 0 },
 ];
 
 /** The order in which rows are printed: by transport, memory last. */
@@ -74,22 +103,17 @@ export const ROWS: readonly Row[] = TRANSPORTS.flatMap((transport) =>
     .filter((row) => row.transport === transport),
 );
 
-/** In every run, or only in one that is not quick or picks it. */
-function isUsual({ transport, kind }: Row): boolean {
-  return DIFFERENT[transport]?.includes(kind) ?? true;
-}
-
 /**
- * The stages with only the rows that the options pick, by prefix. Where they pick transports, a
- * row's name need not say which.
+ * The stages with only the rows that the options pick: by prefix, or else those of the level. Where
+ * they pick transports, a row's name need not say which.
  *
  * @throws Error for a name that picks nothing.
  */
 export function selectRows({
   only: names,
   transports,
-  quick,
-}: Pick<Options, 'only' | 'transports' | 'quick'>): Stage[] {
+  level,
+}: Pick<Options, 'only' | 'transports' | 'level'>): Stage[] {
   const isOver = ({ transport }: Row): boolean =>
     transports.length === 0 || transports.includes(transport);
   const picks = (name: string, { name: whole, kind }: Row): boolean =>
@@ -101,7 +125,7 @@ export function selectRows({
   }
   const isPicked = (row: Row): boolean =>
     names.length === 0
-      ? transports.length > 0 || !quick || isUsual(row)
+      ? reaches(level, row.level) || (transports.length > 0 && row.transport !== 'tcp')
       : names.some((name) => picks(name, row));
   return keepRows(STAGES, (row) => isOver(row) && isPicked(row));
 }

@@ -9,7 +9,7 @@ import { cpuPer, threadShares } from '../../../bench/load/rows/costs.ts';
 
 function snapshot(threads: Record<number, [string, number]>, ticksNs = 0): CpuSnapshot {
   const entries = Object.entries(threads).map(
-    ([id, [name, ns]]) => [Number(id), { name, ns }] as const,
+    ([id, [name, ns]]) => [Number(id), { name, ns, switches: ns / 1e8 }] as const,
   );
   return { pid: 10, threads: new Map(entries), ticksNs };
 }
@@ -23,7 +23,13 @@ describe('CPU costs', () => {
       12: ['warren-0', 2e9],
       13: ['warren-1', 1e9],
     });
-    expect(cpuBetween(before, after)).toEqual({ main: 0.5, helpers: 0.25, engine: 3, total: 3.75 });
+    expect(cpuBetween(before, after)).toEqual({
+      main: 0.5,
+      helpers: 0.25,
+      engine: 3,
+      switches: 37.5,
+      total: 3.75,
+    });
   });
 
   it('counts a thread that has ended by the ticks of its process', () => {
@@ -33,7 +39,13 @@ describe('CPU costs', () => {
   });
 
   it('gives shares of a core by the time of the load, and the worse end', () => {
-    const side = (main: number): CpuUse => ({ main, helpers: 0, engine: 1, total: main + 1 });
+    const side = (main: number): CpuUse => ({
+      main,
+      helpers: 0,
+      engine: 1,
+      switches: 0,
+      total: main + 1,
+    });
     const loaded = { numbers: { seconds: 2 }, cpu: { server: side(0.02), client: side(0.1) } };
     expect(threadShares(true, loaded)).toMatchObject({ js: 5, jsServer: 1, jsClient: 5 });
     expect(threadShares(false, loaded)).toEqual({});

@@ -25,20 +25,18 @@ describe('benchmark options', () => {
     },
   );
 
-  it('takes less over other transports in a quick run, unless it is told how much', () => {
-    expect(readOptions(['--quick'])).toMatchObject({
-      rounds: 5,
-      seconds: 0.6,
-      transportRounds: 3,
-      transportSeconds: 0.4,
-    });
+  it('runs as long as its level says, unless it is told how long', () => {
+    expect(readOptions([])).toMatchObject({ level: 'usual', rounds: 5, transportRounds: 5 });
+    expect(readOptions(['--quick'])).toMatchObject({ level: 'quick', rounds: 5, memoryRounds: 1 });
+    expect(readOptions(['--full'])).toMatchObject({ level: 'full', rounds: 7, seconds: 2 });
     expect(readOptions(['--quick', '--rounds', '4', '--seconds', '1'])).toMatchObject({
       rounds: 4,
+      memoryRounds: 4,
       seconds: 1,
       transportRounds: 4,
       transportSeconds: 1,
     });
-    expect(readOptions([])).toMatchObject({ rounds: 5, transportRounds: 5 });
+    expect(() => readOptions(['--quick', '--full'])).toThrow('not both');
   });
 
   it.each(['0', '1.5', 'x'])('refuses %s rounds', (rounds) => {

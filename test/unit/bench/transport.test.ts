@@ -14,9 +14,18 @@ import {
   PKCS12_PASSWORD,
 } from '../../../bench/load/peers/certificate.ts';
 import { ratholeConfigs } from '../../../bench/load/peers/configs.ts';
+import type { Ports } from '../../../bench/load/peers/peer.ts';
 import { prepareTransports, TCP, type TransportName } from '../../../bench/load/peers/transport.ts';
 
-const PORTS = { host: '10.0.0.1', control: 1, tcp: 2, udp: 3, sink: 4 };
+const PORTS: Ports = {
+  host: '10.0.0.1',
+  control: 1,
+  admin: 5,
+  services: [
+    { name: 'tcp', type: 'tcp', port: 2, local: 4 },
+    { name: 'udp', type: 'udp', port: 3, local: 4 },
+  ],
+};
 /** An X25519 private key in PKCS#8, before its 32 bytes. */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
 

@@ -1,4 +1,4 @@
-// Rows about speed: bulk, latency, visitors, datagrams, and what they cost the relays in CPU.
+// Visitors that come, say a word and leave, and what they cost the relays in CPU.
 
 import { cpuMetrics, cpuPer, threadMetrics, threadShares } from './costs.ts';
 import type { RowKind } from './row.ts';
@@ -11,66 +11,13 @@ const IDLE_VISITORS = 12;
 /** Visitors that a paced run may have at once; a tunnel that is slower falls behind. */
 const PACED_AT_ONCE = 256;
 
-export function bulk(direction: 'up' | 'down', streams: number): RowKind {
-  return {
-    name: `bulk-${direction}-${streams}`,
-    title: `bulk ${direction}, ${streams} stream${streams > 1 ? 's' : ''}`,
-    repeatable: true,
-    metrics: [
-      { key: 'gbit', title: 'Gbit/s', better: 'more' },
-      ...cpuMetrics('s/GB'),
-      ...threadMetrics,
-    ],
-    async run(cell) {
-      const flags = {
-        connect: cell.tcpAddr,
-        query: cell.sinkAddr,
-        streams,
-        direction,
-        seconds: cell.seconds,
-      };
-      const loaded = await cell.load('bulk', flags);
-      const { gbit_s: gbit = Number.NaN, bytes = 0 } = loaded.numbers;
-      return { gbit, ...cpuPer(bytes / 1e9, loaded), ...threadShares(cell.isNode, loaded) };
-    },
-  };
-}
-
-export const pingpong: RowKind = {
-  name: 'pingpong',
-  title: '64 B ping-pong',
-  repeatable: true,
-  metrics: [
-    { key: 'p50_us', title: 'p50 us', better: 'less' },
-    { key: 'p99_us', title: 'p99 us', better: 'less' },
-  ],
-  async run(cell) {
-    const count = Math.round(cell.seconds * 7000);
-    return (await cell.load('pingpong', { connect: cell.tcpAddr, size: 64, count })).numbers;
-  },
-};
-
-export const requests: RowKind = {
-  name: 'requests',
-  title: '32 connections request/response',
-  repeatable: true,
-  metrics: [
-    { key: 'per_second', title: '/s', better: 'more' },
-    { key: 'p50_us', title: 'p50 us', better: 'less' },
-    { key: 'p99_us', title: 'p99 us', better: 'less' },
-  ],
-  async run(cell) {
-    const flags = { connect: cell.tcpAddr, connections: 32, seconds: cell.seconds };
-    return (await cell.load('rr', flags)).numbers;
-  },
-};
-
 /** As many visitors as there can be, so many at a time. */
 export function visitors(concurrency: number): RowKind {
   return {
     name: `visitors-${concurrency}`,
     title: `visitors, ${concurrency} at a time`,
     repeatable: true,
+    level: concurrency === 32 ? 'quick' : 'usual',
     metrics: [
       { key: 'per_second', title: '/s', better: 'more' },
       { key: 'p50_us', title: 'p50 us', better: 'less' },
@@ -86,6 +33,7 @@ export const pacedVisitors: RowKind = {
   name: 'paced-visitors',
   title: `visitors, ${PACED_VISITORS} /s wanted`,
   repeatable: true,
+  level: 'usual',
   metrics: [
     { key: 'per_second', title: 'achieved /s', better: 'more' },
     { key: 'p99_us', title: 'p99 us', better: 'less' },
@@ -100,6 +48,7 @@ export const firstByte: RowKind = {
   name: 'first-byte',
   title: 'first byte of a new visitor',
   repeatable: true,
+  level: 'usual',
   metrics: [
     { key: 'p50_us', title: 'p50 us', better: 'less' },
     { key: 'p99_us', title: 'p99 us', better: 'less' },
@@ -126,40 +75,11 @@ export const burst: RowKind = {
   name: 'burst',
   title: `burst of ${BURST_VISITORS} visitors`,
   repeatable: true,
+  level: 'usual',
   metrics: [
     { key: 'paired', title: 'paired', better: 'more' },
     { key: 'last_ms', title: 'last answer after ms', better: 'less' },
   ],
   run: async (cell) =>
     (await cell.load('burst', { connect: cell.tcpAddr, count: BURST_VISITORS })).numbers,
-};
-
-export const udp: RowKind = {
-  name: 'udp',
-  title: 'UDP 512 B at 50000 /s',
-  repeatable: true,
-  metrics: [
-    { key: 'lossPercent', title: 'loss %', better: 'less' },
-    { key: 'rate', title: 'sent /s', better: 'more' },
-    ...cpuMetrics('us per delivered packet'),
-    ...threadMetrics,
-  ],
-  async run(cell) {
-    const flags = {
-      connect: cell.udpAddr,
-      query: cell.sinkAddr,
-      size: 512,
-      rate: 50_000,
-      seconds: cell.seconds,
-    };
-    const loaded = await cell.load('udp', flags);
-    const { loss = Number.NaN, rate = Number.NaN, delivered = 0 } = loaded.numbers;
-    return {
-      lossPercent: loss * 100,
-      rate,
-      delivered,
-      ...cpuPer(delivered / 1e6, loaded),
-      ...threadShares(cell.isNode, loaded),
-    };
-  },
 };
