@@ -7,7 +7,7 @@ import type { Metric } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
 import { compared, figure, type Line, renderTable } from './table.ts';
-import { judge, RIVAL, TARGETS } from './targets.ts';
+import { judge, TARGETS } from './targets.ts';
 
 const BASELINE = 'direct';
 
@@ -86,8 +86,8 @@ function comparisons(document: Document, names: readonly string[]): [string, str
   return [
     ...others.map((name): [string, string] => [subject, name]),
     ...others
-      .filter((name) => builds.includes(name) && names.includes(RIVAL))
-      .map((name): [string, string] => [name, RIVAL]),
+      .filter((name) => builds.includes(name) && names.includes('rathole'))
+      .map((name): [string, string] => [name, 'rathole']),
   ];
 }
 
@@ -132,7 +132,7 @@ function targetTable(document: Document): string[] {
       name: `  ${row} ${metric}${of === undefined ? '' : ` of ${of}`}`,
       cells: [
         short(verdict.ours),
-        than === undefined ? '' : `${than} ${short(verdict.theirs)}`,
+        than === undefined ? '' : `${verdict.against ?? than.join(', ')} ${short(verdict.theirs)}`,
         verdict.ratio === undefined ? '' : `${short(verdict.ratio)}x`,
         `${bound}${than === undefined ? '' : 'x'}`,
         verdict.met === undefined ? 'not measured' : verdict.met ? 'met' : 'MISSED',
