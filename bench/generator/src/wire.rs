@@ -9,6 +9,7 @@
 //!      'x' bytes                 broken source: send that many bytes, then RST
 //!      'r' bytes                 broken drain: take that many bytes, then RST
 //!      'q' id...                 per id answer two numbers: finished (0 or 1) and the count
+//!      'G' ...                   HTTP/1.1: any GET is answered with the page
 //! UDP  id sequence flags pad     flags 1: send it back; distinct datagrams count under the id
 //! ```
 //! Numbers are 8 bytes, little endian. The noted counts exist because a tunnel that cannot
@@ -26,6 +27,11 @@ pub(crate) enum Mode {
     Query,
 }
 
+/// First letter of a request in HTTP; such a connection has no header of ours.
+pub(crate) const HTTP: u8 = b'G';
+/// What the sink answers over HTTP.
+pub(crate) const PAGE: [u8; 64] =
+    *b"warren-load: these are the sixty-four bytes of the sink's page.\n";
 /// Length of a query's answer: finished and count.
 pub(crate) const ANSWER: usize = 16;
 /// Id, sequence number and flags of a datagram.

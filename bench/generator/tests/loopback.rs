@@ -130,6 +130,53 @@ fn drain_answers_the_count_after_fin() {
     assert_eq!(answer, 3000u64.to_le_bytes());
 }
 
+/// What the sink answers to these bytes, up to its end; the visitor half-closes.
+fn answer_to(addr: &str, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(addr).expect("the sink listens");
+    let mut answer = String::new();
+    thread::scope(|scope| {
+        let mut writer = stream.try_clone().expect("it is open");
+        scope.spawn(move || {
+            writer.write_all(request).expect("the sink reads");
+            writer.shutdown(Shutdown::Write).expect("half-close");
+        });
+        stream.read_to_string(&mut answer).expect("it is text");
+    });
+    answer
+}
+
+#[test]
+fn the_sink_is_an_http_origin() {
+    let sink = Sink::start();
+    let get = "GET / HTTP/1.1\r\nHost: sink\r\n\r\n";
+    let one = answer_to(&sink.addr, get.as_bytes());
+    let (head, page) = one.split_once("\r\n\r\n").expect("a head ends");
+    assert_eq!(head, "HTTP/1.1 200 OK\r\nContent-Length: 64");
+    assert_eq!(page.len(), 64);
+    // More than a socket takes at once, none of it lost.
+    let many = answer_to(&sink.addr, get.repeat(50_000).as_bytes());
+    assert_eq!(many.len(), 50_000 * one.len());
+    let refused = answer_to(&sink.addr, b"GOPHER\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
+}
+
+#[test]
+fn the_sink_ends_an_http_connection_that_wants_to_close() {
+    let sink = Sink::start();
+    let mut stream = TcpStream::connect(&sink.addr).expect("the sink listens");
+    let close = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+    // What comes behind is not read; its answer must arrive whole for all that.
+    let request = [close, &"x".repeat(100_000)].concat();
+    stream.write_all(request.as_bytes()).expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("FIN, not RST");
+    assert!(answer.contains("Connection: close\r\n"), "{answer}");
+    assert_eq!(
+        answer.split_once("\r\n\r\n").map(|(_, page)| page.len()),
+        Some(64)
+    );
+}
+
 #[test]
 fn pingpong_and_requests_report_latency() {
     let sink = Sink::start();

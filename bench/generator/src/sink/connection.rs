@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::ledger::{Entry, Ledger};
+use super::origin::{Origin, Said};
 use super::transfer::{STEPS_PER_TURN, drain, write_some};
 use crate::sys;
 use crate::wire::{self, Mode};
@@ -45,6 +46,7 @@ enum State {
     Query {
         partial: Vec<u8>,
     },
+    Http(Origin),
     /// All is sent and FIN too; the visitor's FIN is awaited.
     Finished,
 }
@@ -92,6 +94,7 @@ impl Connection {
                 let waiting = std::mem::take(unsent);
                 self.echo(&waiting)
             }
+            State::Http(origin) if origin.is_full() => self.speak_http(),
             _ => {
                 let count = match self.stream.read(scratch) {
                     Ok(0) => return Ok(Next::Close),
@@ -113,6 +116,10 @@ impl Connection {
                     .or(bytes.first())
                     .copied()
                     .unwrap_or_default();
+                if letter == wire::HTTP {
+                    self.state = State::Http(Origin::default());
+                    return self.take(bytes, ledger);
+                }
                 let Some(length) = Mode::header_length(letter) else {
                     return Ok(Next::Close);
                 };
@@ -147,6 +154,10 @@ impl Connection {
             State::BrokenDrain { left } => {
                 *left = left.saturating_sub(bytes.len() as u64);
                 Ok(Next::Read)
+            }
+            State::Http(origin) => {
+                origin.hear(bytes);
+                self.speak_http()
             }
             State::Source { .. } | State::Timed { .. } => Ok(Next::Write),
             State::Finished => Ok(Next::Read),
@@ -192,6 +203,22 @@ impl Connection {
             unsent: bytes[sent..].to_vec(),
         };
         Ok(Next::Write)
+    }
+
+    fn speak_http(&mut self) -> io::Result<Next> {
+        let State::Http(origin) = &mut self.state else {
+            return Ok(Next::Read);
+        };
+        Ok(match origin.speak(&mut self.stream)? {
+            Said::All => Next::Read,
+            Said::Part => Next::Write,
+            Said::Last => {
+                // Closing now, with bytes of the visitor unread, would send RST after the answer.
+                self.state = State::Finished;
+                self.stream.shutdown(Shutdown::Write)?;
+                Next::Read
+            }
+        })
     }
 
     fn answer_drain(&mut self, id: u64, count: u64, ledger: &mut Ledger) -> Next {

@@ -4,6 +4,7 @@ mod connection;
 mod datagrams;
 mod event_loop;
 mod ledger;
+mod origin;
 mod transfer;
 
 pub(crate) use event_loop::run;
