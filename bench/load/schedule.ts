@@ -14,6 +14,8 @@ import type { Row, Series } from './rows/row.ts';
 import { keepRows, ROWS, type Stage } from './rows/rows.ts';
 
 export interface Sample {
+  /** Where a run failed there is a gap, so the place in a list does not say it. */
+  readonly round: number;
   readonly numbers: Readonly<Record<string, number>>;
   /** Values over time, where the row kept some. */
   readonly series: Readonly<Record<string, Series>>;
@@ -179,7 +181,7 @@ class Rounds {
       this.#samples.set(row.name, byPeer);
       const samples = byPeer[peer] ?? [];
       byPeer[peer] = samples;
-      samples.push({ numbers: sample, series, others });
+      samples.push({ round, numbers: sample, series, others });
     } catch (error) {
       this.#failures.push({ row: row.name, peer, round, message: text(error) });
     }
