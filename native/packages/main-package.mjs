@@ -29,7 +29,7 @@ export function stageMainPackage(folder, manifest, engines, prebuilds) {
 
 /** Without what is only for those who work in the clone. `private` keeps the clone itself unpublished. */
 function writeManifest(folder, manifest, engines) {
-  const { private: _, devDependencies, overrides, scripts, ...published } = manifest;
+  const { private: _, devDependencies, overrides, imports, scripts, ...published } = manifest;
   const own = {
     ...published,
     scripts: { [SCRIPT]: scripts[SCRIPT] },

@@ -91,7 +91,7 @@ describe('warren', () => {
     const engines = scene.engine === null ? {} : { [scene.engine.packageName]: version };
     expect(optionalDependencies).toEqual(engines);
     expect(rest).toMatchObject({ gypfile: false });
-    for (const key of ['private', 'devDependencies', 'overrides'])
+    for (const key of ['private', 'devDependencies', 'overrides', 'imports'])
       expect(rest).not.toHaveProperty(key);
   });
 });
