@@ -1,5 +1,6 @@
 // Configuration files of the peers: the same settings for all, nodelay everywhere.
 
+import { CERTIFICATE_NAME } from './certificate.ts';
 import type { Ports } from './peer.ts';
 import { type Settings, TCP, type Transport } from './transport.ts';
 
@@ -47,14 +48,21 @@ function assignments(settings: Settings): string {
     .join('');
 }
 
-/** frp with a pool of 8 as rathole has, no TLS. On loopback it is faster without multiplexing. */
-export function frpConfigs(ports: Ports, tcpMux: boolean): { server: string; client: string } {
+/**
+ * frp with a pool of 8 as rathole has. On loopback it is faster without multiplexing. Its TLS has
+ * the run's certificates, and its client verifies the server, as those of the others do.
+ */
+export function frpConfigs(
+  ports: Ports,
+  { pem }: Transport,
+  tcpMux: boolean,
+): { server: string; client: string } {
   const server = `bindAddr = "${ports.host}"
 bindPort = ${ports.control}
 proxyBindAddr = "127.0.0.1"
 transport.tcpMux = ${tcpMux}
 transport.maxPoolCount = 8
-log.level = "warn"
+${pem === undefined ? '' : frpServerTls(pem)}log.level = "warn"
 `;
   const proxies = ports.services.map(
     ({ name, type, port, local }) => `[[proxies]]
@@ -69,8 +77,24 @@ remotePort = ${port}
 serverPort = ${ports.control}
 transport.tcpMux = ${tcpMux}
 transport.poolCount = 8
-transport.tls.enable = false
-log.level = "warn"
+transport.tls.enable = ${pem !== undefined}
+${pem === undefined ? '' : frpClientTls(pem)}log.level = "warn"
 ${proxies.join('')}`;
   return { server, client };
+}
+
+type Pem = NonNullable<Transport['pem']>;
+
+/** Whoever comes without TLS is refused: its figures would stand under the wrong name. */
+function frpServerTls({ cert, key }: Pem): string {
+  return `transport.tls.force = true
+transport.tls.certFile = ${JSON.stringify(cert)}
+transport.tls.keyFile = ${JSON.stringify(key)}
+`;
+}
+
+function frpClientTls({ root }: Pem): string {
+  return `transport.tls.trustedCaFile = ${JSON.stringify(root)}
+transport.tls.serverName = "${CERTIFICATE_NAME}"
+`;
 }

@@ -2,7 +2,7 @@
 // way, where it shows what each end's pool does.
 
 import type { Peer } from './peer.ts';
-import { findRathole } from './rivals.ts';
+import { findRathole } from './rathole.ts';
 import { LONG_WAY } from './transport.ts';
 import { findWarren } from './warren.ts';
 

@@ -2,9 +2,11 @@
 // left out.
 
 import { type Level, reaches, type Variant } from '../options.ts';
+import { findFrp } from './frp.ts';
 import { findMixed } from './mixed.ts';
 import type { Missing, Peer } from './peer.ts';
-import { findFrp, findRathole, spliceRelay } from './rivals.ts';
+import { findRathole } from './rathole.ts';
+import { spliceRelay } from './splice-relay.ts';
 import { findWarren, findWarrenVariant } from './warren.ts';
 
 export interface Known {

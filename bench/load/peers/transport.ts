@@ -41,6 +41,8 @@ export interface Transport {
   readonly client: Settings;
   /** What a server of warren has besides. */
   readonly warrenServer?: Settings;
+  /** With TLS: the server's identity and its root as files, for peers with settings of their own. */
+  readonly pem?: { readonly root: string; readonly cert: string; readonly key: string };
   /** Flags of the load generator's `storm`; none where there is no handshake. */
   readonly handshake: Readonly<Record<string, string>> | undefined;
 }
@@ -131,13 +133,14 @@ function certificates(): ReturnType<typeof makeCertificates> {
   return made;
 }
 
-function tls(name: TransportName, { pkcs12 }: CertificateFiles): Transport {
+function tls(name: TransportName, { pkcs12, cert, key }: CertificateFiles): Transport {
   const { root } = certificates();
   return {
     name,
     type: 'tls',
     server: { pkcs12, pkcs12_password: PKCS12_PASSWORD },
     client: { trusted_root: root, hostname: CERTIFICATE_NAME },
+    pem: { root, cert, key },
     handshake: { handshake: 'tls' },
   };
 }

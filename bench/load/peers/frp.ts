@@ -1,0 +1,31 @@
+// frp as a peer, with and without multiplexing.
+
+import { frpConfigs } from './configs.ts';
+import type { Peer } from './peer.ts';
+import { findProgram, outputOf } from './program.ts';
+import { LONG_WAY } from './transport.ts';
+
+/** What its better mode is asked for, and what multiplexing is about. */
+const MUX_ROWS = ['bulk', 'pingpong', 'requests', 'http', 'visitors', 'first-byte', 'udp', 'tls'];
+
+export function findFrp(name: string, tcpMux: boolean): Peer | string {
+  const server = findProgram('WARREN_FRPS', 'frps');
+  const client = findProgram('WARREN_FRPC', 'frpc');
+  if (server === undefined || client === undefined) {
+    return 'set WARREN_FRPS and WARREN_FRPC to the frp binaries or put frps and frpc on PATH';
+  }
+  return {
+    name,
+    version: outputOf(server).trim() || 'unknown',
+    isWarren: false,
+    // Without and with its TLS.
+    transports: ['tcp', LONG_WAY, 'tls'],
+    ...(tcpMux ? { rows: MUX_ROWS } : {}),
+    tunnel: {
+      configs: (ports, transport) => frpConfigs(ports, transport, tcpMux),
+      server: (config) => ({ file: server, args: ['-c', config] }),
+      client: (config) => ({ file: client, args: ['-c', config] }),
+      firstPort: 'control',
+    },
+  };
+}

@@ -1,0 +1,29 @@
+// rathole as a peer.
+
+import type { Command } from '../machine/process.ts';
+import { ratholeConfigs } from './configs.ts';
+import type { Peer } from './peer.ts';
+import { findProgram, outputOf } from './program.ts';
+
+export function findRathole(): Peer | string {
+  const file = findProgram('WARREN_RATHOLE', 'rathole');
+  if (file === undefined) return 'set WARREN_RATHOLE to the rathole binary or put it on PATH';
+  const command =
+    (side: string) =>
+    (config: string): Command => ({
+      file,
+      args: [side, config],
+      env: { RUST_LOG: 'warn' },
+    });
+  return {
+    name: 'rathole',
+    version: /Build Version:\s*(\S+)/.exec(outputOf(file))?.[1] ?? 'unknown',
+    isWarren: false,
+    tunnel: {
+      configs: ratholeConfigs,
+      server: command('--server'),
+      client: command('--client'),
+      firstPort: 'control',
+    },
+  };
+}
