@@ -105,15 +105,24 @@ export class Daemon {
 /** How long a program that is to end by itself may take. */
 const END_LIMIT_MS = 60_000;
 
+/** How a program has ended, and what it printed. */
+export interface Ended {
+  /** `null` after a signal. */
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+}
+
 /**
- * Runs a program to its end and gives what it printed.
+ * Runs a program to its end, whatever that is; one that takes too long is ended.
  *
- * @throws Error with its last words when it fails or does not end.
+ * @throws Error when it cannot be started.
  */
-export async function runToEnd({ file, args, env }: Command): Promise<string> {
-  const child = track(
-    spawn(file, args, { env: { ...process.env, ...env }, timeout: END_LIMIT_MS }),
-  );
+export async function runProgram(
+  { file, args, env }: Command,
+  limitMs: number = END_LIMIT_MS,
+): Promise<Ended> {
+  const child = track(spawn(file, args, { env: { ...process.env, ...env }, timeout: limitMs }));
   let [output, errors] = ['', ''];
   child.stdout?.on('data', (bytes) => {
     output += String(bytes);
@@ -123,12 +132,20 @@ export async function runToEnd({ file, args, env }: Command): Promise<string> {
   });
   return await new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0) resolve(output);
-      else
-        reject(new Error(`${file} ended with ${code ?? 'a signal'}: ${(errors || output).trim()}`));
-    });
+    child.once('close', (code) => resolve({ code, output, errors }));
   });
+}
+
+/**
+ * Runs a program to its end and gives what it printed.
+ *
+ * @throws Error with its last words when it fails or does not end.
+ */
+export async function runToEnd(command: Command): Promise<string> {
+  const { code, output, errors } = await runProgram(command);
+  if (code === 0) return output;
+  const words = (errors || output).trim();
+  throw new Error(`${command.file} ended with ${code ?? 'a signal'}: ${words}`);
 }
 
 const PORTS = { from: 20_000, to: 32_000 };
