@@ -1,16 +1,28 @@
 // frp as a peer, with and without multiplexing.
 
+import { findProgram } from '../tools/find-program.ts';
 import { frpConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
-import { findProgram, outputOf } from './program.ts';
+import { outputOf } from './program.ts';
 import { LONG_WAY } from './transport.ts';
 
 /** What its better mode is asked for, and what multiplexing is about. */
-const MUX_ROWS = ['bulk', 'pingpong', 'requests', 'http', 'visitors', 'first-byte', 'udp', 'tls'];
+const MUX_ROWS = [
+  'bulk',
+  'pingpong',
+  'requests',
+  'http',
+  'visitors',
+  'first-byte',
+  'udp',
+  'tls',
+  'restart',
+  'reload',
+];
 
 export function findFrp(name: string, tcpMux: boolean): Peer | string {
-  const server = findProgram('WARREN_FRPS', 'frps');
-  const client = findProgram('WARREN_FRPC', 'frpc');
+  const server = findProgram('frps', 'WARREN_FRPS');
+  const client = findProgram('frpc', 'WARREN_FRPC');
   if (server === undefined || client === undefined) {
     return 'set WARREN_FRPS and WARREN_FRPC to the frp binaries or put frps and frpc on PATH';
   }
@@ -25,6 +37,7 @@ export function findFrp(name: string, tcpMux: boolean): Peer | string {
       configs: (ports, transport) => frpConfigs(ports, transport, tcpMux),
       server: (config) => ({ file: server, args: ['-c', config] }),
       client: (config) => ({ file: client, args: ['-c', config] }),
+      reload: (config) => ({ file: client, args: ['reload', '-c', config] }),
       firstPort: 'control',
     },
   };

@@ -1,28 +1,21 @@
-// The peers' programs: found by the environment, on PATH or where they usually are.
+// What the peers' programs say, and where a system keeps those of its operator.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
+import { findProgram } from '../tools/find-program.ts';
 
-/** `variable` alone counts where it is set; `also` are directories to look in after PATH. */
-export function findProgram(
-  variable: string,
+/** Not everyone's PATH has them. */
+const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin'];
+
+/** Finds a daemon of the system: by its variable, on PATH, then where daemons are. */
+export function findDaemon(
   name: string,
-  also: readonly string[] = [],
+  variable: string,
+  env: NodeJS.ProcessEnv = process.env,
 ): string | undefined {
-  const named = process.env[variable];
-  const { PATH: path = '' } = process.env;
-  const candidates = named
-    ? [named]
-    : [...path.split(delimiter), ...also].map((directory) => join(directory, name));
-  return candidates.find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const { PATH: path = '' } = env;
+  const paths = [path, ...SYSTEM_DIRECTORIES].join(delimiter);
+  return findProgram(name, variable, { ...env, PATH: paths });
 }
 
 /** All that it prints for `flag`, whether to stdout or to stderr. */

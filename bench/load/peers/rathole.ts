@@ -1,12 +1,13 @@
 // rathole as a peer.
 
 import type { Command } from '../machine/process.ts';
+import { findProgram } from '../tools/find-program.ts';
 import { ratholeConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
-import { findProgram, outputOf } from './program.ts';
+import { outputOf } from './program.ts';
 
 export function findRathole(): Peer | string {
-  const file = findProgram('WARREN_RATHOLE', 'rathole');
+  const file = findProgram('rathole', 'WARREN_RATHOLE');
   if (file === undefined) return 'set WARREN_RATHOLE to the rathole binary or put it on PATH';
   const command =
     (side: string) =>
