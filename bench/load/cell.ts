@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runLoad, startBackground } from './generator.ts';
 import {
+  type CpuSnapshot,
   type CpuUse,
   cpuBetween,
   readCpu,
@@ -55,7 +56,7 @@ async function runOnce(row: Row, tunnel: Tunnel, seconds: number): Promise<CellR
   const measure: Cell['measure'] = async (run) => {
     const before = tunnel.pids.map(readCpu);
     const numbers = await run();
-    const [server, client] = before.map((start) => cpuBetween(start, readCpu(start.pid)));
+    const [server, client] = usedSince(before, tunnel.pids);
     const both = server !== undefined && client !== undefined;
     return { numbers, cpu: both ? { server, client } : undefined };
   };
@@ -91,9 +92,13 @@ async function runOnce(row: Row, tunnel: Tunnel, seconds: number): Promise<CellR
   tunnel.pids.forEach(forgetPeak);
   const numbers = await row.run(cell);
   const elapsed = (performance.now() - before.at) / 1000;
-  const used = before.cpu.map((start) => cpuBetween(start, readCpu(start.pid)));
+  const pids = [...tunnel.pids, sink.pid, ...helpers];
+  const used = usedSince(before.cpu, pids);
+  // One that has ended counts as a child of ours, with all that it ever used.
+  const gone = before.cpu.filter(({ pid }) => !pids.includes(pid));
+  const earlier = gone.reduce((sum, { ticksNs }) => sum + ticksNs, 0);
   const ours =
-    used.reduce((sum, { total }) => sum + total, 0) + (readOwnCpuNs() - before.own) / 1e9;
+    used.reduce((sum, { total }) => sum + total, 0) + (readOwnCpuNs() - before.own - earlier) / 1e9;
   const busy = (readMachineBusyNs() - before.busy) / 1e9;
   const others = Math.max(0, (busy - ours) / elapsed);
   const disturbed = elapsed > JUDGED_FROM_SECONDS && others > DISTURBANCE_CORES;
@@ -103,6 +108,14 @@ async function runOnce(row: Row, tunnel: Tunnel, seconds: number): Promise<CellR
     ...(cell.relayed ? processNumbers(cell.memory(), relays, elapsed) : {}),
   };
   return { sample, series: kept, others, disturbed };
+}
+
+/** What the processes used since then; one that a row has started meanwhile, since its start. */
+function usedSince(before: readonly CpuSnapshot[], pids: readonly number[]): CpuUse[] {
+  return pids.map((pid) => {
+    const start = before.find((snapshot) => snapshot.pid === pid);
+    return cpuBetween(start ?? { pid, threads: new Map(), ticksNs: 0 }, readCpu(pid));
+  });
 }
 
 /** What `PROCESS_METRICS` names. */

@@ -10,6 +10,7 @@ import type { Missing, Peer } from './peers/peer.ts';
 import { LONG_WAY, type Transport, type TransportName } from './peers/transport.ts';
 import { startTunnel, type Tunnel } from './peers/tunnel.ts';
 import { Progress } from './progress.ts';
+import { reload } from './rows/reload.ts';
 import type { Row, Series } from './rows/row.ts';
 import { keepRows, ROWS, type Stage } from './rows/rows.ts';
 
@@ -138,12 +139,14 @@ class Rounds {
     const running: Running[] = [];
     for (const transport of this.#plan.transports.values()) {
       const carried = rows.filter((row) => row.transport === transport.name);
+      const isReloaded = carried.some(({ kind }) => kind === reload.name);
       for (const peer of this.#plan.peers) {
         if (!carried.some((row) => takesPart(peer, row))) continue;
         const name = transport.name === 'tcp' ? peer.name : `${peer.name} over ${transport.name}`;
         if (this.#dropped.some((dropped) => dropped.name === name)) continue;
         try {
-          const tunnel = await startTunnel(peer, transport, this.#siteOf(transport));
+          const site = this.#siteOf(transport);
+          const tunnel = await startTunnel(peer, transport, site, isReloaded);
           running.push({ peer, tunnel });
           if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
         } catch (error) {

@@ -154,13 +154,29 @@ const PORTS = { from: 20_000, to: 32_000 };
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-    });
-    if (free) return port;
+    if (await isFree(port)) return port;
   }
+}
+
+/** So many different ones. */
+export async function freePorts(count: number): Promise<number[]> {
+  const free: number[] = [];
+  const all = PORTS.to - PORTS.from;
+  const start = Math.floor(Math.random() * all);
+  for (let step = 0; step < all && free.length < count; step += 1) {
+    const port = PORTS.from + ((start + step) % all);
+    if (await isFree(port)) free.push(port);
+  }
+  if (free.length < count) throw new Error(`only ${free.length} of ${count} ports are free`);
+  return free;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 const TRY_LIMIT_MS = 500;

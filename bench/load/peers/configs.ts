@@ -73,14 +73,22 @@ localPort = ${local}
 remotePort = ${port}
 `,
   );
+  const { admin } = ports;
   const client = `serverAddr = "${ports.host}"
 serverPort = ${ports.control}
 transport.tcpMux = ${tcpMux}
 transport.poolCount = 8
 transport.tls.enable = ${pem !== undefined}
-${pem === undefined ? '' : frpClientTls(pem)}log.level = "warn"
+${pem === undefined ? '' : frpClientTls(pem)}${admin === undefined ? '' : frpAdmin(admin)}log.level = "warn"
 ${proxies.join('')}`;
   return { server, client };
+}
+
+/** Where `frpc reload` asks the client to. */
+function frpAdmin(port: number): string {
+  return `webServer.addr = "127.0.0.1"
+webServer.port = ${port}
+`;
 }
 
 type Pem = NonNullable<Transport['pem']>;

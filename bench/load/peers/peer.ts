@@ -15,8 +15,11 @@ export interface Ports {
   /** The address at which the server accepts its client. */
   readonly host: string;
   readonly control: number;
-  /** For the client's own interface, where a peer needs one to reload. */
-  readonly admin: number;
+  /**
+   * For the client's own interface, where a peer needs one to reload. Absent where no row does that:
+   * it costs memory.
+   */
+  readonly admin?: number;
   /** The first is of type tcp and leads to the sink. */
   readonly services: readonly [Service, ...Service[]];
 }

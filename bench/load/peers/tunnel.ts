@@ -1,7 +1,7 @@
 // One running tunnel: a peer over a transport, both its processes, from configuration files to a
 // working echo, and their end.
 
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -19,6 +19,7 @@ import type { Peer, Ports, Service } from './peer.ts';
 import { TCP, type Transport } from './transport.ts';
 
 const START_LIMIT_MS = 15_000;
+const STOP_LIMIT_MS = 10_000;
 const LOG_TAIL_LETTERS = 400;
 const LOG_LIMIT_MS = 2000;
 const LOG_EVERY_MS = 10;
@@ -67,6 +68,13 @@ function noTunnel(site: Site): Tunnel {
   };
 }
 
+/** As deployments do it: whoever reads the file meanwhile sees the old or the new, and no half. */
+function replaceFile(path: string, text: string): void {
+  const next = `${path}.next`;
+  writeFileSync(next, text);
+  renameSync(next, path);
+}
+
 /** The end of each daemon's log. */
 function tailsOf(daemons: readonly Daemon[]): string {
   const tails = daemons.map((daemon) => daemon.output.slice(-LOG_TAIL_LETTERS));
@@ -74,14 +82,20 @@ function tailsOf(daemons: readonly Daemon[]): string {
 }
 
 /**
- * Starts a tunnel and waits until an echo passes through it.
+ * Starts a tunnel and waits until an echo passes through it. `isReloaded`: its services are going to
+ * be changed.
  *
  * @throws Error with the end of the logs when it does not come up.
  */
-export async function startTunnel(peer: Peer, transport: Transport, site: Site): Promise<Tunnel> {
+export async function startTunnel(
+  peer: Peer,
+  transport: Transport,
+  site: Site,
+  isReloaded = false,
+): Promise<Tunnel> {
   if (peer.tunnel === undefined) return noTunnel(site);
   const { host } = site;
-  const ports = await portsAt(site);
+  const ports = await portsAt(site, isReloaded);
   const [first] = ports.services;
   const portOf = (name: string): number =>
     ports.services.find((service) => service.name === name)?.port ?? first.port;
@@ -90,8 +104,8 @@ export async function startTunnel(peer: Peer, transport: Transport, site: Site):
   const { configs, server, client, firstPort, reload } = peer.tunnel;
   const write = (services: Ports['services']): void => {
     const texts = configs({ ...ports, services }, transport);
-    writeFileSync(file('server.toml'), texts.server);
-    writeFileSync(file('client.toml'), texts.client);
+    replaceFile(file('server.toml'), texts.server);
+    replaceFile(file('client.toml'), texts.client);
   };
   write(ports.services);
 
@@ -103,8 +117,10 @@ export async function startTunnel(peer: Peer, transport: Transport, site: Site):
     removeDirectory(directory);
   };
   const control: TunnelControl = {
-    async restartClient() {
-      await daemons[1]?.destroy();
+    async restartClient(signal) {
+      const [, old] = daemons;
+      if (signal === 'SIGKILL') await old?.destroy();
+      else await old?.stop(STOP_LIMIT_MS);
       daemons[1] = startClient();
     },
     async setServices(further) {
@@ -147,7 +163,7 @@ export async function startTunnel(peer: Peer, transport: Transport, site: Site):
   }
 }
 
-async function portsAt({ host, sink, iperf3Port }: Site): Promise<Ports> {
+async function portsAt({ host, sink, iperf3Port }: Site, isReloaded: boolean): Promise<Ports> {
   const service = async (name: string, type: 'tcp' | 'udp', local: number): Promise<Service> => ({
     name,
     type,
@@ -157,7 +173,7 @@ async function portsAt({ host, sink, iperf3Port }: Site): Promise<Ports> {
   return {
     host,
     control: await freePort(),
-    admin: await freePort(),
+    ...(isReloaded ? { admin: await freePort() } : {}),
     services: [
       await service('tcp', 'tcp', sink.port),
       await service('udp', 'udp', sink.port),

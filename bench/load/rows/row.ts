@@ -56,8 +56,8 @@ export type Series = readonly (readonly [seconds: number, value: number])[];
 
 /** What rows may do with the processes of a tunnel. */
 export interface TunnelControl {
-  /** Kills the client and starts it anew; comes back when the new process has been started. */
-  restartClient(): Promise<void>;
+  /** Ends the client and starts it anew; comes back when the new process has been started. */
+  restartClient(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /**
    * The two processes go over to these services beside their first one, as their operator would
    * do it: the files are changed, and where a peer needs a command, that is given. Comes back when

@@ -5,6 +5,8 @@ import { LONG_WAY, TRANSPORTS, type TransportName } from '../peers/transport.ts'
 import { bulk } from './bulk.ts';
 import { held, idle, slow } from './held.ts';
 import { pingpong, requests } from './pingpong.ts';
+import { reload } from './reload.ts';
+import { restart } from './restart.ts';
 import { over, type Row, type RowKind } from './row.ts';
 import { storm } from './storm.ts';
 import { udp } from './udp.ts';
@@ -33,8 +35,8 @@ const UDP: readonly RowKind[] = [64, 512, 1400].flatMap((size) => [
   udp(size, 10_000),
   udp(size, 50_000),
 ]);
-/** Rows that change the tunnel itself. */
-const CONTROL: readonly RowKind[] = [];
+/** Rows that change the tunnel itself; the last one leaves the most behind. */
+const CONTROL: readonly RowKind[] = [restart, reload];
 
 /** A relay that keeps buffers for every encrypted connection needs a gigabyte for 4,000. */
 const HELD_OVER_TRANSPORT = held(1000, 1);
@@ -92,7 +94,7 @@ const STAGES: readonly Stage[] = [
     ],
     settleMs: STARTED_MS,
   },
-  { first: [], shuffled: plain(...CONTROL), settleMs: 0 },
+  { first: plain(...CONTROL), shuffled: [], settleMs: 0 },
 ];
 
 /** The order in which rows are printed: by transport, memory last. */
