@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { ROOT } from '../load/generator.ts';
 import type { Metric } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
+import { compared, figure } from './numbers.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
-import { compared, figure, type Line, renderTable } from './table.ts';
+import { type Line, renderTable } from './table.ts';
 import { judge, TARGETS } from './targets.ts';
 
 const BASELINE = 'direct';

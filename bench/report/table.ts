@@ -1,6 +1,4 @@
-// Text tables with a name and right-aligned cells, and figures as cells.
-
-import type { Summary } from './stats.ts';
+// Text tables with a name and right-aligned cells.
 
 export interface Line {
   readonly name: string;
@@ -12,9 +10,7 @@ const GAP = '  ';
 export function renderTable(head: Line, lines: readonly Line[]): string[] {
   const all = [head, ...lines];
   const nameWidth = Math.max(...all.map(({ name }) => name.length));
-  const widths = head.cells.map((_, column) =>
-    Math.max(...all.map(({ cells }) => (cells[column] ?? '').length)),
-  );
+  const widths = head.cells.map((_, column) => columnWidth(all, column));
   return all.map(({ name, cells }) =>
     [
       name.padEnd(nameWidth),
@@ -25,23 +21,33 @@ export function renderTable(head: Line, lines: readonly Line[]): string[] {
   );
 }
 
-/** Median and range. */
-export function figure(summary: Summary | undefined): string {
-  if (summary === undefined) return '-';
-  const { median, min, max } = summary;
-  return `${number(median)} (${number(min)}-${number(max)})`;
+/** The table without the columns at its end that do not fit. */
+export function narrowed(head: Line, lines: readonly Line[], width: number): string[] {
+  const all = [head, ...lines];
+  let used = Math.max(...all.map(({ name }) => name.length));
+  const fits = head.cells.findIndex((_, column) => {
+    used += GAP.length + columnWidth(all, column);
+    return used > width;
+  });
+  return renderTable(fits < 0 ? head : { ...head, cells: head.cells.slice(0, fits) }, lines);
 }
 
-/** A factor, and whether it is the better or the worse side of 1. */
-export function compared(factor: number | undefined, better: 'more' | 'less'): string {
-  if (factor === undefined) return '-';
-  const wins = better === 'more' ? factor > 1 : factor < 1;
-  return `${number(factor)}x ${factor === 1 ? '=' : wins ? '+' : '!'}`;
+/** Text in lines of at most so many letters, the later ones indented. */
+export function wrapped(text: string, width: number, indent: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && longer.length > width) {
+      lines.push(line);
+      line = `${indent}${word}`;
+    } else {
+      line = longer;
+    }
+  }
+  return [...lines, line];
 }
 
-/** Three significant places, or the whole number where it is longer. */
-function number(of: number): string {
-  const size = Math.abs(of);
-  if (size === 0 || size >= 100) return of.toFixed(0);
-  return of.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);
+function columnWidth(lines: readonly Line[], column: number): number {
+  return Math.max(...lines.map(({ cells }) => (cells[column] ?? '').length));
 }

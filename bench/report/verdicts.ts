@@ -1,0 +1,45 @@
+// The targets that a run can judge, and what to say of each.
+
+import { type Document, subjectOf } from './document.ts';
+import { fullTitle, summary } from './figures.ts';
+import { bound, number } from './numbers.ts';
+import { judge, TARGETS, type Verdict } from './targets.ts';
+
+/** Of the targets whose row was measured. */
+export function verdicts(peers: Document['peers'], rows: Document['rows']): Document['verdicts'] {
+  const subject = subjectOf({ peers });
+  if (subject === undefined) return [];
+  return TARGETS.filter(({ row }) => rows.some(({ name }) => name === row)).map((target) =>
+    judge(target, subject, (name, metric, peer) => {
+      const row = rows.find((each) => each.name === name);
+      return row && summary(row, metric, peer);
+    }),
+  );
+}
+
+export type Outcome = 'met' | 'MISSED' | 'not measured';
+
+export function outcome({ met }: Verdict): Outcome {
+  return met === undefined ? 'not measured' : met ? 'met' : 'MISSED';
+}
+
+/** A verdict in words: whose figure of what, what is wanted, and what was measured. */
+export function verdictWords(
+  document: Document,
+  verdict: Verdict,
+): { readonly what: string; readonly wanted: string; readonly measured: string } {
+  const { target, ours, theirs, against, ratio } = verdict;
+  const { row, metric, than, thanRow, of, atLeast, atMost } = target;
+  const found = document.rows.find(({ name }) => name === row);
+  const title = found === undefined ? metric : fullTitle(found, metric);
+  const limit = atLeast === undefined ? `<= ${bound(atMost ?? 0)}` : `>= ${bound(atLeast)}`;
+  const whom = than === undefined ? '' : `x ${than.join(' or ')}`;
+  const where = thanRow === undefined ? '' : ` (${thanRow})`;
+  const rival = theirs === undefined ? '' : ` to ${number(theirs)} of ${against}`;
+  const times = ratio === undefined ? '' : ` = ${number(ratio)}x`;
+  return {
+    what: `${row}, ${title}${of === undefined ? '' : ` of ${of}`}`,
+    wanted: `${limit}${whom}${where}`,
+    measured: `${number(ours)}${rival}${times}`,
+  };
+}
