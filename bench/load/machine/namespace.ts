@@ -4,6 +4,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
+import { ENDING_SIGNALS } from './process.ts';
 
 const INSIDE = 'WARREN_BENCH_NAMESPACE';
 const ROUTE = 'dev lo proto kernel scope host src 127.0.0.1 table local congctl cubic';
@@ -36,8 +37,11 @@ export async function enterNamespace(): Promise<number | undefined> {
   );
   // The child cleans up and this process only waits. A terminal's Ctrl-C reaches both; twice is
   // harmless.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.removeAllListeners(signal).on(signal, () => child.kill(signal));
+  for (const signal of ENDING_SIGNALS) {
+    const earlier = process.listeners(signal);
+    // Never none: a signal that is on its way would be lost.
+    process.on(signal, () => child.kill(signal));
+    for (const listener of earlier) process.off(signal, listener);
   }
   return await new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -17,14 +17,27 @@ export interface Command {
 const running = new Set<ChildProcess>();
 const directories = new Set<string>();
 
+/** What a terminal or an operator ends this process with. */
+export const ENDING_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
+
 /** Whatever ends this process ends its children and removes its files. */
 export function killAllOnExit(): void {
   process.on('exit', () => {
     for (const child of running) child.kill('SIGKILL');
-    for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+    for (const directory of directories) removeAtExit(directory);
   });
-  process.on('SIGINT', () => process.exit(130));
-  process.on('SIGTERM', () => process.exit(143));
+  for (const signal of ENDING_SIGNALS) {
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
+  }
+}
+
+/** One that cannot be removed must not keep the others. */
+function removeAtExit(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  } catch (error) {
+    process.stderr.write(`bench: ${directory} is left behind: ${String(error)}\n`);
+  }
 }
 
 /** Starts a child that is killed with this process; its standard streams are the caller's. */
