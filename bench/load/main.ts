@@ -2,8 +2,10 @@
 // network namespace, find the peers, measure in interleaved rounds, report.
 
 import type { Document } from '../report/document.ts';
-import { printReport, verdicts, writeResults } from '../report/print.ts';
 import { renderTable } from '../report/table.ts';
+import { terminalReport } from '../report/terminal.ts';
+import { verdicts } from '../report/verdicts.ts';
+import { writeResults } from '../report/write.ts';
 import { buildLoader, startSink } from './generator.ts';
 import { openLongWay } from './machine/long-way.ts';
 import { describeMachine } from './machine/machine.ts';
@@ -61,8 +63,8 @@ async function measure(options: Options): Promise<void> {
     rows: measured,
     verdicts: verdicts(peers, measured),
   };
-  printReport(document);
-  process.stdout.write(`\nJSON: ${writeResults(document)}\n`);
+  process.stdout.write(terminalReport(document));
+  process.stdout.write(`\nresults.json, report.md and its plots: ${writeResults(document)}\n`);
 }
 
 /** All rows and peers, with the level from which on they take part. */

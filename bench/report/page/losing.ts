@@ -1,0 +1,71 @@
+// Where the subject loses, in words and as a table.
+
+import { type Document, subjectOf } from '../document.ts';
+import { fullTitle } from '../figures.ts';
+import { type Loss, losses, type ProcessLosses, processLosses, rivalsOf } from '../losses.ts';
+import { count, figure, number } from '../numbers.ts';
+import { escaped, markdownTable } from './markdown.ts';
+
+export function lossSection(document: Document): string[] {
+  const subject = subjectOf(document);
+  const rivals = rivalsOf(document);
+  if (subject === undefined) return [];
+  if (rivals.length === 0) return ['No other tunnel took part in this run.'];
+  const found = losses(document);
+  const rule =
+    `Every metric in which ${escaped(subject)} is worse than ${rivals.map(escaped).join(' or ')}, the worst first. ` +
+    'It counts when the medians differ by more than 5 %, or when the worst round of the one is better than the best round of the other.';
+  return [
+    rule,
+    '',
+    ...(found.length === 0
+      ? ['There is none in this run.']
+      : [
+          `${count(found.length, 'figure')} in ${count(new Set(found.map(({ row }) => row)).size, 'row')}:`,
+          '',
+          ...lossTable(subject, found),
+        ]),
+    ...processLines(subject, processLosses(document)),
+  ];
+}
+
+function lossTable(subject: string, found: readonly Loss[]): string[] {
+  const head = ['row', 'metric', subject, 'against', 'has', 'worse by'];
+  const rows = found.map(({ row, metric, ours, rival, theirs, times }) => [
+    row.title,
+    fullTitle(row, metric.key),
+    figure(ours),
+    rival,
+    figure(theirs),
+    worseBy(times),
+  ]);
+  return markdownTable(head, rows, ['left', 'left', 'right', 'left', 'right', 'right']);
+}
+
+function worseBy(times: number): string {
+  return Number.isFinite(times) ? `${number(times)}x` : 'from zero';
+}
+
+/** What every row has would bury the rest: a line for each metric and rival. */
+function processLines(subject: string, found: readonly ProcessLosses[]): string[] {
+  if (found.length === 0) return [];
+  const rows = found.map(({ metric, rival, rows: lost, of, most }) => [
+    metric.title,
+    rival,
+    `${lost} of ${of}`,
+    `${worseBy(most.times)}: ${number(most.ours.median)} against ${number(most.theirs.median)}`,
+    most.row.title,
+  ]);
+  return [
+    '',
+    `What the processes of ${escaped(subject)} used beside that, memory and context switches of both ends together, in how many rows it was more than a rival's, and where most:`,
+    '',
+    ...markdownTable(['metric', 'against', 'rows', 'at most', 'in'], rows, [
+      'left',
+      'left',
+      'right',
+      'right',
+      'left',
+    ]),
+  ];
+}
