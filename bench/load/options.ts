@@ -94,13 +94,13 @@ export const HELP: string = `usage: node bench/dist/load/main.js [--quick | --fu
   --transports of ${TRANSPORTS.join(', ')}; --only may then leave
                out the transport: --transports tls,noise --only bulk
   --peers      of direct, warren (or rust, rust-v1, addon, typescript), rathole, frp, frp-mux,
-               splice-relay, and for the round trip of 20 ms warren-rathole (the server is a
-               warren) and rathole-warren
+               splice-relay, nginx and haproxy, which are plain relays, and for the round trip of
+               20 ms warren-rathole (the server is a warren) and rathole-warren
   --peer       one more peer: a build of warren (CLI is the path of its cli.js; empty for the usual
                one) with these environment variables, for instance
                --peer old=/tmp/old/dist/cli.js,WARREN_ENGINE=rust
-environment: WARREN_RATHOLE, WARREN_FRPS, WARREN_FRPC name the peers' programs (else PATH),
-             WARREN_CLI another build of warren than dist/cli.js
+environment: WARREN_RATHOLE, WARREN_FRPS, WARREN_FRPC, WARREN_NGINX, WARREN_HAPROXY name the peers'
+             programs (else PATH), WARREN_CLI another build of warren than dist/cli.js
 `;
 
 /**

@@ -3,7 +3,9 @@
 
 import { type Level, reaches, type Variant } from '../options.ts';
 import { findFrp } from './frp.ts';
+import { findHaproxy } from './haproxy.ts';
 import { findMixed } from './mixed.ts';
+import { findNginx } from './nginx.ts';
 import type { Missing, Peer } from './peer.ts';
 import { findRathole } from './rathole.ts';
 import { spliceRelay } from './splice-relay.ts';
@@ -19,6 +21,11 @@ export interface Known {
   readonly find: () => Peer | string;
 }
 
+/** Where the kind of data channel shows. */
+const V1_ROWS = ['bulk', 'pingpong', 'visitors', 'first-byte'];
+/** Where its relays show. They leave visitors of reused channels to JavaScript: so it is v1. */
+const ADDON_ROWS = ['bulk', 'requests', 'http', 'visitors-32', 'idle', 'held'];
+
 /** The order in which figures are printed. */
 export const KNOWN: readonly Known[] = [
   { name: 'direct', level: 'quick', also: [], find: direct },
@@ -32,7 +39,7 @@ export const KNOWN: readonly Known[] = [
     name: 'warren (rust, v1)',
     level: 'usual',
     also: ['rust-v1'],
-    find: () => findWarren('warren (rust, v1)', { engine: 'rust', v1: true }),
+    find: () => findWarren('warren (rust, v1)', { engine: 'rust', v1: true, rows: V1_ROWS }),
   },
   {
     name: 'warren (typescript)',
@@ -41,10 +48,10 @@ export const KNOWN: readonly Known[] = [
     find: () => findWarren('warren (typescript)', { engine: 'typescript' }),
   },
   {
-    name: 'warren (addon)',
+    name: 'warren (addon, v1)',
     level: 'usual',
     also: ['addon'],
-    find: () => findWarren('warren (addon)', { engine: 'addon' }),
+    find: () => findWarren('warren (addon, v1)', { engine: 'addon', v1: true, rows: ADDON_ROWS }),
   },
   { name: 'rathole', level: 'quick', also: [], find: findRathole },
   { name: 'frp', level: 'quick', also: [], find: () => findFrp('frp', false) },
@@ -62,6 +69,8 @@ export const KNOWN: readonly Known[] = [
     find: () => findMixed('rathole server, warren client', 'client'),
   },
   { name: 'splice-relay', level: 'usual', also: [], find: spliceRelay },
+  { name: 'nginx', level: 'usual', also: [], find: findNginx },
+  { name: 'haproxy', level: 'usual', also: [], find: findHaproxy },
 ];
 
 /** Finds the peers that the words pick, or those of the level, and the further builds of warren. */

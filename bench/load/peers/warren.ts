@@ -19,19 +19,22 @@ function defaultCli(): string {
 }
 
 /**
- * The peer, or the reason why it is not there. With `v1` its ends talk as stock peers do; its rows
- * are then those that show the difference.
+ * The peer, or the reason why it is not there. With `v1` its ends talk as stock peers do. It takes
+ * part in all rows, or in `rows`.
  */
 export function findWarren(
   name: string,
-  { engine, v1 = false }: { readonly engine: string; readonly v1?: boolean },
+  {
+    engine,
+    v1 = false,
+    rows,
+  }: { readonly engine: string; readonly v1?: boolean; readonly rows?: readonly string[] },
 ): Peer | string {
   // Said also where it is the default: its numbers must not stand under the wrong name.
   const settings = { channels: v1 ? 'v1' : 'reuse' };
   const peer = warren(name, defaultCli(), { WARREN_ENGINE: engine }, settings);
-  return v1 && typeof peer !== 'string'
-    ? { ...peer, v1, rows: ['bulk', 'pingpong', 'visitors', 'first-byte'] }
-    : peer;
+  if (typeof peer === 'string') return peer;
+  return { ...peer, ...(v1 ? { v1 } : {}), ...(rows === undefined ? {} : { rows }) };
 }
 
 /** A further build or setting: `--peer`. */

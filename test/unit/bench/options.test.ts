@@ -57,7 +57,7 @@ describe('benchmark options', () => {
     expect(names('direct', 'rust')).toEqual(['direct', 'warren (rust)']);
     expect(names('warren')).toEqual(['warren (rust)', 'warren (typescript)']);
     expect(names()).toContain('splice-relay');
-    expect(() => findPeers(['nginx'], [])).toThrow('unknown peer nginx');
+    expect(() => findPeers(['squid'], [])).toThrow('unknown peer squid');
   });
 
   it('leaves a build that is not there out and says so', () => {
