@@ -5,6 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use crate::args::Args;
+use crate::exchange::Exchange;
 use crate::fleet::Fleet;
 use crate::report::Report;
 use crate::stats::Latencies;
@@ -14,14 +15,18 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let count = args.count("count", 1500)?;
     let limit = args.seconds("deadline", 10.0)?;
 
-    let mut fleet = Fleet::new(addr, count)?;
+    let mut fleet = Fleet::new(count)?;
     let mut latencies = Latencies::with_capacity(count);
     let mut failures = 0;
     let mut finished = Vec::new();
     let started = Instant::now();
     let deadline = started + limit;
     for slot in 0..count {
-        failures += usize::from(fleet.open(slot, slot as u64).is_err());
+        let opened = Exchange::open(addr, slot as u64);
+        let failed = opened
+            .and_then(|visitor| fleet.open(slot, visitor))
+            .is_err();
+        failures += usize::from(failed);
     }
     let opened = started.elapsed();
     let mut last = started.elapsed();

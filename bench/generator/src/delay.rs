@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::args::Args;
 use crate::report::Report;
+use crate::sys::precise::readable;
 use crate::sys::tun::{self, Tun};
 
 /// Where the bench's servers and visitors are, and where its clients and their service are.
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     loop {
         let due = out.due().into_iter().chain(back.due()).min();
         let rest = due.map(|due| due.saturating_duration_since(Instant::now()));
-        let [_, _, ended] = tun::readable([near.as_fd(), far.as_fd(), stdin.as_fd()], rest)?;
+        let [_, _, ended] = readable([near.as_fd(), far.as_fd(), stdin.as_fd()], rest)?;
         if ended {
             return Ok(Report::default().count("lost", out.lost + back.lost));
         }

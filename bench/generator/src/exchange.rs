@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::fleet::RoundTrips;
 use crate::sys::{self, Interest};
 use crate::wire::Mode;
 
@@ -39,12 +40,14 @@ impl Exchange {
             started,
         })
     }
+}
 
-    pub(crate) fn stream(&self) -> &TcpStream {
+impl RoundTrips for Exchange {
+    fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    pub(crate) fn interest(&self) -> Interest {
+    fn interest(&self) -> Interest {
         if self.sent < self.request.len() {
             Interest::Write
         } else {
@@ -52,19 +55,13 @@ impl Exchange {
         }
     }
 
-    /// Starts the next round trip on the same connection.
-    pub(crate) fn again(&mut self) {
-        self.started = Instant::now();
+    fn again(&mut self, since: Instant) {
+        self.started = since;
         self.sent = PREFIX;
         self.received = 0;
     }
 
-    /// Does what is possible now. `Some` is the time of a completed round trip.
-    ///
-    /// # Errors
-    /// The connection's error, its early end, or an answer with another visitor's bytes. An idle
-    /// connection that has an event has ended: the sink never speaks first.
-    pub(crate) fn advance(&mut self) -> io::Result<Option<Duration>> {
+    fn advance(&mut self) -> io::Result<Option<Duration>> {
         if self.sent < self.request.len() {
             match self.stream.write(&self.request[self.sent..]) {
                 Ok(count) => self.sent += count,

@@ -1,10 +1,12 @@
 //! Idle visitors: each does one 64 B echo and then stays, so that memory can be read meanwhile.
-//! They come in steps, with a rest after each.
+//! They come in two steps, the first as large as is wanted, with a rest after each.
 
 use std::io;
+use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
+use crate::exchange::Exchange;
 use crate::fleet::Fleet;
 use crate::report::Report;
 
@@ -17,14 +19,14 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let count = args.count("count", 1000)?;
     let seconds = args.seconds("seconds", 2.0)?;
 
-    let step = args.count("step", count)?;
+    let first = args.count("first", count)?.min(count);
 
-    let mut fleet = Fleet::new(addr, count)?;
+    let mut fleet = Fleet::new(count)?;
     let mut finished = Vec::new();
     let mut held = 0;
     while held < count {
-        let goal = count.min(held + step);
-        open_up_to(&mut fleet, held, goal)?;
+        let goal = if held == 0 { first } else { count };
+        open_up_to(&mut fleet, addr, held, goal)?;
         held = goal;
         Report::default()
             .count("held", fleet.open_count() as u64)
@@ -41,13 +43,18 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
 }
 
 /// Opens the slots `from` to `to` and waits until each has had its answer.
-fn open_up_to(fleet: &mut Fleet, from: usize, to: usize) -> io::Result<()> {
+fn open_up_to(
+    fleet: &mut Fleet<Exchange>,
+    addr: SocketAddrV4,
+    from: usize,
+    to: usize,
+) -> io::Result<()> {
     let mut finished = Vec::new();
     let (mut opened, mut answered) = (from, from);
     let deadline = Instant::now() + OPEN_LIMIT;
     while answered < to {
         while opened < to && opened - answered < IN_FLIGHT {
-            fleet.open(opened, opened as u64)?;
+            fleet.open(opened, Exchange::open(addr, opened as u64)?)?;
             opened += 1;
         }
         fleet.wait(deadline, &mut finished)?;

@@ -11,6 +11,8 @@ mod delay;
 mod exchange;
 mod fleet;
 mod hold;
+mod http;
+mod pace;
 mod pingpong;
 mod relay;
 mod report;
@@ -34,7 +36,9 @@ const USAGE: &str = "usage: warren-load COMMAND [--flag value]...
   sink      --listen ADDR
   bulk      --connect ADDR --streams N --seconds S --direction up|down [--query ADDR]
   pingpong  --connect ADDR --size BYTES --count N [--seconds S]
+            or --rate N --seconds S for messages that have their times
   rr        --connect ADDR --connections N --seconds S
+  http      --connect ADDR --rate N --seconds S --connections N --mode keepalive|close
   visitors  --connect ADDR --concurrency N --seconds S [--rate N] [--count N]
   abort     --connect ADDR --count N [--threads N]
   burst     --connect ADDR --count N [--deadline S]
@@ -53,6 +57,7 @@ fn run(command: &str, args: &Args) -> io::Result<Report> {
         "bulk" => bulk::run(args),
         "pingpong" => pingpong::run(args),
         "rr" => requests::run(args),
+        "http" => http::run(args),
         "visitors" => visitors::run(args),
         "abort" => abort::run(args),
         "burst" => burst::run(args),

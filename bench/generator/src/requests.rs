@@ -5,6 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
+use crate::exchange::Exchange;
 use crate::fleet::Fleet;
 use crate::report::Report;
 use crate::stats::Latencies;
@@ -17,10 +18,10 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let connections = args.count("connections", 32)?;
     let seconds = args.seconds("seconds", 2.0)?;
 
-    let mut fleet = Fleet::new(addr, connections)?;
+    let mut fleet = Fleet::new(connections)?;
     let mut finished = Vec::new();
     for slot in 0..connections {
-        fleet.open(slot, slot as u64)?;
+        fleet.open(slot, Exchange::open(addr, slot as u64)?)?;
     }
     let deadline = Instant::now() + WARM_UP;
     let mut warm = 0;
@@ -39,13 +40,13 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let started = Instant::now();
     let until = started + seconds;
     for slot in 0..connections {
-        fleet.again(slot)?;
+        fleet.again(slot, Instant::now())?;
     }
     while Instant::now() < until {
         fleet.wait(until, &mut finished)?;
         for done in finished.drain(..) {
             latencies.record(done.outcome?);
-            fleet.again(done.slot)?;
+            fleet.again(done.slot, Instant::now())?;
         }
     }
     let elapsed = started.elapsed().as_secs_f64();

@@ -2,9 +2,11 @@
 //! schedule says so.
 
 use std::io;
+use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
+use crate::exchange::Exchange;
 use crate::fleet::Fleet;
 use crate::report::Report;
 use crate::stats::Latencies;
@@ -37,7 +39,8 @@ impl Schedule {
 }
 
 struct Run {
-    fleet: Fleet,
+    addr: SocketAddrV4,
+    fleet: Fleet<Exchange>,
     schedule: Schedule,
     free: Vec<usize>,
     opened: usize,
@@ -51,7 +54,8 @@ impl Run {
         while self.opened < self.schedule.due(self.started.elapsed())
             && let Some(slot) = self.free.pop()
         {
-            self.fleet.open(slot, self.opened as u64)?;
+            let visitor = Exchange::open(self.addr, self.opened as u64)?;
+            self.fleet.open(slot, visitor)?;
             self.opened += 1;
         }
         Ok(())
@@ -76,7 +80,8 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
 
     let started = Instant::now();
     let mut run = Run {
-        fleet: Fleet::new(addr, concurrency)?,
+        addr,
+        fleet: Fleet::new(concurrency)?,
         schedule: Schedule {
             rate: rate.map(|rate| rate as f64),
             count: count.unwrap_or(usize::MAX),

@@ -1,48 +1,13 @@
 //! Every command against a real sink on loopback, as processes.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-const LOADER: &str = env!("CARGO_BIN_EXE_warren-load");
-
-struct Sink {
-    process: Child,
-    addr: String,
-}
-
-impl Sink {
-    fn start() -> Self {
-        let mut process = Command::new(LOADER)
-            .arg("sink")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the loader was just built");
-        let addr = format!("127.0.0.1:{}", number(&first_line(&mut process), "ready"));
-        Self { process, addr }
-    }
-
-    /// Runs a command against the sink; the last line it printed.
-    fn load(&self, command: &str, flags: &str) -> String {
-        let output = Command::new(LOADER)
-            .args([command, "--connect", &self.addr])
-            .args(flags.split_whitespace())
-            .output()
-            .expect("the loader runs");
-        let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {errors}");
-        text.lines().last().unwrap_or_default().to_owned()
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.process.kill().expect("the sink still runs");
-        self.process.wait().expect("the sink ends");
-    }
-}
+use common::{LOADER, Sink, first_line, number};
 
 /// Two hops of the bare relay in front of a sink.
 struct Relays {
@@ -75,27 +40,6 @@ impl Drop for Relays {
             hop.wait().expect("the hop ends");
         }
     }
-}
-
-fn first_line(process: &mut Child) -> String {
-    let mut line = String::new();
-    let stdout = process.stdout.take().expect("stdout is piped");
-    BufReader::new(stdout)
-        .read_line(&mut line)
-        .expect("it says its port");
-    line
-}
-
-/// The number of one field; the reports are flat.
-fn number(line: &str, field: &str) -> f64 {
-    let start = line
-        .find(&format!("\"{field}\":"))
-        .unwrap_or_else(|| panic!("{field} in {line}"));
-    let text = &line[start + field.len() + 3..];
-    let end = text.find([',', '}']).expect("an object ends");
-    text[..end]
-        .parse()
-        .unwrap_or_else(|_| panic!("{field} is a number in {line}"))
 }
 
 #[test]

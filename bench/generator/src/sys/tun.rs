@@ -6,7 +6,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Duration;
 
 use super::checked;
 
@@ -56,37 +55,4 @@ impl AsFd for Tun {
 pub(crate) fn leave_network() -> io::Result<()> {
     // SAFETY: no pointers; CLONE_NEWNET changes nothing else than the thread's network.
     checked(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map(drop)
-}
-
-/// Which of them can be read or have ended; waits with the precision of the system's timers, for
-/// ever without a `timeout`.
-pub(crate) fn readable<const N: usize>(
-    descriptors: [BorrowedFd<'_>; N],
-    timeout: Option<Duration>,
-) -> io::Result<[bool; N]> {
-    let mut polled = descriptors.map(|descriptor| libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    });
-    let timeout = timeout.map(|timeout| libc::timespec {
-        tv_sec: timeout.as_secs().cast_signed(),
-        tv_nsec: timeout.subsec_nanos().into(),
-    });
-    let limit = timeout
-        .as_ref()
-        .map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the array and `timeout` are live for the call; no signal mask is given.
-    let result = unsafe {
-        libc::ppoll(
-            polled.as_mut_ptr(),
-            N as libc::nfds_t,
-            limit,
-            std::ptr::null(),
-        )
-    };
-    match checked(result) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(polled.map(|entry| entry.revents != 0)),
-    }
 }
