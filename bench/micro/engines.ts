@@ -1,15 +1,17 @@
 // The engines that there are, found as the product finds them; one that is not there keeps the
 // product's own reason.
 
+import { relative } from 'node:path';
 import type { Engine, EngineName } from '#dist/engine/engine.js';
 import { TIERS, type Tier } from '#dist/engine/select.js';
+import { ROOT } from './repository.ts';
 
 export interface FoundEngine {
   readonly name: EngineName;
-  /** The file of its addon, if it has one. */
+  /** The file of its addon, from the repository on; `undefined` for an engine in TypeScript. */
   readonly addon: string | undefined;
   /** A new one with the product's defaults, for one end of a tunnel. */
-  open(): Engine;
+  open(): Promise<Engine>;
 }
 
 export interface MissingEngine {
@@ -29,7 +31,10 @@ export function findEngines(tiers: readonly Tier[] = TIERS): Engines {
   for (const { name, find } of tiers) {
     const tier = find();
     if ('reason' in tier) missing.push({ name, reason: tier.reason });
-    else found.push({ name, addon: tier.addon, open: () => tier.open({}) });
+    else {
+      const addon = tier.addon === undefined ? undefined : relative(ROOT, tier.addon);
+      found.push({ name, addon, open: async () => tier.open({}) });
+    }
   }
   return { found, missing };
 }

@@ -42,3 +42,11 @@ export function quantile(samples: readonly number[], share: number): number {
   if (low === undefined || high === undefined) throw new RangeError('no samples');
   return low + (high - low) * (at - Math.floor(at));
 }
+
+/** Of the mean, at 95 % confidence: with tens of samples it is as good as normally distributed. */
+export function marginPercent(samples: readonly number[]): number {
+  const { length } = samples;
+  const mean = samples.reduce((sum, each) => sum + each, 0) / length;
+  const variance = samples.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (length - 1);
+  return (100 * 1.96 * Math.sqrt(variance / length)) / mean;
+}

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { findEngines } from './engines.ts';
 import { describeMachine } from './machine.ts';
 import { HELP, type Options, readOptions, selectSuites } from './options.ts';
-import { renderHead, renderList, renderSuite } from './print.ts';
+import { renderFigures, renderHead, renderList, renderTitle } from './print.ts';
 import { runSuites, type SuiteFigures } from './run.ts';
 import { SUITES } from './suites/suites.ts';
 
@@ -27,9 +27,10 @@ async function measure(options: Options, signal: AbortSignal): Promise<number> {
     engines: engines.found,
     seconds,
     signal,
+    onStart: (suite) => print(renderTitle(suite)),
     onSuite(measured) {
       all.push(measured);
-      print(renderSuite(measured.suite, measured.figures));
+      print(renderFigures(measured.figures));
     },
   });
   for (const { suite, task, reason } of wrong) {

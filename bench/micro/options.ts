@@ -14,7 +14,7 @@ export interface Options {
 
 const SECONDS = 0.7;
 const SECONDS_MIN = 0.05;
-const SECONDS_MAX = 60;
+const SECONDS_MAX = 10;
 
 export const HELP: string = `usage: npm run bench:micro -- [--only NAME[,NAME]] [--seconds S] [--json FILE] [--list]
   --only       suites by name or prefix: codec, config, noise, relay; --list names all

@@ -1,11 +1,9 @@
 // The figures as text for people.
 
-import { relative } from 'node:path';
 import { renderTable } from '../report/table.ts';
 import type { Engines } from './engines.ts';
 import type { Figures } from './figures.ts';
 import type { Machine } from './machine.ts';
-import { ROOT } from './repository.ts';
 import type { Suite } from './suite.ts';
 
 const HEAD = ['ops/s', 'per op', 'margin', 'p75', 'p99', 'samples', 'to first'];
@@ -18,9 +16,7 @@ const UNITS = [
 
 export function renderHead(machine: Machine, { found, missing }: Engines): string[] {
   const { cpu, cores, system, node, v8, commit, date, loadBefore } = machine;
-  const names = found.map(({ name, addon }) =>
-    addon === undefined ? name : `${name} (${relative(ROOT, addon)})`,
-  );
+  const names = found.map(({ name, addon }) => (addon === undefined ? name : `${name} (${addon})`));
   return [
     `${date}, commit ${commit}`,
     `node ${node} (V8 ${v8}), ${cores} x ${cpu}, ${system}, load ${loadBefore.toFixed(2)}`,
@@ -29,9 +25,14 @@ export function renderHead(machine: Machine, { found, missing }: Engines): strin
   ];
 }
 
-export function renderSuite({ name, title, method }: Suite, all: readonly Figures[]): string[] {
+/** Above its figures, as soon as it runs. */
+export function renderTitle({ name, title, method }: Suite): string[] {
+  return ['', `${name}: ${title} (${method})`];
+}
+
+export function renderFigures(all: readonly Figures[]): string[] {
   const lines = all.map((figures) => ({ name: `  ${figures.name}`, cells: cellsOf(figures) }));
-  return ['', `${name}: ${title} (${method})`, ...renderTable({ name: '', cells: HEAD }, lines)];
+  return renderTable({ name: '', cells: HEAD }, lines);
 }
 
 export function renderList(suites: readonly Suite[]): string[] {

@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly engines: readonly FoundEngine[];
   readonly seconds: number;
   readonly signal: AbortSignal;
+  readonly onStart: (suite: Suite) => void;
   readonly onSuite: (measured: SuiteFigures) => void;
 }
 
@@ -27,7 +28,7 @@ export interface RunOptions {
  * says once it fires.
  */
 export async function runSuites(options: RunOptions): Promise<Wrong[]> {
-  const { suites, engines, seconds, signal, onSuite } = options;
+  const { suites, engines, seconds, signal, onStart, onSuite } = options;
   const wrong: Wrong[] = [];
   for (const suite of suites) {
     wrong.push(...(await checkSuite(suite, engines, signal)));
@@ -35,6 +36,7 @@ export async function runSuites(options: RunOptions): Promise<Wrong[]> {
   }
   if (wrong.length > 0) return wrong;
   for (const suite of suites) {
+    onStart(suite);
     const measured = await timeSuite(suite, engines, seconds, signal);
     onSuite({ suite, figures: related(measured) });
   }

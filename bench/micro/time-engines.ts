@@ -1,14 +1,17 @@
 // Times engine against engine with benchmark.js, which takes its samples in cycles of many
-// operations each and tests whether two tasks differ.
+// operations each and tests whether two tasks differ. The time is cut into rounds of all tasks in
+// random order: what disturbs the machine for a while then disturbs all of them.
 
 import Benchmark from 'benchmark';
-import { type Measured, quantile } from './figures.ts';
+import { shuffled } from '../report/stats.ts';
+import { type Measured, marginPercent, quantile } from './figures.ts';
 import type { EngineTask } from './suite.ts';
 
+const ROUNDS = 4;
 /** Of one cycle: long beside a wake-up, and short enough for tens of samples a second. */
 const CYCLE_SECONDS = 0.02;
-/** Fewer are too few for the test. */
-const SAMPLES_MIN = 5;
+/** Of one round. */
+const SAMPLES_MIN = 2;
 const WARM_UP_SHARE = 0.25;
 
 /** @throws Error that names the task which failed, and whatever `signal` says once it fires. */
@@ -19,8 +22,19 @@ export async function timeEngines(
 ): Promise<Measured[]> {
   // All before the first is timed: they share code that is not compiled yet.
   for (const task of tasks) await warmUp(task, seconds * WARM_UP_SHARE * 1000, signal);
-  const benchmarks = await timed(tasks, seconds, signal);
-  return benchmarks.map((benchmark) => measuredOf(benchmark, benchmarks[0]));
+  const all = new Map<EngineTask, Benchmark>();
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const order = shuffled(tasks);
+    const benchmarks = await runRound(order, seconds / ROUNDS, signal);
+    for (const [at, benchmark] of benchmarks.entries()) {
+      const task = order[at];
+      const first = task && all.get(task);
+      if (first !== undefined) first.stats.sample.push(...benchmark.stats.sample);
+      else if (task !== undefined) all.set(task, benchmark);
+    }
+  }
+  const inOrder = tasks.flatMap((task) => all.get(task) ?? []);
+  return inOrder.map((benchmark) => measuredOf(benchmark, inOrder[0]));
 }
 
 async function warmUp(task: EngineTask, ms: number, signal: AbortSignal): Promise<void> {
@@ -33,7 +47,8 @@ async function warmUp(task: EngineTask, ms: number, signal: AbortSignal): Promis
   signal.throwIfAborted();
 }
 
-function timed(
+/** The benchmarks of the tasks, in their order. */
+function runRound(
   tasks: readonly EngineTask[],
   seconds: number,
   signal: AbortSignal,
@@ -67,17 +82,16 @@ function failure({ name }: EngineTask, error: unknown): Error {
 }
 
 function measuredOf(benchmark: Benchmark, first: Benchmark | undefined): Measured {
-  const { sample, rme } = benchmark.stats;
+  const { sample } = benchmark.stats;
   const nsAt = (share: number): number => quantile(sample, share) * 1e9;
+  const isFirst = first === undefined || first === benchmark;
   return {
     name: benchmark.name ?? '',
     nsPerOp: nsAt(0.5),
-    marginPercent: rme,
+    marginPercent: marginPercent(sample),
     p75Ns: nsAt(0.75),
     p99Ns: nsAt(0.99),
     samples: sample.length,
-    ...(first === undefined || first === benchmark
-      ? {}
-      : { differs: benchmark.compare(first) !== 0 }),
+    ...(isFirst ? {} : { differs: benchmark.compare(first) !== 0 }),
   };
 }

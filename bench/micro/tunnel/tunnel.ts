@@ -45,7 +45,7 @@ export async function openTunnel(
       transport: transport.server,
       services: { [SERVICE]: { bindAddr: `${HOST}:0` } },
     },
-    { engine: engine.open() },
+    { engine: await engine.open() },
   );
   const ends: (Server | Client)[] = [server];
   const close = async (): Promise<void> => {
@@ -61,7 +61,7 @@ export async function openTunnel(
         transport: transport.client,
         services: { [SERVICE]: { localAddr: `${HOST}:${localPort}` } },
       },
-      { engine: engine.open() },
+      { engine: await engine.open() },
     );
     ends.unshift(client);
     await client.start();
