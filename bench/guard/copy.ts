@@ -44,11 +44,14 @@ export function guardDirectory(): string {
  *
  * @throws Error with the last lines of the program that could not build it.
  */
-export async function provideCopy(commit: Commit): Promise<Copy> {
-  const home = guardDirectory();
+export async function provideCopy(
+  commit: Commit,
+  root: string = ROOT,
+  home: string = guardDirectory(),
+): Promise<Copy> {
   const directory = join(home, commit.sha);
   const settings = buildSettings();
-  if (!isDone(directory, settings)) await makeCopy(commit, home, settings);
+  if (!isDone(directory, settings)) await makeCopy({ commit, root, home, settings });
   const now = new Date();
   utimesSync(directory, now, now);
   dropOldCopies(home);
@@ -95,7 +98,15 @@ function isDone(directory: string, settings: string): boolean {
   }
 }
 
-async function makeCopy(commit: Commit, home: string, settings: string): Promise<void> {
+interface Making {
+  readonly commit: Commit;
+  /** The repository. */
+  readonly root: string;
+  readonly home: string;
+  readonly settings: string;
+}
+
+async function makeCopy({ commit, root, home, settings }: Making): Promise<void> {
   mkdirSync(home, { recursive: true });
   const making = join(home, 'making');
   const log = join(home, 'making.log');
@@ -112,7 +123,7 @@ async function makeCopy(commit: Commit, home: string, settings: string): Promise
     say(`building a copy of warren at ${commit.short}${again} in ${directory}`);
     say(`this takes minutes, and the first copy longer; it is kept for the next time`);
     const place = { cwd: making, env: buildEnvironment(join(home, 'target')), log };
-    const steps = stepsOf(commit, making);
+    const steps = stepsOf(root, commit, making);
     for (const [index, step] of steps.entries()) {
       say(`[${index + 1}/${steps.length}] ${step.title}`);
       await runStep(step, place);
@@ -133,12 +144,12 @@ async function makeCopy(commit: Commit, home: string, settings: string): Promise
   }
 }
 
-function stepsOf({ sha }: Commit, making: string): Step[] {
+function stepsOf(root: string, { sha }: Commit, making: string): Step[] {
   // Times of now: cargo judges by them what it must build anew, and the target directory has what
   // was built of another commit.
   const extract = 'git -C "$1" archive --format=tar "$2" | tar -x -m -C "$3"';
   return [
-    { title: 'its files', command: ['sh', '-c', extract, 'sh', ROOT, sha, making] },
+    { title: 'its files', command: ['sh', '-c', extract, 'sh', root, sha, making] },
     {
       title: 'npm ci',
       command: ['npm', 'ci', '--include=dev', '--no-audit', '--no-fund'],

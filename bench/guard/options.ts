@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Options, readOptions } from '../load/options.ts';
+import { selectRows } from '../load/rows/rows.ts';
 import { fewestPairs } from './verdict.ts';
 import { WATCHED } from './watched.ts';
 
@@ -77,6 +78,8 @@ export function readGuardOptions(args: readonly string[]): GuardOptions | 'help'
   const { only, rounds, seconds, json } = values;
   const load = readOptions(['--rounds', rounds, '--seconds', seconds, '--only', only]);
   if (typeof load === 'string') throw new Error('nothing to measure');
+  // A wrong name is told before a copy is built for minutes.
+  selectRows(load);
   if (load.rounds < fewestPairs()) {
     throw new Error(`--rounds must be at least ${fewestPairs()}: fewer cannot tell noise`);
   }

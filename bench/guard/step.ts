@@ -61,7 +61,8 @@ export async function runStep({ title, command }: Step, place: Place): Promise<v
   // Before its files are removed.
   process.prependOnceListener('exit', killGroup);
   const sign = setInterval(() => {
-    say(`  ${since(began)} ${(lines(output).at(-1) ?? '').trim().slice(0, LINE_LETTERS)}`);
+    const last = lines(output).at(-1) ?? 'still at it';
+    say(`  ${since(began)} ${last.trim().slice(0, LINE_LETTERS)}`);
   }, SIGN_EVERY_MS);
   try {
     const code = await new Promise((resolve, reject) => {
