@@ -43,7 +43,7 @@ const USAGE: &str = "usage: warren-load COMMAND [--flag value]...
   abort     --connect ADDR --count N [--threads N]
   burst     --connect ADDR --count N [--deadline S]
   slow      --connect ADDR --count N --bytes SIZE --rate SIZE/s --hold S
-  hold      --connect ADDR --count N --seconds S [--step N]
+  hold      --connect ADDR --count N --seconds S [--first N]
   storm     --connect ADDR --handshake noise|tls|websocket [--pattern NAME --key HEX]
             --at-once N --every S --seconds S
   udp       --connect ADDR --size BYTES --rate N --seconds S [--query ADDR] [--echo yes|no]

@@ -210,7 +210,7 @@ fn slow_readers_read_at_their_rate() {
 
 #[test]
 fn hold_keeps_every_connection() {
-    let line = Sink::start().load("hold", "--count 100 --step 40 --seconds 0.1");
+    let line = Sink::start().load("hold", "--count 100 --first 40 --seconds 0.1");
     assert_eq!(number(&line, "kept"), 100.0, "{line}");
     assert_eq!(number(&line, "lost"), 0.0, "{line}");
 }
