@@ -29,6 +29,10 @@ export function killAllOnExit(): void {
   for (const signal of ENDING_SIGNALS) {
     process.on(signal, () => process.exit(128 + constants.signals[signal]));
   }
+  // A report that nobody reads to its end is kept as a file all the same. Without anybody who sees
+  // the progress, nobody waits for it.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => process.exit(128 + constants.signals.SIGPIPE));
 }
 
 /** One that cannot be removed must not keep the others. */
