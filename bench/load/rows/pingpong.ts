@@ -10,6 +10,7 @@ export const pingpong: RowKind = {
   metrics: [
     { key: 'p50_us', title: 'p50 us', better: 'less' },
     { key: 'p99_us', title: 'p99 us', better: 'less' },
+    { key: 'p999_us', title: 'p99.9 us', better: 'less' },
   ],
   async run(cell) {
     const count = Math.round(cell.seconds * 7000);
