@@ -2,8 +2,16 @@
 
 import { type Metric, PROCESS_METRICS } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
+import { compared, number } from './numbers.ts';
 import { BASELINE } from './peers.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
+
+/** Numbers that rows keep beside those they print, and that targets name. */
+const KEPT: Readonly<Record<string, string>> = {
+  js: 'JS thread, % of a core',
+  private: 'private MiB',
+  pss: 'PSS MiB',
+};
 
 /** What a load itself shows; what Node's threads used stands in a table of its own. */
 export function ownMetrics({ metrics }: DocumentRow): Metric[] {
@@ -26,6 +34,13 @@ export function peersIn({ peers }: Pick<Document, 'peers'>, { samples }: Documen
   return peers.map(({ name }) => name).filter((name) => name in samples);
 }
 
+/** Of these, those that have a figure in it. */
+export function measuredIn(document: Pick<Document, 'peers'>, row: DocumentRow): string[] {
+  return peersIn(document, row).filter((name) =>
+    ownMetrics(row).some(({ key }) => summary(row, key, name) !== undefined),
+  );
+}
+
 /** The subject's figure over a peer's. */
 export function subjectOver(
   document: Document,
@@ -38,6 +53,18 @@ export function subjectOver(
   return ratio(summary(row, key, subject), summary(row, key, peer));
 }
 
+/** The same in words, with a mark whether the subject is better; to no tunnel at all it cannot be. */
+export function ratioCell(
+  document: Document,
+  row: DocumentRow,
+  { key, better }: Metric,
+  peer: string,
+): string {
+  const factor = subjectOver(document, row, key, peer);
+  if (factor !== undefined && peer === BASELINE) return `${number(factor)}x`;
+  return compared(factor, better);
+}
+
 /** Percent of the tunnel-less figure; only where more is better that says how near a peer comes. */
 export function ofBaseline(row: DocumentRow, metric: Metric, peer: string): number | undefined {
   if (metric.better === 'less' || peer === BASELINE) return undefined;
@@ -48,7 +75,7 @@ export function ofBaseline(row: DocumentRow, metric: Metric, peer: string): numb
 /** The title of a metric where it stands alone: `CPU s/GB, server`, `10k: private dirty MiB`. */
 export function fullTitle({ metrics }: Pick<DocumentRow, 'metrics'>, key: string): string {
   const metric = [...metrics, ...PROCESS_METRICS].find((each) => each.key === key);
-  if (metric === undefined) return key;
+  if (metric === undefined) return KEPT[key] ?? key;
   const [, whole, end] = /^(\w+)(Server|Client)$/.exec(key) ?? [];
   const both = metrics.find((each) => each.key === whole);
   if (both !== undefined && end?.toLowerCase() === metric.title) {

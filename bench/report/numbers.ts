@@ -37,6 +37,12 @@ export function count(of: number, noun: string): string {
   return `${apart(of)} ${noun}${of === 1 ? '' : 's'}`;
 }
 
+/** `a`, `a or b`, `a, b or c`. */
+export function eitherOf(names: readonly string[]): string {
+  const [last = '', ...others] = [...names].reverse();
+  return others.length === 0 ? last : `${others.reverse().join(', ')} or ${last}`;
+}
+
 /** So many seconds, as hours, minutes or seconds. */
 export function duration(seconds: number): string {
   if (seconds < 120) return count(Math.round(seconds), 'second');

@@ -24,7 +24,7 @@ const KNOWN: readonly Known[] = [
   {
     name: 'warren (rust)',
     color: '#0072b2',
-    about: 'warren with its Rust engine, which `npm install` brings, channels reused',
+    about: 'warren with its Rust engine, which npm install brings, channels reused',
   },
   {
     name: 'warren (rust, v1)',
@@ -37,16 +37,17 @@ const KNOWN: readonly Known[] = [
     about: 'warren without any native code: the engine that runs everywhere',
   },
   {
-    name: 'warren (addon)',
+    name: 'warren (addon, v1)',
     color: '#7cc9b0',
-    about: 'warren with the C++ addon, for machines without the Rust engine',
+    about:
+      'warren with the C++ addon, for machines without the Rust engine; it has data channels for one visitor each',
   },
   { name: 'rathole', isRival: true, color: '#d55e00', about: 'rathole as it is released' },
   {
     name: 'frp',
     isRival: true,
     color: '#cc79a7',
-    about: 'frp with `transport.tcpMux = false`, which is its faster mode for bulk',
+    about: 'frp with transport.tcpMux = false, which is its faster mode for bulk',
   },
   {
     name: 'frp (mux)',
@@ -73,7 +74,7 @@ const KNOWN: readonly Known[] = [
   {
     name: 'nginx',
     color: '#b9b9b9',
-    about: 'nginx `stream` as a plain relay: the established proxy, without a tunnel',
+    about: 'nginx (stream) as a plain relay: the established proxy, without a tunnel',
   },
   {
     name: 'haproxy',

@@ -2,16 +2,24 @@
 
 import type { Metric } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
-import { mainMetric, ofBaseline, ownMetrics, peersIn, subjectOver, summary } from './figures.ts';
-import { compared, count, duration, figure, number } from './numbers.ts';
+import {
+  mainMetric,
+  measuredIn,
+  ofBaseline,
+  ownMetrics,
+  peersIn,
+  ratioCell,
+  summary,
+} from './figures.ts';
+import { count, duration, figure, number } from './numbers.ts';
 import { BASELINE } from './peers.ts';
 import { type Line, narrowed, renderTable, wrapped } from './table.ts';
-import { outcome, verdictWords } from './verdicts.ts';
+import { type Outcome, outcome, verdictWords } from './verdicts.ts';
 
 const WIDTH = 118;
 const INDENT = '  ';
-/** The names of the lines at the top. */
-const LABEL = 12;
+/** What stands in front of a line of text. */
+const LABEL = 16;
 
 export function terminalReport(document: Document): string {
   const lines = [
@@ -22,7 +30,7 @@ export function terminalReport(document: Document): string {
     ...howToRead(document),
     ...document.rows.flatMap((row) => ['', ...rowTable(document, row)]),
     ...threadTable(document),
-    ...targetTable(document),
+    ...targetLines(document),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -87,7 +95,7 @@ function howToRead(document: Document): string[] {
 function rowTable(document: Document, row: DocumentRow): string[] {
   const main = mainMetric(row);
   if (main === undefined) return [];
-  const names = peersIn(document, row);
+  const names = measuredIn(document, row);
   const cpu = ownMetrics(row).filter(({ key }) => key === 'cpu');
   const others = ownMetrics(row).filter((metric) => metric !== main && !isOfCpu(metric));
   const hasBaseline = names.some((name) => ofBaseline(row, main, name) !== undefined);
@@ -97,7 +105,7 @@ function rowTable(document: Document, row: DocumentRow): string[] {
       name: `${INDENT}${name}`,
       cells: [
         figure(summary(row, main.key, name)),
-        compared(subjectOver(document, row, main.key, name), main.better),
+        ratioCell(document, row, main, name),
         ...(hasBaseline ? [part === undefined ? '' : `${number(part)} %`] : []),
         ...cpu.map(({ key }) => figure(summary(row, key, name))),
         ...others.map(({ key }) => number(summary(row, key, name)?.median)),
@@ -123,40 +131,47 @@ function isOfCpu({ key }: Metric): boolean {
 /** What Node's threads used, for the peers that are Node processes. */
 function threadTable(document: Document): string[] {
   const warrens = document.peers.filter(({ isWarren }) => isWarren).map(({ name }) => name);
-  const columns = new Map<string, string>();
-  const lines: Line[] = [];
-  for (const row of document.rows) {
-    const metrics = row.metrics.filter(({ ofThreads }) => ofThreads);
-    if (metrics.length === 0) continue;
-    for (const { key, title } of metrics) columns.set(key, title);
-    for (const name of peersIn(document, row).filter((peer) => warrens.includes(peer))) {
-      const cells = metrics.map(({ key }) => number(summary(row, key, name)?.median));
-      lines.push({ name: `${INDENT}${row.name}, ${name}`, cells });
-    }
-  }
+  const ofServer = document.rows.flatMap(threadsOfServer);
+  const columns = new Map(ofServer.map(({ key, title }) => [key, title.replace(/ server$/, '')]));
+  const lines = document.rows
+    .filter((row) => threadsOfServer(row).length > 0)
+    .flatMap((row) =>
+      peersIn(document, row)
+        .filter((peer) => warrens.includes(peer))
+        .map((peer) => ({
+          name: `${INDENT}${row.name}, ${peer}`,
+          cells: [...columns.keys()].map((key) => bothEnds(row, key, peer)),
+        })),
+    );
   if (lines.length === 0) return [];
-  const name = '% of a core by thread';
   return [
     '',
-    ...renderTable({ name, cells: [...columns.values()] }, lines),
+    ...renderTable({ name: '% of a core, server / client', cells: [...columns.values()] }, lines),
     'JS is the main thread of a Node process, helpers are the threads of V8 and libuv.',
   ];
 }
 
-function targetTable(document: Document): string[] {
+function threadsOfServer({ metrics }: DocumentRow): Metric[] {
+  return metrics.filter(({ key, ofThreads }) => ofThreads && key.endsWith('Server'));
+}
+
+function bothEnds(row: DocumentRow, ofServer: string, peer: string): string {
+  const keys = [ofServer, ofServer.replace(/Server$/, 'Client')];
+  return keys.map((key) => number(summary(row, key, peer)?.median)).join(' / ');
+}
+
+/** The verdict first: a line each, for figures and names of any length. */
+function targetLines(document: Document): string[] {
   if (document.verdicts.length === 0) return [];
-  const lines = document.verdicts.map((verdict): Line => {
-    const { what, wanted, measured } = verdictWords(document, verdict);
-    return { name: `${INDENT}${what}`, cells: [wanted, measured, outcome(verdict)] };
-  });
-  const of = (word: string): number =>
+  const of = (word: Outcome): number =>
     document.verdicts.filter((verdict) => outcome(verdict) === word).length;
   return [
     '',
-    ...renderTable(
-      { name: `targets of ${subjectOf(document)}`, cells: ['wanted', 'measured', ''] },
-      lines,
-    ),
+    `targets of ${subjectOf(document)}`,
+    ...document.verdicts.flatMap((verdict) => {
+      const { what, wanted, measured } = verdictWords(document, verdict);
+      return labelled(`${INDENT}${outcome(verdict)}`, `${what}: ${measured}, wanted ${wanted}`);
+    }),
     `${of('met')} met, ${of('MISSED')} MISSED, ${of('not measured')} not measured.`,
   ];
 }

@@ -2,7 +2,7 @@
 
 import { type Document, subjectOf } from './document.ts';
 import { fullTitle, summary } from './figures.ts';
-import { bound, number } from './numbers.ts';
+import { bound, eitherOf, number } from './numbers.ts';
 import { judge, TARGETS, type Verdict } from './targets.ts';
 
 /** Of the targets whose row was measured. */
@@ -33,9 +33,9 @@ export function verdictWords(
   const found = document.rows.find(({ name }) => name === row);
   const title = found === undefined ? metric : fullTitle(found, metric);
   const limit = atLeast === undefined ? `<= ${bound(atMost ?? 0)}` : `>= ${bound(atLeast)}`;
-  const whom = than === undefined ? '' : `x ${than.join(' or ')}`;
+  const whom = than === undefined ? '' : `x ${eitherOf(than)}`;
   const where = thanRow === undefined ? '' : ` (${thanRow})`;
-  const rival = theirs === undefined ? '' : ` to ${number(theirs)} of ${against}`;
+  const rival = theirs === undefined ? '' : ` against ${number(theirs)} of ${against}`;
   const times = ratio === undefined ? '' : ` = ${number(ratio)}x`;
   return {
     what: `${row}, ${title}${of === undefined ? '' : ` of ${of}`}`,

@@ -3,7 +3,7 @@
 import { type Document, subjectOf } from '../document.ts';
 import { fullTitle } from '../figures.ts';
 import { type Loss, losses, type ProcessLosses, processLosses, rivalsOf } from '../losses.ts';
-import { count, figure, number } from '../numbers.ts';
+import { count, eitherOf, figure, number } from '../numbers.ts';
 import { escaped, markdownTable } from './markdown.ts';
 
 export function lossSection(document: Document): string[] {
@@ -13,8 +13,8 @@ export function lossSection(document: Document): string[] {
   if (rivals.length === 0) return ['No other tunnel took part in this run.'];
   const found = losses(document);
   const rule =
-    `Every metric in which ${escaped(subject)} is worse than ${rivals.map(escaped).join(' or ')}, the worst first. ` +
-    'It counts when the medians differ by more than 5 %, or when the worst round of the one is better than the best round of the other.';
+    `Every metric in which ${escaped(subject)} is worse than ${escaped(eitherOf(rivals))}, the worst first. ` +
+    `It counts when the medians differ by more than 5 %, or when even the best round of ${escaped(subject)} is worse than the worst round of the other.`;
   return [
     rule,
     '',

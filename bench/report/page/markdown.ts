@@ -21,7 +21,8 @@ export function escaped(text: string): string {
   return text
     .trim()
     .replaceAll(/\s*\n\s*/g, ' / ')
-    .replaceAll(/[\\|*_<>[\]`~]/g, (letter) => (letter === '<' ? '&lt;' : `\\${letter}`));
+    .replaceAll(/[\\|*_[\]`~]/g, '\\$&')
+    .replaceAll(/<(?=[\w/!?])/g, '&lt;');
 }
 
 /** Bold in a cell would be escaped; this is for text around tables. */

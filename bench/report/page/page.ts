@@ -2,9 +2,8 @@
 // computed from the document; nothing here knows a result.
 
 import { type Document, subjectOf } from '../document.ts';
-import { number } from '../numbers.ts';
 import type { Plots } from '../plots/plots.ts';
-import { outcome, verdictWords } from '../verdicts.ts';
+import { type Outcome, outcome, verdictWords } from '../verdicts.ts';
 import { conditions, howToRead, leftOut, repeating } from './conditions.ts';
 import { lossSection } from './losing.ts';
 import { anchor, bold, escaped, list, markdownTable } from './markdown.ts';
@@ -67,17 +66,24 @@ function opening({ machine, extent }: Document): string {
 function targetSection(document: Document): string[] {
   const { verdicts } = document;
   if (verdicts.length === 0) return [];
-  const of = (word: string): number =>
+  const of = (word: Outcome): number =>
     verdicts.filter((verdict) => outcome(verdict) === word).length;
-  const rows = verdicts.map((verdict) => {
+  const order: readonly Outcome[] = ['MISSED', 'not measured', 'met'];
+  const sorted = order.flatMap((word) => verdicts.filter((verdict) => outcome(verdict) === word));
+  const rows = sorted.map((verdict) => {
     const { what, wanted, measured } = verdictWords(document, verdict);
     return [what, wanted, measured, outcome(verdict)];
   });
   return [
     `What ${escaped(subjectOf(document) ?? 'warren')} is to reach, judged by the medians of this run: ` +
-      `${number(of('met'))} met, ${bold(`${of('MISSED')} missed`)}, ${of('not measured')} not measured.`,
+      `${of('met')} met, ${bold(`${of('MISSED')} missed`)}, ${of('not measured')} not measured.`,
     '',
-    ...markdownTable(['target', 'wanted', 'measured', 'verdict'], rows),
+    ...markdownTable(['target', 'wanted', 'measured', 'verdict'], rows, [
+      'left',
+      'left',
+      'left',
+      'left',
+    ]),
   ];
 }
 

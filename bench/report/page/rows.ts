@@ -5,13 +5,14 @@ import type { Document, DocumentRow } from '../document.ts';
 import {
   fullTitle,
   mainMetric,
+  measuredIn,
   ofBaseline,
   ownMetrics,
   peersIn,
-  subjectOver,
+  ratioCell,
   summary,
 } from '../figures.ts';
-import { compared, figure, number } from '../numbers.ts';
+import { figure, number } from '../numbers.ts';
 import { escaped, markdownTable } from './markdown.ts';
 
 export function rowSection(document: Document): string[] {
@@ -32,7 +33,7 @@ export function rowSection(document: Document): string[] {
 function oneRow(document: Document, row: DocumentRow): string[] {
   const metrics = ownMetrics(row);
   const main = mainMetric(row);
-  const names = peersIn(document, row);
+  const names = measuredIn(document, row);
   if (main === undefined || names.length === 0) return [];
   const hasBaseline = names.some((name) => ofBaseline(row, main, name) !== undefined);
   const head = [
@@ -46,7 +47,7 @@ function oneRow(document: Document, row: DocumentRow): string[] {
     return [
       name,
       ...metrics.map(({ key }) => figure(summary(row, key, name))),
-      compared(subjectOver(document, row, main.key, name), main.better),
+      ratioCell(document, row, main, name),
       ...(hasBaseline ? [part === undefined ? '-' : `${number(part)} %`] : []),
     ];
   });

@@ -2,9 +2,9 @@
 
 import type { Metric } from '../../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from '../document.ts';
-import { fullTitle, ownMetrics, subjectOver, summary } from '../figures.ts';
+import { fullTitle, ownMetrics, ratioCell, summary } from '../figures.ts';
 import { rivalsOf } from '../losses.ts';
-import { compared, figure, number } from '../numbers.ts';
+import { figure, number } from '../numbers.ts';
 import { BASELINE } from '../peers.ts';
 import { escaped, markdownTable } from './markdown.ts';
 
@@ -67,14 +67,14 @@ function line(
   metric: Metric,
   hasBaseline: boolean,
 ): string[] {
-  const { key, better } = metric;
+  const { key } = metric;
   const median = (peer: string): string => number(summary(row, key, peer)?.median);
   return [
     `${row.title}: ${fullTitle(row, key)}`,
     figure(summary(row, key, subjectOf(document) ?? '')),
     ...rivalsOf(document).flatMap((rival) => [
       median(rival),
-      compared(subjectOver(document, row, key, rival), better),
+      ratioCell(document, row, metric, rival),
     ]),
     ...(hasBaseline ? [median(BASELINE)] : []),
   ];

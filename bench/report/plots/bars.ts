@@ -15,7 +15,13 @@ const BOTTOM = 46;
 const LEFT = 190;
 const RIGHT = 28;
 /** Of the axis, behind the longest bar: for the figure there. */
-const FIGURE_SPACE = 0.18;
+const FIGURE_SPACE = 0.1;
+const TITLE_LEFT = 12;
+/** A long title crosses the axis. */
+const ON_WHITE = { backgroundColor: '#ffffff', padding: [1, 4, 1, 0] };
+/** An axis has so many to twice as many steps, of these times a power of ten. */
+const FEWEST_STEPS = 4;
+const STEPS = [1, 2, 5, 10];
 
 export interface BarGroup {
   readonly title: string;
@@ -49,7 +55,7 @@ export function drawBars(document: Document, plot: BarPlot): Plot | undefined {
   const svg = renderChart(WIDTH, TOP + BOTTOM + bars.length * LINE_HEIGHT, {
     title: titleOf(plot.title, note),
     grid: { left: LEFT, right: RIGHT, top: TOP, bottom: BOTTOM },
-    xAxis: { ...valueAxis(plot.axis, 28), min: 0, max: axisEnd(bars) },
+    xAxis: lengthAxis(plot.axis, bars),
     yAxis: namesAxis(bars),
     series: [
       {
@@ -62,9 +68,11 @@ export function drawBars(document: Document, plot: BarPlot): Plot | undefined {
       },
       {
         type: 'custom',
-        renderItem: renderRange,
-        encode: { x: [1, 2, 3], y: 0 },
-        data: ranges(bars),
+        renderItem: drawLine(bars),
+        encode: { x: [1, 2], y: 0 },
+        data: places(bars),
+        z: 3,
+        clip: false,
       },
     ],
   });
@@ -82,16 +90,22 @@ function barsOf(document: Document, { title, row, key }: BarGroup): Bar[] {
   return [{ label: title, color: INK, value: undefined }, ...bars];
 }
 
-function axisEnd(bars: readonly Bar[]): number {
-  const most = Math.max(...bars.map(({ value }) => value?.max ?? 0));
-  return most === 0 ? 1 : most * (1 + FIGURE_SPACE);
+/** From zero to a round number with space for the figure behind the longest bar. */
+function lengthAxis(name: string, bars: readonly Bar[]): object {
+  const most = Math.max(...bars.map(({ value }) => value?.max ?? 0)) || 1;
+  const wanted = most * (1 + FIGURE_SPACE);
+  const power = 10 ** Math.floor(Math.log10(wanted / FEWEST_STEPS));
+  const interval =
+    power * (STEPS.find((step) => wanted / (step * power) <= 2 * FEWEST_STEPS) ?? 10);
+  const max = Math.ceil(wanted / interval) * interval;
+  return { ...valueAxis(name, 28), min: 0, max, interval };
 }
 
 function namesAxis(bars: readonly Bar[]): object {
   return {
     type: 'category',
     inverse: true,
-    data: bars.map(({ label }, index) => `${index}\n${label}`),
+    data: bars.map((_, index) => index),
     axisTick: { show: false },
     axisLine: { lineStyle: { color: INK } },
     axisLabel: {
@@ -99,53 +113,44 @@ function namesAxis(bars: readonly Bar[]): object {
       fontFamily: FONT,
       fontSize: 12,
       color: INK,
-      formatter: (text: string, index: number) => {
-        const label = text.replace(/^\d+\n/, '');
-        return bars[index]?.value === undefined ? `{group|${label}}` : label;
-      },
-      rich: { group: { fontWeight: 'bold', fontSize: 12, fontFamily: FONT } },
+      // Names come again in every group, which the values of a category may not.
+      formatter: (_: string, index: number) =>
+        bars[index]?.value === undefined ? '' : (bars[index]?.label ?? ''),
     },
   };
 }
 
-type Range = [index: number, min: number, max: number, median: number, text: string];
-
-function ranges(bars: readonly Bar[]): Range[] {
-  return bars.flatMap(({ value }, index): Range[] =>
-    value === undefined ? [] : [[index, value.min, value.max, value.median, number(value.median)]],
-  );
+/** Of each line its place, and where its range begins and ends. */
+function places(bars: readonly Bar[]): [index: number, min: number, max: number][] {
+  return bars.map(({ value }, index) => [index, value?.min ?? 0, value?.max ?? 0]);
 }
 
-/** A line with two ends, and the figure right of all. */
-const renderRange: CustomSeriesRenderItem = (_params, api) => {
-  const line = Number(api.value(0));
-  const [left = 0, y = 0] = api.coord([api.value(1), line]);
-  const [right = 0] = api.coord([api.value(2), line]);
-  const d = `M${left} ${y - 3}v6M${left} ${y}H${right}M${right} ${y - 3}v6`;
-  const isWide = right - left > 1;
-  return {
-    type: 'group',
-    children: [
-      ...(isWide
-        ? [
-            {
-              type: 'path' as const,
-              shape: { pathData: d },
-              style: { stroke: INK, fill: 'none', lineWidth: 1 },
-            },
-          ]
-        : []),
-      {
-        type: 'text' as const,
-        x: right + 6,
-        y,
-        style: {
-          text: String(api.value(4)),
-          font: `11px ${FONT}`,
-          fill: INK,
-          verticalAlign: 'middle' as const,
-        },
-      },
-    ],
+/** A group's title at the left end of its line; else a range, and the figure behind it. */
+function drawLine(bars: readonly Bar[]): CustomSeriesRenderItem {
+  return (_params, api) => {
+    const line = Number(api.value(0));
+    const bar = bars[line];
+    const [left = 0, y = 0] = api.coord([api.value(1), line]);
+    const [right = 0] = api.coord([api.value(2), line]);
+    if (bar?.value === undefined)
+      return textAt(TITLE_LEFT, y, bar?.label ?? '', `bold 12px ${FONT}`, ON_WHITE);
+    const ends = `M${left} ${y - 3}v6M${left} ${y}H${right}M${right} ${y - 3}v6`;
+    const figure = textAt(right + 6, y, number(bar.value.median), `11px ${FONT}`);
+    if (right - left < 1) return figure;
+    const range = {
+      type: 'path' as const,
+      shape: { pathData: ends },
+      style: { stroke: INK, fill: 'none', lineWidth: 1 },
+    };
+    return { type: 'group', children: [range, figure] };
   };
-};
+}
+
+function textAt(x: number, y: number, text: string, font: string, style: object = {}) {
+  return {
+    type: 'text' as const,
+    x,
+    y,
+    style: { text, font, fill: INK, verticalAlign: 'middle' as const, ...style },
+  };
+}

@@ -70,13 +70,18 @@ export function valueAxis(name: string, gap: number): EChartsCoreOption {
 }
 
 /**
- * The ids that the renderer numbers through all charts of a process begin anew, styles that every
- * letter repeats stand once, and lines end where git can compare them.
+ * Without the numbers that the renderer gives to the charts of a process, and what only matters
+ * under a mouse; with the font named once, and one element a line for who compares two versions.
  */
 function tidied(svg: string): string {
   return `${svg
-    .replaceAll(/\bzr\d+-/g, 'zr-')
-    .replaceAll(/(\d+\.\d\d)\d+/g, '$1')
-    .replaceAll('><', '>\n<')
+    .replaceAll(/<style.*?<\/style>/gs, '')
+    .replaceAll(/ (class|pointer-events|xml:space|ecmeta_\w+)="[^"]*"/g, '')
+    .replaceAll(/\bzr\d+-/g, '')
+    .replaceAll(/(\.\d\d)\d+/g, '$1')
+    .replaceAll(`font-family:${FONT};`, '')
+    .replaceAll(/ style="font-size:(\d+)px;"/g, ' font-size="$1"')
+    .replace('<svg ', `<svg font-family="${FONT}" `)
+    .replaceAll(/>\s*</g, '>\n<')
     .trim()}\n`;
 }

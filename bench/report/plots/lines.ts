@@ -1,8 +1,8 @@
 // Lines over time or percentiles, one a peer.
 
-import type { Document, DocumentRow } from '../document.ts';
+import { type Document, type DocumentRow, subjectOf } from '../document.ts';
 import { peersIn } from '../figures.ts';
-import { colorOf } from '../peers.ts';
+import { colorOf, isRival } from '../peers.ts';
 import { summarize } from '../stats.ts';
 import { FONT, INK, type Plot, renderChart, titleOf, valueAxis } from './chart.ts';
 
@@ -10,13 +10,17 @@ const WIDTH = 860;
 const HEIGHT = 420;
 /** Enough for the width of the picture. */
 const MOST_POINTS = 120;
-const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'];
+const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond'];
+const LEGEND_WIDTH = 200;
 
 type Points = readonly (readonly [number, number])[];
 
 interface Curve {
   readonly peer: string;
-  readonly color: string;
+  readonly look: {
+    readonly itemStyle: { readonly color: string };
+    readonly lineStyle: { readonly width: number; readonly type: 'solid' | 'dashed' };
+  };
   readonly points: Points;
 }
 
@@ -39,13 +43,12 @@ export function drawOverTime(
     ...frame(labels.title, 'less is better; the first round of each peer', curves),
     xAxis: { ...valueAxis('seconds since the load began', 28), splitLine: { show: false } },
     yAxis: { ...valueAxis(labels.axis, 52), min: 0 },
-    series: curves.map(({ peer, color, points }) => ({
+    series: curves.map(({ peer, look, points }) => ({
       type: 'line',
       name: peer,
       data: points,
       showSymbol: false,
-      lineStyle: { width: 2 },
-      itemStyle: { color },
+      ...look,
     })),
   });
   return { name: labels.name, title: labels.title, svg };
@@ -69,14 +72,13 @@ export function drawPercentiles(
     ),
     xAxis: percentAxis(ticks),
     yAxis: { ...valueAxis('latency, microseconds (log)', 52), type: 'log' },
-    series: curves.map(({ peer, color, points }, index) => ({
+    series: curves.map(({ peer, look, points }, index) => ({
       type: 'line',
       name: peer,
       data: points.map(([percent, value]) => [nines(percent), value]),
       symbol: SYMBOLS[index % SYMBOLS.length],
       symbolSize: 8,
-      lineStyle: { width: 2 },
-      itemStyle: { color },
+      ...look,
     })),
   });
   return { name: labels.name, title: labels.title, svg };
@@ -88,8 +90,22 @@ function curvesOf(
   pointsOf: (peer: string) => Points,
 ): Curve[] {
   return peersIn(document, row)
-    .map((peer) => ({ peer, color: colorOf(peer, document.peers), points: pointsOf(peer) }))
+    .map((peer) => ({ peer, look: lookOf(document, peer), points: pointsOf(peer) }))
     .filter(({ points }) => points.length > 0);
+}
+
+/** The subject is the strongest line, and what is no tunnel is dashed. */
+function lookOf(document: Document, name: string): Curve['look'] {
+  const isTunnel = document.peers.some(
+    (peer) => peer.name === name && (peer.isWarren || isRival(peer)),
+  );
+  return {
+    itemStyle: { color: colorOf(name, document.peers) },
+    lineStyle: {
+      width: name === subjectOf(document) ? 4 : 2,
+      type: isTunnel ? 'solid' : 'dashed',
+    },
+  };
 }
 
 function percentiles({ samples }: DocumentRow, peer: string): Points {
@@ -137,11 +153,12 @@ function percentAxis(percents: readonly number[]): object {
 function frame(title: string, note: string, curves: readonly Curve[]): object {
   return {
     title: titleOf(title, note),
-    grid: { left: 76, right: 30, top: 96, bottom: 46 },
+    grid: { left: 76, right: LEGEND_WIDTH + 20, top: 66, bottom: 46 },
     legend: {
-      top: 52,
-      left: 70,
-      itemGap: 14,
+      orient: 'vertical',
+      top: 62,
+      left: WIDTH - LEGEND_WIDTH,
+      itemWidth: 36,
       data: curves.map(({ peer }) => peer),
       textStyle: { fontFamily: FONT, fontSize: 12, color: INK },
     },
