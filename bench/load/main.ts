@@ -15,28 +15,32 @@ import { nearSite, type Site } from './machine/site.ts';
 import { HELP, type Options, readOptions } from './options.ts';
 import { findPeers, KNOWN } from './peers/peers.ts';
 import { LONG_WAY, prepareTransports } from './peers/transport.ts';
-import { keepRows, ROWS, selectRows } from './rows/rows.ts';
+import { keepRows, ROWS, rowsOf, selectRows } from './rows/rows.ts';
 import { runRounds } from './schedule.ts';
+import { startIperf3 } from './tools/iperf3.ts';
+import { prepareTools } from './tools/tools.ts';
 
 async function measure(options: Options): Promise<void> {
   const selected = selectRows(options);
-  const rows = selected.flatMap(({ first, shuffled }) => [...first, ...shuffled]);
-  const transports = prepareTransports(new Set(rows.map(({ transport }) => transport)));
+  const transports = prepareTransports(new Set(rowsOf(selected).map(({ transport }) => transport)));
   const longWay = transports.ready.has(LONG_WAY) ? await tryLongWay() : undefined;
   if (typeof longWay === 'string') {
     transports.ready.delete(LONG_WAY);
     transports.missing.push({ name: `transport ${LONG_WAY}`, reason: longWay });
   }
-  const stages = keepRows(selected, ({ transport }) => transports.ready.has(transport));
+  const carried = keepRows(selected, ({ transport }) => transports.ready.has(transport));
+  const tools = prepareTools(rowsOf(carried));
+  const stages = keepRows(carried, ({ needs }) => needs === undefined || tools.ready.has(needs));
   const { found, missing } = findPeers(options.peers, options.variants, options.level);
   const sink = await startSink();
-  const machine = await describeMachine(sink.addr);
+  const machine = await describeMachine(sink.addr, [...tools.ready.values()]);
   const results = await runRounds({
     options,
     stages,
     transports: transports.ready,
     peers: found,
     site: nearSite(sink),
+    iperf3: tools.ready.has('iperf3') ? nearSite(sink, await startIperf3()) : undefined,
     longWay: typeof longWay === 'string' ? undefined : longWay,
   });
   const started = found.filter(({ name }) => results.rows.some(({ samples }) => name in samples));
@@ -56,7 +60,7 @@ async function measure(options: Options): Promise<void> {
     machine,
     extent: { level, rounds, seconds, transportRounds, transportSeconds, memoryRounds, tries },
     peers,
-    missing: [...missing, ...transports.missing, ...results.dropped],
+    missing: [...missing, ...transports.missing, ...tools.missing, ...results.dropped],
     seconds: results.seconds,
     disturbed: results.disturbed,
     failures: results.failures,

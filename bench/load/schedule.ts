@@ -53,6 +53,8 @@ export interface Plan {
   readonly transports: ReadonlyMap<TransportName, Transport>;
   readonly peers: readonly Peer[];
   readonly site: Site;
+  /** With an iperf3 server beside the sink, where a row needs it. */
+  readonly iperf3?: Site | undefined;
   /** Of the transport with the long way. */
   readonly longWay: Site | undefined;
 }
@@ -145,7 +147,7 @@ class Rounds {
         const name = transport.name === 'tcp' ? peer.name : `${peer.name} over ${transport.name}`;
         if (this.#dropped.some((dropped) => dropped.name === name)) continue;
         try {
-          const site = this.#siteOf(transport);
+          const site = this.#siteOf(transport, carried);
           const tunnel = await startTunnel(peer, transport, site, isReloaded);
           running.push({ peer, tunnel });
           if (tunnel.engine !== undefined) this.#engines.set(peer.name, tunnel.engine);
@@ -158,8 +160,9 @@ class Rounds {
     return running;
   }
 
-  #siteOf({ name }: Transport): Site {
-    const { site, longWay } = this.#plan;
+  #siteOf({ name }: Transport, rows: readonly Row[]): Site {
+    const { site, iperf3, longWay } = this.#plan;
+    if (rows.some(({ needs }) => needs === 'iperf3')) return iperf3 ?? site;
     if (name !== LONG_WAY) return site;
     if (longWay === undefined) throw new Error('there is no long way');
     return longWay;

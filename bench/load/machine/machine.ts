@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { ROOT, runLoad } from '../generator.ts';
+import type { Tool } from '../tools/tools.ts';
 import { isInNamespace } from './namespace.ts';
 
 export interface Machine {
@@ -17,6 +18,8 @@ export interface Machine {
   readonly node: string;
   readonly commit: string;
   readonly loadBefore: number;
+  /** Programs of others that made load. */
+  readonly tools: readonly Tool[];
 }
 
 function text(read: () => string, otherwise: string): string {
@@ -28,7 +31,10 @@ function text(read: () => string, otherwise: string): string {
 }
 
 /** Describes the machine; asks a connection to the sink which congestion control it really has. */
-export async function describeMachine(sinkAddr: string): Promise<Machine> {
+export async function describeMachine(
+  sinkAddr: string,
+  tools: readonly Tool[] = [],
+): Promise<Machine> {
   const probe = await runLoad('bulk', { connect: sinkAddr, seconds: 0.02 });
   const systemWide = text(
     () => readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8'),
@@ -56,5 +62,6 @@ export async function describeMachine(sinkAddr: string): Promise<Machine> {
       'unknown',
     ),
     loadBefore: loadavg()[0] ?? 0,
+    tools,
   };
 }

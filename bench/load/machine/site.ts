@@ -8,7 +8,7 @@ export interface Site {
   readonly host: string;
   /** The service behind the tunnel, on the client's loopback. */
   readonly sink: Sink;
-  /** The port of an iperf3 server beside it, where that program is installed. */
+  /** The port of an iperf3 server beside it; with one, every tunnel has a further service. */
   readonly iperf3Port: number | undefined;
   /** The command as it runs where the client is. */
   atClient(command: Command): Command;

@@ -7,6 +7,7 @@ import type { Memory } from '../machine/memory.ts';
 import type { Level } from '../options.ts';
 import type { Service } from '../peers/peer.ts';
 import { LONG_WAY, type Transport, type TransportName } from '../peers/transport.ts';
+import type { ToolName } from '../tools/tools.ts';
 
 /** A load's own numbers, and what both relay processes used meanwhile. */
 export interface Loaded {
@@ -19,7 +20,7 @@ export interface Loaded {
 export interface Cell {
   readonly tcpAddr: string;
   readonly udpAddr: string;
-  /** Leads to an iperf3 server; `undefined` where that program is not installed. */
+  /** Leads to an iperf3 server; `undefined` for rows that do not need it. */
   readonly iperf3Addr: string | undefined;
   /** Where the server accepts its client, in what transport. */
   readonly tunnelAddr: string;
@@ -91,6 +92,8 @@ export interface RowKind {
   readonly repeatable: boolean;
   /** From which level on it is measured over plain TCP, unless it is picked by its name. */
   readonly level: Level;
+  /** A program of others that makes the load; where it is missing, so is the row. */
+  readonly needs?: ToolName;
   run(cell: Cell): Promise<Readonly<Record<string, number>>>;
 }
 

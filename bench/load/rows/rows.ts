@@ -4,6 +4,8 @@ import { type Level, type Options, reaches } from '../options.ts';
 import { LONG_WAY, TRANSPORTS, type TransportName } from '../peers/transport.ts';
 import { bulk } from './bulk.ts';
 import { held, idle, slow } from './held.ts';
+import { http } from './http.ts';
+import { iperf3 } from './iperf3.ts';
 import { pingpong, requests } from './pingpong.ts';
 import { reload } from './reload.ts';
 import { restart } from './restart.ts';
@@ -35,6 +37,9 @@ const UDP: readonly RowKind[] = [64, 512, 1400].flatMap((size) => [
   udp(size, 10_000),
   udp(size, 50_000),
 ]);
+const HTTP: readonly RowKind[] = [http('keepalive'), http('close')];
+/** The service that they need costs a tunnel memory, so these are measured apart. */
+const IPERF3: readonly RowKind[] = [iperf3('up', 1), iperf3('up', 8), iperf3('down', 1)];
 /** Rows that change the tunnel itself; the last one leaves the most behind. */
 const CONTROL: readonly RowKind[] = [restart, reload];
 
@@ -87,6 +92,7 @@ const STAGES: readonly Stage[] = [
         visitors(32),
         pacedVisitors,
         burst,
+        ...HTTP,
         ...UDP,
       ),
       ...FAR,
@@ -94,6 +100,7 @@ const STAGES: readonly Stage[] = [
     ],
     settleMs: STARTED_MS,
   },
+  { first: [], shuffled: plain(...IPERF3), settleMs: 0 },
   { first: plain(...CONTROL), shuffled: [], settleMs: 0 },
 ];
 
@@ -130,6 +137,11 @@ export function selectRows({
       ? reaches(level, row.level) || (transports.length > 0 && row.transport !== 'tcp')
       : names.some((name) => picks(name, row));
   return keepRows(STAGES, (row) => isOver(row) && isPicked(row));
+}
+
+/** The rows of all stages. */
+export function rowsOf(stages: readonly Stage[]): Row[] {
+  return stages.flatMap(({ first, shuffled }) => [...first, ...shuffled]);
 }
 
 /** The stages with only the wanted rows. */
