@@ -11,7 +11,7 @@ import {
   readMachineBusyNs,
   readOwnCpuNs,
 } from './machine/cpu.ts';
-import { forgetPeak, type Memory, readMemory } from './machine/memory.ts';
+import { forgetPeak, type Memory, readMemory, readRssKib } from './machine/memory.ts';
 import type { Tunnel } from './peers/tunnel.ts';
 import type { Cell, Row, Series } from './rows/row.ts';
 
@@ -79,6 +79,7 @@ async function runOnce(row: Row, tunnel: Tunnel, seconds: number): Promise<CellR
       return { end: async () => (await running.end()).numbers };
     },
     memory: () => readMemory(tunnel.pids),
+    rssKib: () => readRssKib(tunnel.pids),
     keepSeries(name, points) {
       kept[name] = points;
     },

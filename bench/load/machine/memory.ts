@@ -23,13 +23,20 @@ export function readMemory(pids: readonly number[]): Memory {
   const sum = { rssKib: 0, pssKib: 0, privateKib: 0, privateDirtyKib: 0, peakRssKib: 0 };
   for (const pid of pids) {
     const rollup = readProc(`/proc/${pid}/smaps_rollup`);
-    sum.rssKib += field(rollup, 'Rss');
+    const rss = field(rollup, 'Rss');
+    sum.rssKib += rss;
     sum.pssKib += field(rollup, 'Pss');
     sum.privateKib += field(rollup, 'Private_Clean') + field(rollup, 'Private_Dirty');
     sum.privateDirtyKib += field(rollup, 'Private_Dirty');
-    sum.peakRssKib += field(readProc(`/proc/${pid}/status`), 'VmHWM');
+    // The kernel counts this one loosely, so that it can be behind what was just counted exactly.
+    sum.peakRssKib += Math.max(rss, field(readProc(`/proc/${pid}/status`), 'VmHWM'));
   }
   return sum;
+}
+
+/** RSS of all the processes together; loose by some pages, but cheap enough to read often. */
+export function readRssKib(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + field(readProc(`/proc/${pid}/status`), 'VmRSS'), 0);
 }
 
 /** KiB of TCP buffers of the whole machine: where a relay's bytes hide from RSS. */
