@@ -15,7 +15,7 @@ export function spliceRelay(): Peer {
     version: 'bench/generator',
     isWarren: false,
     transports: ['tcp'],
-    rows: ['bulk', 'pingpong', 'requests'],
+    rows: ['bulk', 'pingpong', 'requests', 'http'],
     tunnel: {
       configs: () => ({ server: '', client: '' }),
       server: (_config, ports) => hop(ports.services[0].port, ports.control),
