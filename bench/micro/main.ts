@@ -66,6 +66,8 @@ async function main(args: readonly string[]): Promise<number> {
   const interrupt = (): void => stop.abort(new Error('interrupted'));
   // Once: who asks a second time does not want to wait for tunnels to close.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+  // Nobody reads any more: `| head`.
+  process.stdout.once('error', interrupt);
   try {
     return await measure(options, stop.signal);
   } catch (error) {
