@@ -46,7 +46,12 @@ export class Client implements AsyncDisposable {
     const { remoteAddr, transport } = this.#config;
     const dial = dialSpec(this.#config);
     this.#dial = dial;
-    this.#engine = this.#role.openEngine();
+    const engine = await this.#role.openEngine();
+    if (this.#isClosed()) {
+      engine.destroy();
+      return;
+    }
+    this.#engine = engine;
     warnOfClearTransport(this.#role.log, remoteAddr, transport);
     for (const service of this.#config.services.values()) this.#open(service.name, dial);
     this.#role.log.info(
@@ -177,8 +182,12 @@ export class Client implements AsyncDisposable {
     void session?.close({ deadlineMs: Number.POSITIVE_INFINITY });
   }
 
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
   #requireEngine(): Engine {
-    if (this.#engine === undefined || this.#state === 'closed') {
+    if (this.#engine === undefined || this.#isClosed()) {
       throw new WarrenError('WARREN_E_STATE', 'the client is not running');
     }
     return this.#engine;

@@ -25,7 +25,7 @@ async function dispatch(command: Arguments, faults: Faults): Promise<number> {
       command.print();
       return EXIT_OK;
     case 'version':
-      process.stdout.write(versionText(command.verbose));
+      process.stdout.write(await versionText(command.verbose));
       return EXIT_OK;
     case 'check': {
       const { check } = await import('./check.ts');

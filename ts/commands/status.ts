@@ -38,7 +38,7 @@ interface Tier {
 
 /** @throws WARREN_E_ENGINE, told already, when the engine that is demanded cannot be had. */
 export async function status({ json }: StatusArguments): Promise<number> {
-  const selected = trySelect();
+  const selected = await trySelect();
   const facts = statusOf(selected);
   const text = json ? `${JSON.stringify(facts)}\n` : statusText(facts);
   if (!(await print(text))) return EXIT_OUTPUT;
@@ -46,9 +46,9 @@ export async function status({ json }: StatusArguments): Promise<number> {
   return EXIT_OK;
 }
 
-function trySelect(): SelectedEngine | WarrenError {
+async function trySelect(): Promise<SelectedEngine | WarrenError> {
   try {
-    const selected = selectEngine({});
+    const selected = await selectEngine({});
     selected.engine.destroy();
     return selected;
   } catch (error) {

@@ -7,11 +7,11 @@ import { packageVersion } from '../package-version.ts';
 type Fact = readonly [name: string, value: string];
 
 /** One line, or with `verbose` one per fact that a bug report needs. */
-export function versionText(verbose: boolean): string {
+export async function versionText(verbose: boolean): Promise<string> {
   const line = `warren ${packageVersion()}\n`;
   if (!verbose) return line;
   const facts: readonly Fact[] = [
-    ...engineFacts(),
+    ...(await engineFacts()),
     ['protocol', 'rathole wire v1'],
     ['node', process.version],
     ['platform', platformOf(thisMachine()).name],
@@ -20,9 +20,9 @@ export function versionText(verbose: boolean): string {
 }
 
 /** The engine that would run, and why those before it would not; a forced one may not be there. */
-function engineFacts(): Fact[] {
+async function engineFacts(): Promise<Fact[]> {
   try {
-    const { engine, native, rejected } = selectEngine({});
+    const { engine, native, rejected } = await selectEngine({});
     engine.destroy();
     return [
       ['engine', engine.name],

@@ -56,7 +56,7 @@ export class RoleBase {
   }
 
   /** @throws WARREN_E_ENGINE */
-  openEngine(): Engine {
+  async openEngine(): Promise<Engine> {
     const { engine, limits, threads, accessLog = false } = this.#options;
     if (engine !== undefined) {
       this.#selected = { engine, rejected: [] };
@@ -73,7 +73,7 @@ export class RoleBase {
         if (accessLog) access(batch);
       },
     };
-    const selected = selectEngine(options);
+    const selected = await selectEngine(options);
     this.#selected = selected;
     this.#tell(selected);
     if (selected.engine.name !== 'rust') {

@@ -8,7 +8,7 @@ import type { Engine, EngineName, EngineOptions } from './engine.ts';
 import { loadAddon } from './load-addon.ts';
 import { loadBinding } from './load-binding.ts';
 import { RustEngine } from './rust.ts';
-import { TypescriptEngine } from './typescript.ts';
+import type { TypescriptEngine } from './typescript.ts';
 
 /** An engine, or one file of an engine, that was not taken. */
 export interface RejectedEngine extends Unusable {
@@ -55,9 +55,11 @@ export interface FoundTier {
   readonly addon?: string;
   /** Why other files of the same engine were not taken, though they are there. */
   readonly passedOver?: readonly string[];
-  /** @throws when the system has no threads or descriptors left. */
-  open(options: EngineOptions): Engine & { readonly threads?: number };
+  /** At once, or when its code is loaded. @throws when the system has no threads or descriptors left. */
+  open(options: EngineOptions): OpenedEngine | Promise<OpenedEngine>;
 }
+
+export type OpenedEngine = Engine & { readonly threads?: number };
 
 export interface Selection {
   /** By default the environment's. */
@@ -70,7 +72,7 @@ export interface Selection {
 export const TIERS: readonly Tier[] = [
   { name: 'rust', find: findRust },
   { name: 'addon', find: findAddon },
-  { name: 'typescript', find: () => ({ open: (options) => new TypescriptEngine(options) }) },
+  { name: 'typescript', find: () => ({ open: (options) => openTypescript(options) }) },
 ];
 
 const MAX_THREADS = 256;
@@ -85,7 +87,10 @@ export function rejectedText({ name, reason }: RejectedEngine): string {
 }
 
 /** @throws WARREN_E_ENGINE when the wanted one cannot be had, or not with so many threads. */
-export function selectEngine(options: EngineOptions, selection: Selection = {}): SelectedEngine {
+export async function selectEngine(
+  options: EngineOptions,
+  selection: Selection = {},
+): Promise<SelectedEngine> {
   const { tiers = TIERS } = selection;
   const wanted = wantedEngine(selection.wanted);
   const tried = tiersFor(wanted, tiers);
@@ -93,7 +98,7 @@ export function selectEngine(options: EngineOptions, selection: Selection = {}):
   const rejected: RejectedEngine[] = [];
   for (const { name, find } of tried) {
     const found = find();
-    const opened = 'reason' in found ? found : openFound(found, withThreads);
+    const opened = 'reason' in found ? found : await openFound(found, withThreads);
     if ('passedOver' in found) {
       for (const reason of found.passedOver ?? []) rejected.push({ name, reason, broken: true });
     }
@@ -117,12 +122,12 @@ export function tiersFor(wanted: string, tiers: readonly Tier[]): readonly Tier[
   throw engineError(`WARREN_ENGINE=${wanted}: no such engine (allowed: ${allowed})`);
 }
 
-function openFound(
+async function openFound(
   { addon, open }: FoundTier,
   options: EngineOptions,
-): Omit<SelectedEngine, 'rejected'> | Unusable {
+): Promise<Omit<SelectedEngine, 'rejected'> | Unusable> {
   try {
-    const engine = open(options);
+    const engine = await open(options);
     return addon === undefined
       ? { engine }
       : { engine, native: { threads: engine.threads ?? 1, addon } };
@@ -142,7 +147,15 @@ function findAddon(): FoundTier | Unusable {
   const loaded = loadAddon();
   if ('reason' in loaded) return loaded;
   const { binding, file: addon, passedOver } = loaded;
-  return { addon, passedOver, open: (options) => new TypescriptEngine(options, binding) };
+  return { addon, passedOver, open: (options) => openTypescript(options, binding) };
+}
+
+/** Loaded only where it runs: nobody with the Rust engine shall pay its memory and its start. */
+async function openTypescript(
+  ...given: ConstructorParameters<typeof TypescriptEngine>
+): Promise<TypescriptEngine> {
+  const { TypescriptEngine } = await import('./typescript.ts');
+  return new TypescriptEngine(...given);
 }
 
 /** The caller's number goes before the environment's; without any the engine decides. */

@@ -47,7 +47,11 @@ export class Server implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new WarrenError('WARREN_E_STATE', 'start once');
     this.#state = 'started';
-    const engine = this.#role.openEngine();
+    const engine = await this.#role.openEngine();
+    if (this.#isClosed()) {
+      engine.destroy();
+      return;
+    }
     try {
       const services = new ServiceRegistry(engine, this.#role.log, this.#config);
       const listener = await this.#listen(engine, this.#config, services);

@@ -17,7 +17,8 @@ async function debugged(engine: EngineName): Promise<string[]> {
     warn() {},
     error() {},
   };
-  await new RoleBase({ log }).openEngine().close({ deadlineMs: 0 });
+  const opened = await new RoleBase({ log }).openEngine();
+  await opened.close({ deadlineMs: 0 });
   return told;
 }
 
