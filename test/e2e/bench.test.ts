@@ -79,9 +79,9 @@ describe.skipIf(!hasCargo)('an interrupted benchmark', () => {
   );
 
   it.each([
-    ['stdout', 0, 'at the end'],
-    ['stderr', 141, 'at once'],
-  ] as const)('whose %s is closed ends with %i %s, and leaves nothing', async (closed, code) => {
+    ['stdout', 0],
+    ['stderr', 141],
+  ] as const)('whose %s is closed ends with %i and leaves nothing', async (closed, code) => {
     const scratch = mkdtempSync(join(tmpdir(), 'warren-bench-test-'));
     onTestFinished(() => rmSync(scratch, { recursive: true, force: true }));
     const script = `import { killAllOnExit, scratchDirectory } from '${built}/load/machine/process.js';

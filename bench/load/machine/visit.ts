@@ -75,7 +75,7 @@ export async function untilAnswered(port: number, limitMs: number): Promise<void
 
 /** Visits of different ports beside each other, and the pause of each that had no luck. */
 const ABREAST = 4;
-const ABREAST_PAUSE_MS = 4;
+const ABREAST_PAUSE_MS = 10;
 
 /**
  * Visits the ports until each has had the outcome. One that has not yet is visited again after all
