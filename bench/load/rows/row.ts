@@ -47,6 +47,8 @@ export interface Cell {
   ): Promise<{ end(): Promise<Readonly<Record<string, number>>> }>;
   /** Memory of both relay processes together. */
   memory(): Memory;
+  /** RSS of both relay processes together, cheap enough to be read while a load runs. */
+  rssKib(): number;
   /** Keeps values over time, seconds from the row's start, beside the row's numbers. */
   keepSeries(name: string, points: Series): void;
   /** The tunnel itself, for rows that change it. Its processes are others afterwards. */

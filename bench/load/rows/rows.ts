@@ -3,13 +3,18 @@
 import { type Level, type Options, reaches } from '../options.ts';
 import { LONG_WAY, TRANSPORTS, type TransportName } from '../peers/transport.ts';
 import { bulk } from './bulk.ts';
-import { held, idle, slow } from './held.ts';
+import { held } from './held.ts';
 import { http } from './http.ts';
+import { idle } from './idle.ts';
 import { iperf3 } from './iperf3.ts';
+import { jitter } from './jitter.ts';
+import { latency } from './latency.ts';
+import { memoryRun } from './memory-run.ts';
 import { pingpong, requests } from './pingpong.ts';
 import { reload } from './reload.ts';
 import { restart } from './restart.ts';
 import { over, type Row, type RowKind } from './row.ts';
+import { slow } from './slow.ts';
 import { storm } from './storm.ts';
 import { udp } from './udp.ts';
 import { burst, firstByte, pacedVisitors, visitors } from './visitors.ts';
@@ -38,13 +43,17 @@ const UDP: readonly RowKind[] = [64, 512, 1400].flatMap((size) => [
   udp(size, 50_000),
 ]);
 const HTTP: readonly RowKind[] = [http('keepalive'), http('close')];
+const LATENCY: readonly RowKind[] = [
+  ...[500, 2000, 4000].map((rate) => latency('close', rate)),
+  ...[5000, 15_000].map((rate) => latency('keepalive', rate)),
+];
 /** The service that they need costs a tunnel memory, so these are measured apart. */
 const IPERF3: readonly RowKind[] = [iperf3('up', 1), iperf3('up', 8), iperf3('down', 1)];
 /** Rows that change the tunnel itself; the last one leaves the most behind. */
 const CONTROL: readonly RowKind[] = [restart, reload];
 
 /** A relay that keeps buffers for every encrypted connection needs a gigabyte for 4,000. */
-const HELD_OVER_TRANSPORT = held(1000, 1);
+const HELD_OVER_TRANSPORT = held('1k');
 /** What a transport changes: its records the bulk, its handshake the visitors, its buffers memory. */
 const OVER_TRANSPORTS: readonly { readonly kind: RowKind; readonly level: Level }[] = [
   ...[bulk('up', 1), bulk('down', 8)].map((kind) => ({ kind, level: 'quick' as const })),
@@ -76,11 +85,13 @@ const plain = (...kinds: readonly RowKind[]): Row[] => kinds.map((kind) => over(
 
 const STAGES: readonly Stage[] = [
   {
-    first: [...plain(idle, held(2000, 2)), ...CARRIED.filter(isHeld)],
+    first: [...plain(idle, held('1k and 10k')), ...CARRIED.filter(isHeld)],
     shuffled: [],
     settleMs: COLLECTED_MS,
     isMemory: true,
   },
+  // What the held connections have left behind would be seen.
+  { first: plain(memoryRun), shuffled: [], settleMs: COLLECTED_MS, isMemory: true },
   {
     first: plain(slow),
     shuffled: [
@@ -93,6 +104,8 @@ const STAGES: readonly Stage[] = [
         pacedVisitors,
         burst,
         ...HTTP,
+        ...LATENCY,
+        jitter,
         ...UDP,
       ),
       ...FAR,

@@ -34,6 +34,7 @@ function cellOf(
     measure: unused,
     background: unused,
     memory: unused,
+    rssKib: unused,
     keepSeries(name, points) {
       kept[name] = points;
     },
