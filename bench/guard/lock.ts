@@ -12,7 +12,7 @@ export function takeLock(file: string): () => void {
   const holder = holderOf(file);
   if (holder !== undefined && isAlive(holder)) {
     throw new Error(
-      `process ${holder} is making one there; run this again when it is done (or remove ${file}, if that is no guard)`,
+      `process ${holder} is making a copy of warren now: wait for it (or remove ${file}, if that is no guard)`,
     );
   }
   rmSync(file, { force: true });

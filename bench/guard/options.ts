@@ -68,13 +68,7 @@ export function readGuardOptions(args: readonly string[]): GuardOptions | 'help'
     if (positionals.length > 0) throw new Error('--clean goes without a commit');
     return 'clean';
   }
-  const [revision, further] = positionals;
-  if (revision === undefined || revision === '') {
-    throw new Error(
-      'with which commit? HEAD for what is not committed yet, or HEAD~1, main, a tag, a hash: npm run bench:guard -- COMMIT',
-    );
-  }
-  if (further !== undefined) throw new Error(`one commit, not also ${further}`);
+  const revision = readRevision(positionals);
   const { only, rounds, seconds, json } = values;
   const load = readOptions(['--rounds', rounds, '--seconds', seconds, '--only', only]);
   if (typeof load === 'string') throw new Error('nothing to measure');
@@ -90,6 +84,16 @@ export function readGuardOptions(args: readonly string[]): GuardOptions | 'help'
     load,
     json: json === undefined ? undefined : readPath(json),
   };
+}
+
+function readRevision([revision, further]: readonly string[]): string {
+  if (revision === undefined || revision === '') {
+    throw new Error(
+      'with which commit? HEAD for what is not committed yet, or HEAD~1, main, a tag, a hash: npm run bench:guard -- COMMIT',
+    );
+  }
+  if (further !== undefined) throw new Error(`one commit, not also ${further}`);
+  return revision;
 }
 
 function readTolerance(text: string): number {

@@ -77,10 +77,8 @@ function lastLine({ before, options, measured }: Compared): string {
   }
   const unclear = findings.filter(({ verdict }) => verdict.word === 'unclear').length;
   const told =
-    unclear === 0
-      ? ''
-      : `; ${unclear} of them unclear: this machine is too noisy, or try more --rounds`;
-  return `guard: passed: none of ${findings.length} figures is worse than at ${before.short} by more than ${percent(options.tolerance)}${told}`;
+    unclear === 0 ? '' : `; ${unclear} of them unclear, try a quieter machine or more --rounds`;
+  return `guard: passed: no regression over ${percent(options.tolerance)} against ${before.short} shown by ${findings.length} figures${told}`;
 }
 
 function ratioText({ ratio, interval }: Finding['verdict']): string {

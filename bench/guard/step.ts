@@ -69,17 +69,16 @@ export async function runStep({ title, command }: Step, place: Place): Promise<v
       child.once('error', reject);
       child.once('close', (status, signal) => resolve(status ?? signal));
     });
-    if (code === 0) return;
-    const last = lines(output).slice(-LAST_LINES);
-    throw new Error(
-      [`${title}: ${command.join(' ')} ended with ${code}; its last lines, all of ${log}:`, ...last]
-        .join('\n  ')
-        .trim(),
-    );
+    if (code !== 0) throw failure(`${title}: ${command.join(' ')} ended with ${code}`, output, log);
   } finally {
     clearInterval(sign);
     process.removeListener('exit', killGroup);
   }
+}
+
+function failure(what: string, output: string, log: string): Error {
+  const last = lines(output).slice(-LAST_LINES);
+  return new Error([`${what}; its last lines, all of ${log}:`, ...last].join('\n  '));
 }
 
 function lines(output: string): string[] {
