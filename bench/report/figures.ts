@@ -9,8 +9,6 @@ import { ratio, type Summary, summarize } from './stats.ts';
 /** Numbers that rows keep beside those they print, and that targets name. */
 const KEPT: Readonly<Record<string, string>> = {
   js: 'JS thread, % of a core',
-  private: 'private MiB',
-  pss: 'PSS MiB',
 };
 
 /** What a load itself shows; what Node's threads used stands in a table of its own. */

@@ -41,7 +41,7 @@ export function drawOverTime(
   if (curves.length === 0) return undefined;
   const svg = renderChart(WIDTH, HEIGHT, {
     ...frame(labels.title, 'less is better; the first round of each peer', curves),
-    xAxis: { ...valueAxis('seconds since the load began', 28), splitLine: { show: false } },
+    xAxis: { ...valueAxis('seconds since the row began', 28), splitLine: { show: false } },
     yAxis: { ...valueAxis(labels.axis, 52), min: 0 },
     series: curves.map(({ peer, look, points }) => ({
       type: 'line',

@@ -73,6 +73,13 @@ const BARS: readonly BarKind[] = [
     picks: [{ rows: UDP, keys: ['cpu'] }],
   },
   {
+    name: 'jitter',
+    title: 'An interactive flow beside bulk',
+    axis: 'microseconds',
+    better: 'less',
+    picks: [{ rows: /^jitter$/, keys: ['calm_p99_us', 'p50_us', 'p99_us'] }],
+  },
+  {
     name: 'memory',
     title: 'Memory of server and client together',
     axis: 'RSS, MiB',
