@@ -1,5 +1,5 @@
-//! One visitor at the sink: reads the mode, then does what it asks. Never blocks; every turn has
-//! a budget, so that eight bulk streams share the loop.
+//! One visitor at the sink: reads the mode, then does what it asks. Never blocks; a turn is one
+//! read or one write, so that a visitor with a few bytes does not wait long beside bulk streams.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::ledger::{Entry, Ledger};
 use super::origin::{Origin, Said};
-use super::transfer::{STEPS_PER_TURN, drain, write_some};
+use super::transfer::{drain, write_some};
 use crate::sys;
 use crate::wire::{self, Mode};
 
-/// What one write of a source offers.
-const SOURCE_CHUNK: usize = 512 * 1024;
+/// What a source offers in a turn.
+const SOURCE_CHUNK: usize = 256 * 1024;
 
 /// What the connection waits for next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,26 +235,21 @@ impl Connection {
     }
 
     fn send(&mut self, scratch: &[u8], ledger: &mut Ledger) -> io::Result<Next> {
-        for _ in 0..STEPS_PER_TURN {
-            let wanted = match &self.state {
-                State::Source { left, .. } => {
-                    SOURCE_CHUNK.min(usize::try_from(*left).unwrap_or(SOURCE_CHUNK))
-                }
-                State::Timed { until, .. } if Instant::now() < *until => SOURCE_CHUNK,
-                _ => 0,
-            };
-            if wanted == 0 {
-                return self.finish(ledger);
+        let wanted = match &self.state {
+            State::Source { left, .. } => {
+                SOURCE_CHUNK.min(usize::try_from(*left).unwrap_or(SOURCE_CHUNK))
             }
-            let sent = write_some(&mut self.stream, &scratch[..wanted])?;
-            match &mut self.state {
-                State::Source { left, .. } => *left -= sent as u64,
-                State::Timed { count, .. } => *count += sent as u64,
-                _ => {}
-            }
-            if sent < wanted {
-                break;
-            }
+            State::Timed { until, .. } if Instant::now() < *until => SOURCE_CHUNK,
+            _ => 0,
+        };
+        if wanted == 0 {
+            return self.finish(ledger);
+        }
+        let sent = write_some(&mut self.stream, &scratch[..wanted])?;
+        match &mut self.state {
+            State::Source { left, .. } => *left -= sent as u64,
+            State::Timed { count, .. } => *count += sent as u64,
+            _ => {}
         }
         Ok(Next::Write)
     }

@@ -1,24 +1,21 @@
-//! Moving bytes of one connection without blocking, within a turn's budget.
+//! Moving bytes of one connection without blocking.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::TcpStream;
 
 use crate::sys;
 
-/// Reads or writes of one turn.
-pub(super) const STEPS_PER_TURN: usize = 4;
-
-/// Counts what is there; true once the visitor's FIN was read.
+/// Counts what one read takes; true once the visitor's FIN was read.
 pub(super) fn drain(stream: &TcpStream, scratch: &mut [u8], total: &mut u64) -> io::Result<bool> {
-    for _ in 0..STEPS_PER_TURN {
-        match sys::discard(stream, scratch) {
-            Ok(0) => return Ok(true),
-            Ok(count) => *total += count as u64,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
+    match sys::discard(stream, scratch) {
+        Ok(0) => Ok(true),
+        Ok(count) => {
+            *total += count as u64;
+            Ok(false)
         }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(false)
 }
 
 /// Writes until all is written or the socket is full.
