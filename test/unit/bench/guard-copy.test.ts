@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { provideCopy } from '../../../bench/guard/copy.ts';
 import { type Commit, findCommit } from '../../../bench/guard/repository.ts';
 
-// A project whose builds take no time, and a cargo that only tells its version.
+// A project whose builds take no time, by an npm and a cargo that are short scripts.
 const directory = mkdtempSync(join(tmpdir(), 'warren-guard-copy-'));
 const root = join(directory, 'project');
 const home = join(directory, 'cache');
@@ -27,17 +27,9 @@ function git(...args: readonly string[]): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** What `build:native` does makes the difference between commits. */
+/** A commit whose addon is built by this script. */
 function commit(subject: string, native: string): Commit {
-  const scripts = {
-    'build:ts': 'mkdir -p dist && echo cli > dist/cli.js',
-    'build:native': `${native} && echo built >> ${counter}`,
-  };
-  const manifest = { name: 'project', version: '1.0.0', scripts };
-  const { scripts: _, ...plain } = manifest;
-  const lock = { ...plain, lockfileVersion: 3, requires: true, packages: { '': plain } };
-  writeFileSync(join(root, 'package.json'), JSON.stringify(manifest));
-  writeFileSync(join(root, 'package-lock.json'), JSON.stringify(lock));
+  writeFileSync(join(root, 'build.sh'), `set -e\n${native}\necho built >> ${counter}\n`);
   git('add', '--all');
   git('commit', '--quiet', '--message', subject);
   return findCommit('HEAD', root);
@@ -46,6 +38,15 @@ function commit(subject: string, native: string): Commit {
 /** The addon says where cargo was to build, and with what. */
 const WORKS =
   'mkdir -p native && echo $CARGO_TARGET_DIR $CARGO_BUILD_TARGET_DIR $RUSTFLAGS > native/warren.node';
+
+const NPM = `#!/bin/sh
+case "$*" in
+  ci*) ;;
+  *build:ts) mkdir -p dist && echo cli > dist/cli.js ;;
+  *build:native) sh build.sh ;;
+  *) exit 9 ;;
+esac
+`;
 
 function copies(): string[] {
   return readdirSync(home).filter((name) => name.length >= 40);
@@ -59,19 +60,20 @@ beforeAll(() => {
   mkdirSync(root);
   git('init', '--quiet');
   writeFileSync(join(directory, 'cargo'), '#!/bin/sh\necho cargo 1.2.3\n', { mode: 0o755 });
+  writeFileSync(join(directory, 'npm'), NPM, { mode: 0o755 });
 });
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 afterEach(() => vi.unstubAllEnvs());
 
-function withFakeCargo(): void {
+function withScripts(): void {
   vi.stubEnv('PATH', `${directory}:${process.env['PATH'] ?? ''}`);
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
 }
 
 describe('the copy of a commit', () => {
   it('is built once, in a target directory of its own, from files that are new to cargo', async () => {
-    withFakeCargo();
+    withScripts();
     vi.stubEnv('CARGO_TARGET_DIR', '/tmp/of-the-working-tree');
     vi.stubEnv('CARGO_BUILD_TARGET_DIR', '/tmp/of-the-working-tree');
     vi.stubEnv('RUSTFLAGS', '');
@@ -82,7 +84,7 @@ describe('the copy of a commit', () => {
     expect(readFileSync(copy.cli, 'utf8')).toBe('cli\n');
     const addon = readFileSync(join(copy.directory, 'native/warren.node'), 'utf8');
     expect(addon.trim()).toBe(join(home, 'target'));
-    expect(statSync(join(copy.directory, 'package.json')).mtimeMs).toBeGreaterThan(began);
+    expect(statSync(join(copy.directory, 'build.sh')).mtimeMs).toBeGreaterThan(began);
     expect(builds()).toBe(1);
     expect(await provideCopy(works, root, home)).toEqual(copy);
     expect(builds()).toBe(1);
@@ -90,7 +92,7 @@ describe('the copy of a commit', () => {
   });
 
   it('is built again for other settings of the compiler', async () => {
-    withFakeCargo();
+    withScripts();
     vi.stubEnv('RUSTFLAGS', '');
     const works = commit('works, too', `echo too; ${WORKS}`);
     await provideCopy(works, root, home);
@@ -102,8 +104,8 @@ describe('the copy of a commit', () => {
   });
 
   it('is not there when the build fails, which is told', async () => {
-    withFakeCargo();
-    const fails = commit('fails', 'echo error: no such thing >&2 && exit 7');
+    withScripts();
+    const fails = commit('fails', 'echo error: no such thing >&2; exit 7');
     const failure = provideCopy(fails, root, home);
     await expect(failure).rejects.toThrow(`no copy of warren at ${fails.short} (fails)`);
     await expect(failure).rejects.toThrow('error: no such thing');
@@ -116,7 +118,7 @@ describe('the copy of a commit', () => {
   });
 
   it('goes when others were used since', async () => {
-    withFakeCargo();
+    withScripts();
     const first = commit('first', `${WORKS} #1`);
     await provideCopy(first, root, home);
     const later: Commit[] = [];
