@@ -40,6 +40,9 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let streams = args.count("streams", 1)?;
     let direction = args.choice("direction", ["up", "down"])?;
     let work = if direction == "up" { upload } else { download };
+    if args.choice("priority", ["usual", "low"])? == "low" {
+        sys::lower_priority()?;
+    }
 
     let opened: Vec<TcpStream> = (0..streams)
         .map(|_| open(plan.connect))

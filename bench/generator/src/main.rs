@@ -35,6 +35,7 @@ use report::Report;
 const USAGE: &str = "usage: warren-load COMMAND [--flag value]...
   sink      --listen ADDR
   bulk      --connect ADDR --streams N --seconds S --direction up|down [--query ADDR]
+            [--priority usual|low]
   pingpong  --connect ADDR --size BYTES --count N [--seconds S]
             or --rate N --seconds S for messages that have their times
   rr        --connect ADDR --connections N --seconds S

@@ -44,6 +44,8 @@ pub(crate) struct Poller {
     events: Vec<libc::epoll_event>,
 }
 
+/// The lowest there is.
+const LOW_PRIORITY: c_int = 19;
 /// Events taken in one wait.
 const BATCH: usize = 256;
 
@@ -310,6 +312,12 @@ pub(crate) fn congestion(stream: &TcpStream) -> io::Result<String> {
     checked(result)?;
     let text = name.split(|byte| *byte == 0).next().unwrap_or_default();
     Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+/// Puts this thread, and those it starts from now on, behind all others that want a processor.
+pub(crate) fn lower_priority() -> io::Result<()> {
+    // SAFETY: no pointers; zero is the calling thread.
+    checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LOW_PRIORITY) }).map(drop)
 }
 
 /// CPU time of this process so far, threads that ended included.

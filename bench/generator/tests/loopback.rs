@@ -48,6 +48,7 @@ fn bulk_counts_the_same_bytes_at_both_ends() {
     for flags in [
         "--direction up --streams 1",
         "--direction up --streams 4",
+        "--direction up --streams 4 --priority low",
         "--direction down",
     ] {
         let line = sink.load("bulk", &format!("{flags} --seconds 0.1"));

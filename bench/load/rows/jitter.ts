@@ -59,6 +59,8 @@ function bulk(cell: Cell, direction: 'up' | 'down'): Promise<Loaded> {
     query: cell.sinkAddr,
     streams: STREAMS_EACH_WAY,
     direction,
+    // Its visitors stand for other machines, which take no processor from the interactive flow.
+    priority: 'low',
     seconds: RAMP_SECONDS + cell.seconds + REST_SECONDS,
   });
 }
