@@ -63,7 +63,8 @@ function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`${path} is not JSON: ${error instanceof Error ? error.message : error}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${path} is not JSON: ${reason.replaceAll(/\s+/g, ' ')}`);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { type Metric, PROCESS_METRICS } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
-import { ownMetrics, peersIn, summary } from './figures.ts';
+import { measuredIn, ownMetrics, peersIn, summary } from './figures.ts';
 import { isRival } from './peers.ts';
 import type { Summary } from './stats.ts';
 
@@ -47,6 +47,18 @@ export function processLosses(document: Document): ProcessLosses[] {
       );
       return [{ metric, rival, rows: own.length, of: both.length, most }];
     });
+  });
+}
+
+/** Rows in which the subject has no figure and a rival has: its runs failed, or were not made. */
+export function absences(
+  document: Document,
+): { readonly row: DocumentRow; readonly rivals: readonly string[] }[] {
+  return document.rows.flatMap((row) => {
+    const measured = measuredIn(document, row);
+    const rivals = rivalsOf(document).filter((rival) => measured.includes(rival));
+    const isAbsent = !measured.includes(subjectOf(document) ?? '');
+    return isAbsent && rivals.length > 0 ? [{ row, rivals }] : [];
   });
 }
 

@@ -29,7 +29,8 @@ export function figure(summary: Summary | undefined): string {
 export function compared(factor: number | undefined, better: 'more' | 'less'): string {
   if (factor === undefined) return '-';
   const wins = better === 'more' ? factor > 1 : factor < 1;
-  return `${number(factor)}x ${factor === 1 ? '=' : wins ? '+' : '!'}`;
+  const shown = number(factor);
+  return `${shown}x ${Number(shown) === 1 ? '=' : wins ? '+' : '!'}`;
 }
 
 /** `1 run`, `2 runs`. */

@@ -2,9 +2,16 @@
 
 import { type Document, subjectOf } from '../document.ts';
 import { fullTitle } from '../figures.ts';
-import { type Loss, losses, type ProcessLosses, processLosses, rivalsOf } from '../losses.ts';
+import {
+  absences,
+  type Loss,
+  losses,
+  type ProcessLosses,
+  processLosses,
+  rivalsOf,
+} from '../losses.ts';
 import { count, eitherOf, figure, number } from '../numbers.ts';
-import { escaped, markdownTable } from './markdown.ts';
+import { escaped, list, markdownTable } from './markdown.ts';
 
 export function lossSection(document: Document): string[] {
   const subject = subjectOf(document);
@@ -25,8 +32,22 @@ export function lossSection(document: Document): string[] {
           '',
           ...lossTable(subject, found),
         ]),
+    ...absenceLines(document, subject),
     ...processLines(subject, processLosses(document)),
   ];
+}
+
+/** A failure is no better than a bad figure. */
+function absenceLines(document: Document, subject: string): string[] {
+  const found = absences(document).map(({ row, rivals }) => {
+    const { length } = document.failures.filter(
+      (failure) => failure.row === row.name && failure.peer === subject,
+    );
+    const why = length === 0 ? 'was not measured' : `${count(length, 'run')} failed`;
+    return `${escaped(row.title)}: ${why}; ${escaped(rivals.join(' and '))} did it`;
+  });
+  if (found.length === 0) return [];
+  return ['', `Without any figure of ${escaped(subject)}, which a rival has:`, '', ...list(found)];
 }
 
 function lossTable(subject: string, found: readonly Loss[]): string[] {

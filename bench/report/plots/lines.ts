@@ -12,6 +12,8 @@ const HEIGHT = 420;
 const MOST_POINTS = 120;
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond'];
 const LEGEND_WIDTH = 200;
+/** What happens to the luckier half interests nobody, and would crowd the axis. */
+const LEAST_PERCENT = 50;
 
 type Points = readonly (readonly [number, number])[];
 
@@ -113,7 +115,7 @@ function percentiles({ samples }: DocumentRow, peer: string): Points {
   for (const { series } of samples[peer] ?? []) {
     for (const [percent, value] of series['percentiles'] ?? []) {
       // A logarithm has no zero, and the last percentile no end.
-      if (percent < 100 && value > 0) {
+      if (percent >= LEAST_PERCENT && percent < 100 && value > 0) {
         byPercent.set(percent, [...(byPercent.get(percent) ?? []), value]);
       }
     }

@@ -86,7 +86,18 @@ const BARS: readonly BarKind[] = [
     better: 'less',
     picks: [
       { rows: /^idle$/, keys: ['rss'] },
+      { rows: /^memory-run$/, keys: ['steadyRss'] },
       { rows: /^held$/, keys: ['rss1k', 'rss10k'] },
+    ],
+  },
+  {
+    name: 'memory-private',
+    title: 'Memory that server and client share with nobody',
+    axis: 'private dirty pages, MiB',
+    better: 'less',
+    picks: [
+      { rows: /^idle$/, keys: ['privateDirty'] },
+      { rows: /^held$/, keys: ['private1k', 'private10k'] },
     ],
   },
 ];
@@ -142,7 +153,7 @@ function barPlot(document: Document, { picks, ...rest }: BarKind): BarPlot {
 
 /** Rows that are in a picture by more than one metric say which. */
 function group(row: DocumentRow, key: string, isOfMany: boolean): BarGroup {
-  return { title: isOfMany ? fullTitle(row, key) : row.title, row, key };
+  return { title: isOfMany ? `${row.title}, ${fullTitle(row, key)}` : row.title, row, key };
 }
 
 function rowsOf({ rows }: Document, names: RegExp): DocumentRow[] {

@@ -122,6 +122,7 @@ export function documentOf(rows: readonly DocumentRow[] = usualRows()): Document
 function usualRows(): DocumentRow[] {
   const same = { [SUBJECT]: { p50_us: [90, 110], p99_us: [900, 910] }, rathole: { p50_us: [100] } };
   const points = [
+    [10, 80],
     [50, 100],
     [99, 900],
     [99.9, 4000],

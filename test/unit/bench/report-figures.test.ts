@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { fullTitle, ofBaseline, ratioCell, subjectOver } from '../../../bench/report/figures.ts';
 import { losses, processLosses } from '../../../bench/report/losses.ts';
-import { bound, duration, eitherOf, figure, number } from '../../../bench/report/numbers.ts';
+import {
+  bound,
+  compared,
+  duration,
+  eitherOf,
+  figure,
+  number,
+} from '../../../bench/report/numbers.ts';
 import { summarize } from '../../../bench/report/stats.ts';
 import { documentOf, rowOf, SUBJECT, samplesOf } from './report-document.ts';
 
@@ -64,6 +71,8 @@ describe('figures', () => {
     expect(ratioCell(document, bulk, metric('rssPeakMib', 'less'), 'rathole')).toBe('8.00x !');
     expect(ratioCell(document, bulk, metric('gbit', 'more'), 'direct')).toBe('0.500x');
     expect(ratioCell(document, bulk, metric('gbit', 'more'), SUBJECT)).toBe('-');
+    expect(compared(1.004, 'less')).toBe('1.00x =');
+    expect(compared(1.006, 'less')).toBe('1.01x !');
   });
 
   it('names a metric so that it can stand alone', () => {

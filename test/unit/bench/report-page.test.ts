@@ -80,6 +80,14 @@ describe('the page', () => {
     ]);
   });
 
+  it('counts a row in which only a rival has figures', () => {
+    const metric = { key: 'rate', title: '/s', better: 'more' } as const;
+    const row = rowOf('storm', [metric], samplesOf({ rathole: { rate: [1] } }));
+    const failures = [{ row: 'storm', peer: SUBJECT, round: 1, message: 'reset' }];
+    const lines = section(page({ ...documentOf([row]), failures }), '## Where warren loses');
+    expect(lines).toContain('- the row storm: 1 run failed; rathole did it');
+  });
+
   it('says so when it loses nowhere', () => {
     const metric = { key: 'rate', title: '/s', better: 'more' } as const;
     const samples = samplesOf({ [SUBJECT]: { rate: [2] }, rathole: { rate: [1] } });

@@ -77,6 +77,7 @@ describe('plots', () => {
     expect(textsIn(plot('latency-close-2000'))).toEqual(
       expect.arrayContaining(['50', '99', '99.9', SUBJECT, 'rathole']),
     );
+    expect(textsIn(plot('latency-close-2000'))).not.toContain('10');
     expect(textsIn(plot('memory-run'))).toEqual(
       expect.arrayContaining([SUBJECT, 'frp', 'RSS of both ends, MiB']),
     );
