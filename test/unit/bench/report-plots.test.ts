@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ROWS } from '../../../bench/load/rows/rows.ts';
 import { drawPlots } from '../../../bench/report/plots/plots.ts';
 import { writePage } from '../../../bench/report/write.ts';
 import { documentOf, rowOf, SUBJECT, samplesOf } from './report-document.ts';
@@ -31,6 +32,15 @@ describe('plots', () => {
     ]);
     expect(absent).toContain('UDP: datagrams lost');
     expect(absent).toContain('Visitors and requests');
+  });
+
+  it('have rows that the runner measures, every one of them', () => {
+    const series = { rss: [[0, 1] as const], percentiles: [[50, 1] as const] };
+    const rows = ROWS.map(({ name, metrics }) => {
+      const numbers = Object.fromEntries(metrics.map(({ key }) => [key, [1]]));
+      return rowOf(name, metrics, samplesOf({ [SUBJECT]: numbers }, series));
+    });
+    expect(drawPlots(documentOf(rows)).absent).toEqual([]);
   });
 
   it('are the same bytes for the same document, and small', () => {
