@@ -146,7 +146,8 @@ export async function openClientOf(
 export async function refusedForGood(log: RecordingLog, reason: string): Promise<string> {
   const told = await log.waitFor('cannot connect to the server, will retry', { reason });
   const { fields } = await log.waitFor('waiting before the next attempt');
-  if (!(Number(fields['delayMs']) >= 4_000)) throw new Error(`a pause of ${fields['delayMs']} ms`);
+  // Another end of a first attempt pauses for 0.6 s at most.
+  if (!(Number(fields['delayMs']) >= 800)) throw new Error(`a pause of ${fields['delayMs']} ms`);
   return String(told.fields['error']);
 }
 

@@ -4,7 +4,8 @@
  *
  * Three schedules, each with 20 % jitter so that clients of one server do not come in step:
  * - failed: 0.5 s, three times as long each time, at most `retry_interval` (wire-v1 3.5);
- * - refused (unknown service, wrong token, wrong key or certificate): 5 s doubling to 60 s; asking
+ * - refused (unknown service, wrong token, wrong key or certificate): 1 s, for where both ends get
+ *   a new configuration at once and the client reads its own first, then 5 s doubling to 60 s: asking
  *   again does not help (W16);
  * - short-lived sessions: from the third in a row on, as refused from 2 s. Two clients that take
  *   one service from each other slow down instead of flapping (W15). A session that the server
@@ -15,7 +16,8 @@ const FIRST_MS = 500;
 const FACTOR = 3;
 /** `retry_interval = 0` must not spin (W16). */
 const FLOOR_MS = 100;
-const REFUSED_FIRST_MS = 5_000;
+const REFUSED_ONCE_MS = 1_000;
+const REFUSED_AGAIN_MS = 5_000;
 const TAKEN_FIRST_MS = 2_000;
 const LONG_MAX_MS = 60_000;
 const JITTER = 0.2;
@@ -55,7 +57,9 @@ export class Backoff {
         return this.#failed();
       case 'refused':
         this.#refusals += 1;
-        return this.#jittered(longDelay(REFUSED_FIRST_MS, this.#refusals));
+        return this.#jittered(
+          this.#refusals === 1 ? REFUSED_ONCE_MS : longDelay(REFUSED_AGAIN_MS, this.#refusals - 1),
+        );
       case 'session':
       case 'drained':
         return this.#sessionEnded(end.livedMs, end.kind === 'drained');

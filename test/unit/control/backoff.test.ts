@@ -34,7 +34,7 @@ describe('backoff', () => {
 
   it('W16: waits longer after a refusal, and does not ask at full speed for ever', () => {
     const ends = Array.from({ length: 7 }, () => REFUSED);
-    const expected = [5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000];
+    const expected = [1_000, 5_000, 10_000, 20_000, 40_000, 60_000, 60_000];
     expect(delays(new Backoff(1_000, even), ends)).toEqual(expected);
   });
 
@@ -43,7 +43,7 @@ describe('backoff', () => {
     backoff.next(REFUSED);
     backoff.next(REFUSED);
     backoff.next(session(60_000));
-    expect(backoff.next(REFUSED)).toBe(5_000);
+    expect(backoff.next(REFUSED)).toBe(1_000);
   });
 
   it('starts over after a session that was settled', () => {
