@@ -8,14 +8,19 @@ import type { Cell, Metric, RowKind } from './row.ts';
 const SETTLE_MS = 150;
 /** How long each step stays; memory must have been read by then. */
 const STAY_SECONDS = 0.8;
-/** What a relay needs besides two for each connection. */
-const OTHER_DESCRIPTORS = 200;
+/** What a relay needs besides two for each connection: channels kept ready most of all. */
+const OTHER_DESCRIPTORS = 600;
+/** The part of the limit that a relay may keep from visitors, as warren does. */
+const RESERVED = 1 / 20;
 const FIRST = 1000;
 const MOST = 10_000;
 
 /** Of the wanted connections those that a relay can have: it needs two descriptors for each. */
 export function possible(wanted: number, limit: number): number {
-  return Math.min(wanted, Math.max(0, Math.floor((limit - OTHER_DESCRIPTORS) / 2)));
+  return Math.min(
+    wanted,
+    Math.max(0, Math.floor((limit * (1 - RESERVED) - OTHER_DESCRIPTORS) / 2)),
+  );
 }
 
 /**
@@ -55,7 +60,7 @@ function metricsOf(step: '1k' | '10k'): Metric[] {
 async function runHeld(cell: Cell, count: number): ReturnType<RowKind['run']> {
   const limit = readDescriptorLimit();
   if (possible(count, limit) < count || count < FIRST) {
-    const needed = 2 * Math.max(FIRST, count) + OTHER_DESCRIPTORS;
+    const needed = Math.ceil((2 * FIRST + OTHER_DESCRIPTORS) / (1 - RESERVED));
     throw new Error(`raise ulimit -Hn to ${needed} at least: ${limit} descriptors are too few`);
   }
   const before = cell.memory();
