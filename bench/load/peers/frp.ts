@@ -6,18 +6,10 @@ import type { Peer } from './peer.ts';
 import { outputOf } from './program.ts';
 import { LONG_WAY } from './transport.ts';
 
-/** What its better mode is asked for, and what multiplexing is about. */
+/** Where frp's better mode is asked for, and what multiplexing is about. */
 const MUX_ROWS = [
-  'bulk',
-  'pingpong',
-  'requests',
-  'http',
-  'visitors',
-  'first-byte',
-  'udp',
-  'tls',
-  'restart',
-  'reload',
+  ...['bulk', 'pingpong', 'requests', 'http', 'latency', 'visitors', 'first-byte', 'udp', 'tls'],
+  ...['idle', 'held'],
 ];
 
 export function findFrp(name: string, tcpMux: boolean): Peer | string {
