@@ -22,7 +22,7 @@ export interface Known {
 }
 
 /** Where the kind of data channel shows. */
-const V1_ROWS = ['bulk', 'pingpong', 'visitors', 'first-byte'];
+const V1_ROWS = ['bulk', 'pingpong', 'requests', 'http', 'latency', 'visitors', 'first-byte'];
 /** Where its relays show. They leave visitors of reused channels to JavaScript: so it is v1. */
 const ADDON_ROWS = ['bulk', 'requests', 'http', 'visitors-32', 'idle', 'held'];
 
