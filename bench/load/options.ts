@@ -69,7 +69,7 @@ const EXTENTS: Readonly<Record<Level, Extent>> = {
     memoryRounds: 5,
     transportRounds: 5,
     transportSeconds: 0.5,
-    tries: 2,
+    tries: 1,
   },
   full: {
     rounds: 7,

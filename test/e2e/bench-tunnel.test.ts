@@ -91,7 +91,7 @@ describe('a tunnel that is changed', () => {
 
   it('is measured with the processes that are there at the end', async () => {
     const { tunnel } = await started();
-    const { sample } = await runCell(over('tcp', restart), tunnel, 1, 1);
+    const { sample } = await runCell(over('tcp', restart, 'usual'), tunnel, 1, 1);
     const { killedMs = 0, stoppedMs = 0, rssMib = 0, switches = 0 } = sample;
     expect(Math.min(killedMs, stoppedMs)).toBeGreaterThan(1);
     // Two Node processes, and a start makes some hundred switches.
@@ -102,7 +102,7 @@ describe('a tunnel that is changed', () => {
   it('lets the row say what did not come', async () => {
     const { tunnel } = await started();
     const measured = async (kind: RowKind): Promise<unknown> =>
-      await runCell(over('tcp', kind), tunnel, 1, 1);
+      await runCell(over('tcp', kind, 'usual'), tunnel, 1, 1);
     const deaf: RowKind = {
       ...reload,
       run: (cell) =>
@@ -120,7 +120,7 @@ describe('a tunnel that is changed', () => {
   it('leaves the rows without a number where there is no tunnel', async () => {
     const direct = await startTunnel(DIRECT, TCP, site);
     for (const kind of [restart, reload]) {
-      expect((await runCell(over('tcp', kind), direct, 1, 1)).sample).toEqual({});
+      expect((await runCell(over('tcp', kind, 'usual'), direct, 1, 1)).sample).toEqual({});
     }
   });
 });

@@ -5,7 +5,7 @@ import type { Command } from '../machine/process.ts';
 import type { Peer, Service } from './peer.ts';
 
 /** The rows that a relay of TCP can take part in; what it has no word for it leaves out. */
-const TCP_ROWS = ['bulk', 'pingpong', 'requests', 'http', 'latency', 'visitors', 'iperf3', 'held'];
+const TCP_ROWS = ['bulk', 'requests', 'http', 'visitors-32', 'iperf3'];
 
 /** One listener of a hop; both addresses are on loopback. */
 export interface Leg {

@@ -8,7 +8,6 @@ export function bulk(direction: 'up' | 'down', streams: number): RowKind {
     name: `bulk-${direction}-${streams}`,
     title: `bulk ${direction}, ${streams} stream${streams > 1 ? 's' : ''}`,
     repeatable: true,
-    level: streams === 64 ? 'usual' : 'quick',
     metrics: [
       { key: 'gbit', title: 'Gbit/s', better: 'more' },
       ...cpuMetrics('s/GB'),

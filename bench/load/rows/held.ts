@@ -29,7 +29,7 @@ export function possible(wanted: number, limit: number): number {
  */
 export function held(steps: '1k' | '1k and 10k'): RowKind {
   const first: Metric[] = metricsOf('1k');
-  const base = { name: 'held', repeatable: false, level: 'usual' } as const;
+  const base = { name: 'held', repeatable: false } as const;
   const title = 'held connections, server + client';
   if (steps === '1k') {
     return { ...base, title, metrics: first, run: (cell) => runHeld(cell, FIRST) };

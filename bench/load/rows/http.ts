@@ -15,7 +15,6 @@ export function http(connection: 'keepalive' | 'close'): RowKind {
     title: `HTTP by wrk, ${CONNECTIONS} at a time, ${stays ? 'keep-alive' : 'a connection each'}`,
     needs: 'wrk',
     repeatable: true,
-    level: 'quick',
     metrics: [
       { key: 'per_second', title: '/s', better: 'more' },
       { key: 'p50_us', title: 'p50 us', better: 'less' },

@@ -6,7 +6,6 @@ export const idle: RowKind = {
   name: 'idle',
   title: 'idle, server + client',
   repeatable: false,
-  level: 'usual',
   metrics: [
     { key: 'rss', title: 'RSS MiB', better: 'less' },
     { key: 'pss', title: 'PSS MiB', better: 'less' },

@@ -16,7 +16,6 @@ export function iperf3(direction: 'up' | 'down', streams: number): RowKind {
     title: `bulk by iperf3 ${direction}, ${streams} stream${streams > 1 ? 's' : ''}`,
     needs: 'iperf3',
     repeatable: true,
-    level: 'usual',
     metrics: [{ key: 'gbit', title: 'Gbit/s', better: 'more' }, ...cpuMetrics('s/GB')],
     async run(cell) {
       const { iperf3Addr: addr } = cell;

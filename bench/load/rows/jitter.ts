@@ -17,7 +17,6 @@ export const jitter: RowKind = {
   name: 'jitter',
   title: `64 B ping-pong, ${RATE} /s, beside bulk of ${STREAMS_EACH_WAY} streams each way`,
   repeatable: true,
-  level: 'usual',
   metrics: [
     { key: 'calm_p99_us', title: 'calm p99 us', better: 'less' },
     { key: 'p50_us', title: 'p50 us', better: 'less' },

@@ -21,8 +21,6 @@ export function latency(mode: 'keepalive' | 'close', rate: number): RowKind {
     name: `latency-${mode}-${rate}`,
     title: `HTTP ${rate} /s by the clock, ${isKept ? 'keep-alive' : 'a connection each'}`,
     repeatable: true,
-    // Half of what frp, the slowest of the compared tunnels, carries on two cores.
-    level: mode === 'close' && rate === 2000 ? 'quick' : 'usual',
     metrics: [
       { key: 'p50_us', title: 'p50 us', better: 'less' },
       { key: 'p99_us', title: 'p99 us', better: 'less' },

@@ -19,7 +19,6 @@ export const memoryRun: RowKind = {
   name: 'memory-run',
   title: `memory under ${RATE.toLocaleString('en')} visitors/s, server + client`,
   repeatable: false,
-  level: 'usual',
   metrics: [
     { key: 'peakRss', title: 'RSS peak MiB', better: 'less' },
     { key: 'steadyRss', title: 'RSS steady MiB', better: 'less' },

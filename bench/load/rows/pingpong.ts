@@ -6,7 +6,6 @@ export const pingpong: RowKind = {
   name: 'pingpong',
   title: '64 B ping-pong',
   repeatable: true,
-  level: 'quick',
   metrics: [
     { key: 'p50_us', title: 'p50 us', better: 'less' },
     { key: 'p99_us', title: 'p99 us', better: 'less' },
@@ -22,7 +21,6 @@ export const requests: RowKind = {
   name: 'requests',
   title: '32 connections request/response',
   repeatable: true,
-  level: 'usual',
   metrics: [
     { key: 'per_second', title: '/s', better: 'more' },
     { key: 'p50_us', title: 'p50 us', better: 'less' },

@@ -21,7 +21,6 @@ export const reload: RowKind = {
   title: `reload, ${SERVICES.toLocaleString('en')} tcp services`,
   // A second try would start from what the first has left allocated, and it is long.
   repeatable: false,
-  level: 'usual',
   metrics: [
     { key: 'addMs', title: 'all added ms', better: 'less' },
     { key: 'changeOneMs', title: 'one changed ms', better: 'less' },

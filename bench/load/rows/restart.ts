@@ -10,7 +10,6 @@ export const restart: RowKind = {
   name: 'restart',
   title: 'first byte after a restart of the client',
   repeatable: true,
-  level: 'usual',
   metrics: [
     { key: 'killedMs', title: 'ms after SIGKILL', better: 'less' },
     { key: 'stoppedMs', title: 'ms after SIGTERM', better: 'less' },

@@ -92,8 +92,6 @@ export interface RowKind {
   readonly metrics: readonly Metric[];
   /** False for memory: a second try would start from what the first has left allocated. */
   readonly repeatable: boolean;
-  /** From which level on it is measured over plain TCP, unless it is picked by its name. */
-  readonly level: Level;
   /** A program of others that makes the load; where it is missing, so is the row. */
   readonly needs?: ToolName;
   run(cell: Cell): Promise<Readonly<Record<string, number>>>;
@@ -106,9 +104,11 @@ export interface RowKind {
 export interface Row extends RowKind {
   readonly kind: string;
   readonly transport: TransportName;
+  /** From which level on it is measured, unless it is picked by its name. */
+  readonly level: Level;
 }
 
-export function over(transport: TransportName, kind: RowKind, level: Level = kind.level): Row {
+export function over(transport: TransportName, kind: RowKind, level: Level): Row {
   const { name, title } = kind;
   if (transport === LONG_WAY) {
     const far = { name: `${name}-20ms`, title: `${title}, round trip of 20 ms` };

@@ -34,23 +34,39 @@ const STARTED_MS = 2000;
 /** V8 has given back what the start needed: about 4 MiB a process, 8 to 9 s after it. */
 const COLLECTED_MS = 12_000;
 
-const BULK: readonly RowKind[] = [1, 8, 64].flatMap((streams) => [
-  bulk('up', streams),
-  bulk('down', streams),
-]);
-const UDP: readonly RowKind[] = [64, 512, 1400].flatMap((size) => [
-  udp(size, 10_000),
-  udp(size, 50_000),
-]);
-const HTTP: readonly RowKind[] = [http('keepalive'), http('close')];
-const LATENCY: readonly RowKind[] = [
-  ...[500, 2000, 4000].map((rate) => latency('close', rate)),
-  ...[5000, 15_000].map((rate) => latency('keepalive', rate)),
-];
 /** The service that they need costs a tunnel memory, so these are measured apart. */
-const IPERF3: readonly RowKind[] = [iperf3('up', 1), iperf3('up', 8), iperf3('down', 1)];
+const IPERF3: readonly Row[] = [
+  ...plain('usual', iperf3('up', 1)),
+  ...plain('full', iperf3('up', 8)),
+  ...plain('usual', iperf3('down', 1)),
+];
 /** Rows that change the tunnel itself; the last one leaves the most behind. */
-const CONTROL: readonly RowKind[] = [restart, reload];
+const CONTROL: readonly Row[] = plain('usual', restart, reload);
+/** Loads over plain TCP. */
+const TRAFFIC: readonly Row[] = [
+  ...plain('quick', bulk('up', 1)),
+  ...plain('usual', bulk('down', 1), bulk('up', 8)),
+  ...plain('quick', bulk('down', 8)),
+  ...plain('usual', bulk('up', 64), bulk('down', 64)),
+  ...plain('quick', pingpong),
+  ...plain('usual', requests, visitors(1)),
+  ...plain('quick', visitors(32)),
+  ...plain('usual', pacedVisitors),
+  ...plain('full', burst),
+  ...plain('usual', http('keepalive')),
+  ...plain('quick', http('close')),
+  // Half of what frp, the slowest of the compared tunnels, carries on two cores, and more and less.
+  ...plain('full', latency('close', 500)),
+  ...plain('usual', latency('close', 2000)),
+  ...plain('full', latency('close', 4000), latency('keepalive', 5000)),
+  ...plain('usual', latency('keepalive', 15_000)),
+  ...plain('usual', jitter),
+  ...plain('full', udp(64, 10_000)),
+  ...plain('usual', udp(64, 50_000), udp(512, 10_000)),
+  ...plain('quick', udp(512, 50_000)),
+  ...plain('full', udp(1400, 10_000)),
+  ...plain('usual', udp(1400, 50_000)),
+];
 
 /** A relay that keeps buffers for every encrypted connection needs a gigabyte for 4,000. */
 const HELD_OVER_TRANSPORT = held('1k');
@@ -81,40 +97,22 @@ const CARRIED: readonly Row[] = TRANSPORTS.filter(
 );
 const isHeld = ({ kind }: Row): boolean => kind === HELD_OVER_TRANSPORT.name;
 
-const plain = (...kinds: readonly RowKind[]): Row[] => kinds.map((kind) => over('tcp', kind));
-
 const STAGES: readonly Stage[] = [
   {
-    first: [...plain(idle, held('1k and 10k')), ...CARRIED.filter(isHeld)],
+    first: [...plain('usual', idle, held('1k and 10k')), ...CARRIED.filter(isHeld)],
     shuffled: [],
     settleMs: COLLECTED_MS,
     isMemory: true,
   },
   // What the held connections have left behind would be seen.
-  { first: plain(memoryRun), shuffled: [], settleMs: COLLECTED_MS, isMemory: true },
+  { first: plain('usual', memoryRun), shuffled: [], settleMs: COLLECTED_MS, isMemory: true },
   {
-    first: plain(slow),
-    shuffled: [
-      ...plain(
-        ...BULK,
-        pingpong,
-        requests,
-        visitors(1),
-        visitors(32),
-        pacedVisitors,
-        burst,
-        ...HTTP,
-        ...LATENCY,
-        jitter,
-        ...UDP,
-      ),
-      ...FAR,
-      ...CARRIED.filter((row) => !isHeld(row)),
-    ],
+    first: plain('full', slow),
+    shuffled: [...TRAFFIC, ...FAR, ...CARRIED.filter((row) => !isHeld(row))],
     settleMs: STARTED_MS,
   },
-  { first: [], shuffled: plain(...IPERF3), settleMs: 0 },
-  { first: plain(...CONTROL), shuffled: [], settleMs: 0 },
+  { first: [], shuffled: IPERF3, settleMs: 0 },
+  { first: CONTROL, shuffled: [], settleMs: 0 },
 ];
 
 /** The order in which rows are printed: by transport, memory last. */
@@ -166,4 +164,8 @@ export function keepRows(stages: readonly Stage[], wanted: (row: Row) => boolean
       shuffled: stage.shuffled.filter(wanted),
     }))
     .filter((stage) => stage.first.length + stage.shuffled.length > 0);
+}
+
+function plain(level: Level, ...kinds: readonly RowKind[]): Row[] {
+  return kinds.map((kind) => over('tcp', kind, level));
 }

@@ -12,7 +12,6 @@ export const slow: RowKind = {
   name: 'slow',
   title: `${SLOW_READERS} slow readers of 1 GiB`,
   repeatable: false,
-  level: 'usual',
   metrics: [
     { key: 'growth', title: 'RSS growth MiB', better: 'less' },
     { key: 'kernel', title: 'TCP buffers of the machine, growth MiB', better: 'less' },

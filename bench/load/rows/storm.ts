@@ -14,7 +14,6 @@ export const storm: RowKind = {
   name: 'storm',
   title: `${SIZE} B ping-pong under storms of ${AT_ONCE} handshakes`,
   repeatable: true,
-  level: 'full',
   metrics: [
     { key: 'calm_p99_us', title: 'p99 us without', better: 'less' },
     { key: 'p50_us', title: 'p50 us', better: 'less' },

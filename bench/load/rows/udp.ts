@@ -10,7 +10,6 @@ export function udp(size: number, rate: Rate): RowKind {
   return {
     name: `udp-${size}-${rate / 1000}k`,
     title: `UDP ${size} B at ${rate} /s`,
-    level: size === 512 && rate === 50_000 ? 'quick' : 'usual',
     repeatable: true,
     metrics: [
       { key: 'lossPercent', title: 'loss %', better: 'less' },

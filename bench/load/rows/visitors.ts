@@ -17,7 +17,6 @@ export function visitors(concurrency: number): RowKind {
     name: `visitors-${concurrency}`,
     title: `visitors, ${concurrency} at a time`,
     repeatable: true,
-    level: concurrency === 32 ? 'quick' : 'usual',
     metrics: [
       { key: 'per_second', title: '/s', better: 'more' },
       { key: 'p50_us', title: 'p50 us', better: 'less' },
@@ -33,7 +32,6 @@ export const pacedVisitors: RowKind = {
   name: 'paced-visitors',
   title: `visitors, ${PACED_VISITORS} /s wanted`,
   repeatable: true,
-  level: 'usual',
   metrics: [
     { key: 'per_second', title: 'achieved /s', better: 'more' },
     { key: 'p99_us', title: 'p99 us', better: 'less' },
@@ -48,7 +46,6 @@ export const firstByte: RowKind = {
   name: 'first-byte',
   title: 'first byte of a new visitor',
   repeatable: true,
-  level: 'usual',
   metrics: [
     { key: 'p50_us', title: 'p50 us', better: 'less' },
     { key: 'p99_us', title: 'p99 us', better: 'less' },
@@ -75,7 +72,6 @@ export const burst: RowKind = {
   name: 'burst',
   title: `burst of ${BURST_VISITORS} visitors`,
   repeatable: true,
-  level: 'usual',
   metrics: [
     { key: 'paired', title: 'paired', better: 'more' },
     { key: 'last_ms', title: 'last answer after ms', better: 'less' },
