@@ -4,7 +4,14 @@
  * the platform packages, of exactly this version, as optional dependencies.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { keepReachedDeclarations } from './declarations.mjs';
 import { addNativeFile } from './native-files.mjs';
@@ -19,6 +26,7 @@ export function stageMainPackage(folder, manifest, engines, prebuilds) {
   writeManifest(folder, manifest, engines);
   compile(join(folder, 'dist'));
   for (const file of listedFiles()) copy(join(ROOT, file), join(folder, file));
+  unlinkBenchmark(join(folder, 'README.md'));
   // Not at the root: it says why.
   copy(join(ROOT, 'binding.gyp'), join(folder, 'native/addon/binding.gyp'));
   for (const { source, machine, file } of prebuilds) {
@@ -65,6 +73,12 @@ function tsc(...options) {
   execFileSync(process.execPath, [program, '-p', join(ROOT, 'ts'), ...options], {
     stdio: 'inherit',
   });
+}
+
+/** The page and its pictures would be a sixth of the package; there its name is no link. */
+function unlinkBenchmark(readme) {
+  const text = readFileSync(readme, 'utf8');
+  writeFileSync(readme, text.replaceAll(/\[([^\]]+)\]\(docs\/benchmark\.md\)/g, '$1'));
 }
 
 /** By the rules of npm, which knows `files`. */

@@ -13,7 +13,7 @@ const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare'];
 
 const ALLOWED = [
   /^dist\/[\w/-]+\.(js|d\.ts)$/,
-  /^docs\/[\w-]+\.(md|1)$/,
+  /^docs\/(?!benchmark)[\w-]+\.(md|1)$/,
   /^examples\/[\w-]+\/[\w@./-]+$/,
   /^native\/addon\/(\.clang-format|binding\.gyp|build\.mjs|\w+\.(cc|h))$/,
   /^native\/(toolchain|checksum)\.mjs$/,
@@ -56,7 +56,9 @@ describe('warren', () => {
       'native/checksum.mjs',
       ...listed('native/addon'),
     ];
-    const pages = ['README.md', 'ARCHITECTURE.md', 'GLOSSARY.md', 'LICENSE', ...listed('docs')];
+    // The benchmark and its pictures are for who reads the repository.
+    const docs = listed('docs').filter((path) => path !== 'docs/benchmark.md');
+    const pages = ['README.md', 'ARCHITECTURE.md', 'GLOSSARY.md', 'LICENSE', ...docs];
     for (const path of [...program, ...pages, ...build]) {
       expect(paths).toContain(path);
     }
@@ -71,6 +73,21 @@ describe('warren', () => {
         if (!paths.includes(file)) lost.push(`${path}: ${target}`);
       }
     }
+    expect(lost).toEqual([]);
+  });
+
+  it('leads from its pages to no file that is not in it', () => {
+    const isThere = (path: string): boolean =>
+      paths.some((each) => each === path || each.startsWith(`${path.replace(/\/$/, '')}/`));
+    const pages = paths.filter((name) => name.endsWith('.md'));
+    const lost = pages.flatMap((page) => {
+      const text = readFileSync(join(warren, page), 'utf8');
+      const files = [...text.matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, file = '']) => file);
+      return files
+        .filter((file) => !file.includes('://') && !isThere(join(dirname(page), file)))
+        .map((file) => `${page}: ${file}`);
+    });
+    expect(pages.length).toBeGreaterThan(10);
     expect(lost).toEqual([]);
   });
 

@@ -22,7 +22,9 @@ const PAGES = [
   'ARCHITECTURE.md',
   'GLOSSARY.md',
   'examples/systemd/README.md',
-  ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs'), { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => `docs/${name}`),
 ];
 
 function read(page: string): string {
