@@ -103,6 +103,9 @@ environment: WARREN_RATHOLE, WARREN_FRPS, WARREN_FRPC, WARREN_NGINX, WARREN_HAPR
              programs (else PATH), WARREN_CLI another build of warren than dist/cli.js
 `;
 
+/** More are weeks. */
+const MOST_ROUNDS = 1000;
+
 /**
  * Reads the command line.
  *
@@ -116,9 +119,9 @@ export function readOptions(args: readonly string[]): Options | 'help' | 'list' 
       full: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
-      only: { type: 'string', default: '' },
-      transports: { type: 'string', default: '' },
-      peers: { type: 'string', default: '' },
+      only: { type: 'string' },
+      transports: { type: 'string' },
+      peers: { type: 'string' },
       peer: { type: 'string', multiple: true, default: [] },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -127,8 +130,8 @@ export function readOptions(args: readonly string[]): Options | 'help' | 'list' 
   if (values.help) return 'help';
   if (values.list) return 'list';
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1)) {
-    throw new Error('--rounds must be at least 1');
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= MOST_ROUNDS)) {
+    throw new Error(`--rounds must be 1 to ${MOST_ROUNDS}`);
   }
   if (values.quick && values.full) throw new Error('--quick or --full, not both');
   const level: Level = values.quick ? 'quick' : values.full ? 'full' : 'usual';
@@ -145,11 +148,19 @@ export function readOptions(args: readonly string[]): Options | 'help' | 'list' 
     seconds: seconds ?? extent.seconds,
     transportSeconds: seconds ?? extent.transportSeconds,
     tries: extent.tries,
-    only: words(values.only),
-    transports: words(values.transports).map(readTransport),
-    peers: words(values.peers),
+    only: picked('--only', values.only),
+    transports: picked('--transports', values.transports).map(readTransport),
+    peers: picked('--peers', values.peers),
     variants: readVariants(values.peer),
   };
+}
+
+/** Nothing where the flag was not given. A list that is empty by mistake must not pick everything. */
+function picked(flag: string, list: string | undefined): string[] {
+  if (list === undefined) return [];
+  const names = words(list);
+  if (names.length === 0) throw new Error(`${flag} names nothing; leave it out for all`);
+  return names;
 }
 
 function readTransport(word: string): TransportName {

@@ -39,7 +39,16 @@ describe('benchmark options', () => {
     expect(() => readOptions(['--quick', '--full'])).toThrow('not both');
   });
 
-  it.each(['0', '1.5', 'x'])('refuses %s rounds', (rounds) => {
+  it.each(['--only', '--transports', '--peers'])(
+    'refuses an empty %s, which would else mean all',
+    (flag) => {
+      for (const nothing of ['', ',']) {
+        expect(() => readOptions([`${flag}=${nothing}`])).toThrow(`${flag} names nothing`);
+      }
+    },
+  );
+
+  it.each(['0', '1.5', 'x', '1e9', ''])('refuses %s rounds', (rounds) => {
     expect(() => readOptions(['--rounds', rounds])).toThrow('--rounds');
   });
 
