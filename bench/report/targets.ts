@@ -155,7 +155,8 @@ export function judge(
   const ours = figure(row, metric, of);
   const rivals = (than ?? []).flatMap((name) => {
     const theirs = figure(thanRow, metric, name);
-    return theirs === undefined ? [] : [{ name, theirs }];
+    // In a run without its usual subject another build may be judged, and be a rival by its name.
+    return theirs === undefined || name === of ? [] : [{ name, theirs }];
   });
   const more = atLeast !== undefined;
   const [best] = rivals.sort((a, b) => (more ? -1 : 1) * (a.theirs.median - b.theirs.median));

@@ -41,6 +41,11 @@ describe('targets', () => {
     expect(judged(target, 10, 4).met).toBe(false);
   });
 
+  it('compares nobody with itself', () => {
+    const target = { atLeast: 0.95, than: ['warren'] };
+    expect(judged(target, 10)).toMatchObject({ against: undefined, met: undefined });
+  });
+
   it('compares with the best of several rivals, in the row that it names', () => {
     const figures: Record<string, number> = { 'ours/warren': 9, 'theirs/a': 4, 'theirs/b': 6 };
     const find = (row: string, _metric: string, peer: string): Summary | undefined => {
