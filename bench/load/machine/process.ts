@@ -2,7 +2,15 @@
 // an event, not a delay: a round trip that works.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,7 +96,11 @@ export class Daemon {
         resolve();
       };
       this.#child.once('exit', end);
-      this.#child.once('error', end);
+      this.#child.once('error', (error) => {
+        // It has not started, so nobody else says why.
+        appendFileSync(log, `${error.message}\n`);
+        end();
+      });
     });
   }
 

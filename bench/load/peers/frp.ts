@@ -3,7 +3,7 @@
 import { findProgram } from '../tools/find-program.ts';
 import { frpConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
-import { outputOf } from './program.ts';
+import { notFound, outputOf } from './program.ts';
 import { LONG_WAY } from './transport.ts';
 
 /** Where frp's better mode is asked for, and what multiplexing is about. */
@@ -16,7 +16,10 @@ export function findFrp(name: string, tcpMux: boolean): Peer | string {
   const server = findProgram('frps', 'WARREN_FRPS');
   const client = findProgram('frpc', 'WARREN_FRPC');
   if (server === undefined || client === undefined) {
-    return 'set WARREN_FRPS and WARREN_FRPC to the frp binaries or put frps and frpc on PATH';
+    return notFound(
+      ['WARREN_FRPS', 'WARREN_FRPC'],
+      'set WARREN_FRPS and WARREN_FRPC to the frp binaries or put frps and frpc on PATH',
+    );
   }
   return {
     name,

@@ -3,7 +3,7 @@
 import { readDescriptorLimit } from '../machine/memory.ts';
 import type { Peer } from './peer.ts';
 import { type Leg, plainHops } from './plain-hops.ts';
-import { findDaemon, outputOf } from './program.ts';
+import { findDaemon, notFound, outputOf } from './program.ts';
 
 /** The connections of the largest row, and some to spare. */
 const CONNECTIONS = 10_240;
@@ -15,7 +15,10 @@ const OWN_DESCRIPTORS = 50;
 export function findHaproxy(): Peer | string {
   const file = findDaemon('haproxy', 'WARREN_HAPROXY');
   if (file === undefined) {
-    return 'set WARREN_HAPROXY to the haproxy binary or put it on PATH (on Debian: apt install haproxy)';
+    return notFound(
+      ['WARREN_HAPROXY'],
+      'set WARREN_HAPROXY to the haproxy binary or put it on PATH (on Debian: apt install haproxy)',
+    );
   }
   return plainHops({
     name: 'haproxy',

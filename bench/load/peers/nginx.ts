@@ -8,7 +8,7 @@ import type { Command } from '../machine/process.ts';
 import { removeDirectory, scratchDirectory } from '../machine/process.ts';
 import type { Peer } from './peer.ts';
 import { type Leg, plainHops } from './plain-hops.ts';
-import { findDaemon, outputOf } from './program.ts';
+import { findDaemon, notFound, outputOf } from './program.ts';
 
 const INSTALL = 'on Debian: apt install nginx-light libnginx-mod-stream';
 const MODULE = 'ngx_stream_module.so';
@@ -21,7 +21,10 @@ const HALF_CLOSE = 'proxy_half_close on;';
 export function findNginx(): Peer | string {
   const file = findDaemon('nginx', 'WARREN_NGINX');
   if (file === undefined) {
-    return `set WARREN_NGINX to the nginx binary or put it on PATH (${INSTALL})`;
+    return notFound(
+      ['WARREN_NGINX'],
+      `set WARREN_NGINX to the nginx binary or put it on PATH (${INSTALL})`,
+    );
   }
   const about = outputOf(file, '-V');
   const load = loadLines(about);

@@ -4,11 +4,16 @@ import type { Command } from '../machine/process.ts';
 import { findProgram } from '../tools/find-program.ts';
 import { ratholeConfigs } from './configs.ts';
 import type { Peer } from './peer.ts';
-import { outputOf } from './program.ts';
+import { notFound, outputOf } from './program.ts';
 
 export function findRathole(): Peer | string {
   const file = findProgram('rathole', 'WARREN_RATHOLE');
-  if (file === undefined) return 'set WARREN_RATHOLE to the rathole binary or put it on PATH';
+  if (file === undefined) {
+    return notFound(
+      ['WARREN_RATHOLE'],
+      'set WARREN_RATHOLE to the rathole binary or put it on PATH',
+    );
+  }
   const command =
     (side: string) =>
     (config: string): Command => ({

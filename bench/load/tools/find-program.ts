@@ -1,6 +1,6 @@
 // Where a program of others is on this machine.
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /**
@@ -23,7 +23,8 @@ export function findProgram(
 function isProgram(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    // The right to search a directory is that bit, too.
+    return statSync(file).isFile();
   } catch {
     return false;
   }

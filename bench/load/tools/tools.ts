@@ -12,6 +12,8 @@ export interface Tool {
   readonly version: string;
 }
 
+const VERSION_LIMIT_MS = 10_000;
+
 interface Known {
   /** Where its version is in what it says to `--version`. */
   readonly version: RegExp;
@@ -49,7 +51,10 @@ export function prepareTools(
 }
 
 function versionOf(file: string, { version }: Known): string {
-  const { stdout, stderr } = spawnSync(file, ['--version'], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(file, ['--version'], {
+    encoding: 'utf8',
+    timeout: VERSION_LIMIT_MS,
+  });
   return version.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown';
 }
 

@@ -109,6 +109,7 @@ describe('programs that rows need', () => {
     const env = { PATH: directory, WARREN_X: '/nowhere/wrk' };
     expect(findProgram('wrk', 'WARREN_X', env)).toBeUndefined();
     expect(findProgram('wrk', 'WARREN_Y', env)).toBe(join(directory, 'wrk'));
+    expect(findProgram('wrk', 'WARREN_Z', { ...env, WARREN_Z: directory })).toBeUndefined();
   });
 
   it('measures iperf3 in tunnels of its own, as its service costs memory', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { nearSite } from '../../../bench/load/machine/site.ts';
 import { CERTIFICATE_NAME } from '../../../bench/load/peers/certificate.ts';
 import { frpConfigs } from '../../../bench/load/peers/configs.ts';
 import { findFrp } from '../../../bench/load/peers/frp.ts';
@@ -11,7 +12,9 @@ import { findNginx, nginxConfig } from '../../../bench/load/peers/nginx.ts';
 import type { Peer, Ports } from '../../../bench/load/peers/peer.ts';
 import { findPeers } from '../../../bench/load/peers/peers.ts';
 import { plainHops } from '../../../bench/load/peers/plain-hops.ts';
+import { findRathole } from '../../../bench/load/peers/rathole.ts';
 import { TCP, type Transport } from '../../../bench/load/peers/transport.ts';
+import { startTunnel } from '../../../bench/load/peers/tunnel.ts';
 
 const PORTS: Ports = {
   host: '127.0.0.1',
@@ -83,6 +86,38 @@ describe('frp as a peer', () => {
     expect(found(findFrp('frp (mux)', true)).rows).toEqual(
       expect.arrayContaining(['bulk', 'requests', 'http', 'visitors', 'udp', 'tls']),
     );
+  });
+});
+
+describe('a peer that is not there', () => {
+  it('says what its variable names when that is no program', () => {
+    setEnv('WARREN_RATHOLE', tmpdir());
+    setEnv('WARREN_FRPS', program('frps', '', 0));
+    setEnv('WARREN_FRPC', '/nowhere/frpc');
+    expect(findRathole()).toBe(
+      `WARREN_RATHOLE is ${tmpdir()}, which is no program that can be run; set WARREN_RATHOLE to the rathole binary or put it on PATH`,
+    );
+    const reason = findFrp('frp', false);
+    expect(reason).toContain('WARREN_FRPC is /nowhere/frpc, which is no program that can be run');
+    expect(reason).not.toContain('WARREN_FRPS is');
+  });
+
+  it('says why its program did not start', async () => {
+    const file = program('rathole', '', 0);
+    writeFileSync(file, '#!/nowhere/interpreter\n');
+    const peer: Peer = {
+      name: 'rathole',
+      version: '',
+      isWarren: false,
+      tunnel: {
+        configs: () => ({ server: '', client: '' }),
+        server: () => ({ file, args: [] }),
+        client: () => ({ file, args: [] }),
+        firstPort: 'control',
+      },
+    };
+    const site = nearSite({ addr: '127.0.0.1:1', port: 1, pid: 1 });
+    await expect(startTunnel(peer, TCP, site)).rejects.toThrow(/ended before.*ENOENT/s);
   });
 });
 
