@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Daemon,
   echoes,
-  freePort,
+  freePorts,
   listens,
   removeDirectory,
   runToEnd,
@@ -15,7 +15,7 @@ import {
 } from '../machine/process.ts';
 import type { Site } from '../machine/site.ts';
 import type { TunnelControl } from '../rows/row.ts';
-import type { Peer, Ports, Service } from './peer.ts';
+import type { Peer, Ports } from './peer.ts';
 import { TCP, type Transport } from './transport.ts';
 
 const START_LIMIT_MS = 15_000;
@@ -164,20 +164,18 @@ export async function startTunnel(
 }
 
 async function portsAt({ host, sink, iperf3Port }: Site, isReloaded: boolean): Promise<Ports> {
-  const service = async (name: string, type: 'tcp' | 'udp', local: number): Promise<Service> => ({
-    name,
-    type,
-    port: await freePort(),
-    local,
-  });
+  // Asked for together: what nobody listens on yet could be given twice.
+  const [control = 0, admin = 0, tcp = 0, udp = 0, iperf3 = 0] = await freePorts(5);
   return {
     host,
-    control: await freePort(),
-    ...(isReloaded ? { admin: await freePort() } : {}),
+    control,
+    ...(isReloaded ? { admin } : {}),
     services: [
-      await service('tcp', 'tcp', sink.port),
-      await service('udp', 'udp', sink.port),
-      ...(iperf3Port === undefined ? [] : [await service('iperf3', 'tcp', iperf3Port)]),
+      { name: 'tcp', type: 'tcp', port: tcp, local: sink.port },
+      { name: 'udp', type: 'udp', port: udp, local: sink.port },
+      ...(iperf3Port === undefined
+        ? []
+        : [{ name: 'iperf3', type: 'tcp' as const, port: iperf3, local: iperf3Port }]),
     ],
   };
 }
