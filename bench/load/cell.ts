@@ -17,7 +17,7 @@ import type { Cell, Row, Series } from './rows/row.ts';
 
 /** Cores that other programs may use before a run counts as disturbed. */
 const DISTURBANCE_CORES = 0.3;
-/** In less time the 10 ms ticks of /proc/stat say nothing. */
+/** In less time the 10 ms ticks of /proc/stat say nothing, and neither do rates. */
 const JUDGED_FROM_SECONDS = 0.2;
 const RETRY_AFTER_MS = 300;
 /** Closing what the last run left open is not the next run's cost. */
@@ -130,6 +130,6 @@ function processNumbers(
     rssMib: rssKib / 1024,
     pssMib: pssKib / 1024,
     rssPeakMib: peakRssKib / 1024,
-    switches: switches / seconds,
+    ...(seconds > JUDGED_FROM_SECONDS ? { switches: switches / seconds } : {}),
   };
 }

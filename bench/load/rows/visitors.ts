@@ -76,6 +76,11 @@ export const burst: RowKind = {
     { key: 'paired', title: 'paired', better: 'more' },
     { key: 'last_ms', title: 'last answer after ms', better: 'less' },
   ],
-  run: async (cell) =>
-    (await cell.load('burst', { connect: cell.tcpAddr, count: BURST_VISITORS })).numbers,
+  async run(cell) {
+    const flags = { connect: cell.tcpAddr, count: BURST_VISITORS };
+    const { last_ms, ...others } = (await cell.load('burst', flags)).numbers;
+    // The last answer of those that had one says nothing good where others had none.
+    const isWhole = others['paired'] === BURST_VISITORS && last_ms !== undefined;
+    return isWhole ? { ...others, last_ms } : others;
+  },
 };
