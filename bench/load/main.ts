@@ -16,7 +16,7 @@ import { HELP, type Options, readOptions } from './options.ts';
 import { findPeers, KNOWN } from './peers/peers.ts';
 import { LONG_WAY, prepareTransports } from './peers/transport.ts';
 import { keepRows, ROWS, rowsOf, selectRows } from './rows/rows.ts';
-import { runRounds } from './schedule.ts';
+import { assertSomeMeet, runRounds } from './schedule.ts';
 import { startIperf3 } from './tools/iperf3.ts';
 import { prepareTools } from './tools/tools.ts';
 
@@ -32,6 +32,7 @@ async function measure(options: Options): Promise<void> {
   const tools = prepareTools(rowsOf(carried));
   const stages = keepRows(carried, ({ needs }) => needs === undefined || tools.ready.has(needs));
   const { found, missing } = findPeers(options.peers, options.variants, options.level);
+  assertSomeMeet(found, rowsOf(stages), [...missing, ...transports.missing, ...tools.missing]);
   const sink = await startSink();
   const machine = await describeMachine(sink.addr, [...tools.ready.values()]);
   const results = await runRounds({

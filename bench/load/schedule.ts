@@ -67,6 +67,27 @@ export async function runRounds(plan: Plan): Promise<Results> {
   return await new Rounds(plan).run();
 }
 
+/**
+ * Checks that there is something to measure before anything is started.
+ *
+ * @throws Error that names what was picked and what is left out.
+ */
+export function assertSomeMeet(
+  peers: readonly Peer[],
+  rows: readonly Row[],
+  missing: readonly Missing[],
+): void {
+  if (peers.some((peer) => rows.some((row) => takesPart(peer, row)))) return;
+  const names = (all: readonly { readonly name: string }[]): string =>
+    all.map(({ name }) => name).join(', ');
+  const picked =
+    peers.length === 0 || rows.length === 0
+      ? 'there is nothing to measure'
+      : `none of ${names(peers)} takes part in any of ${names(rows)}`;
+  const reasons = missing.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+  throw new Error(reasons === '' ? picked : `${picked}; left out: ${reasons}`);
+}
+
 interface Running {
   readonly peer: Peer;
   readonly tunnel: Tunnel;
