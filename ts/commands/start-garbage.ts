@@ -1,17 +1,17 @@
 /**
  * What a start leaves behind: parsed modules, texts and tables of the configuration, and the space that
  * V8 took to make them. V8 collects garbage when a program allocates, and gives the space back some time
- * after that. A daemon that is idle may never come to it, so it is asked.
+ * after that. A daemon that is idle may never come to it, so it is asked once.
  */
 import v8 from 'node:v8';
 import vm from 'node:vm';
 
-/** Behind the work of a start; and once more, when V8 sees how little room new objects need (2 MiB). */
-const DELAYS_MS = [2_000, 8_000];
+/** Behind the work of a start. */
+const DELAY_MS = 2_000;
 
-/** Soon; it takes some 20 ms each time. Does not keep the process alive. */
+/** Soon, once; it takes some 20 ms. Does not keep the process alive. */
 export function dropStartGarbage(): void {
-  for (const delayMs of DELAYS_MS) setTimeout(collectGarbage, delayMs).unref();
+  setTimeout(collectGarbage, DELAY_MS).unref();
 }
 
 /** Node has no call for it: the flag puts one into contexts that are made behind it. */
