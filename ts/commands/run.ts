@@ -14,7 +14,6 @@ import { startHint } from './failure.ts';
 import type { Faults } from './faults.ts';
 import { followConfig, logDiagnostics } from './follow.ts';
 import { chooseRole } from './role.ts';
-import { dropStartGarbage } from './start-garbage.ts';
 import { endBy, stopSignal } from './stop.ts';
 
 const STDOUT = 1;
@@ -47,7 +46,6 @@ export async function run(command: RunArguments, faults: Faults): Promise<number
   await start(daemon, log);
   log.info({ role, ...daemon.facts() }, 'warren ready');
   watch = followConfig({ file, loaded, role, daemon, log });
-  dropStartGarbage();
 
   const signal = await stopping;
   watch.close();
