@@ -66,7 +66,7 @@ async function measure(options: Options): Promise<void> {
     disturbed: results.disturbed,
     failures: results.failures,
     rows: measured,
-    verdicts: verdicts(peers, measured),
+    verdicts: verdicts({ peers, rows: measured, failures: results.failures }),
   };
   process.stdout.write(terminalReport(document));
   process.stdout.write(`\nresults.json, report.md and its plots: ${writeResults(document)}\n`);

@@ -2,8 +2,9 @@
 
 import { type Metric, PROCESS_METRICS } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
-import { compared, number } from './numbers.ts';
+import { number } from './numbers.ts';
 import { BASELINE } from './peers.ts';
+import { standing } from './standing.ts';
 import { ratio, type Summary, summarize } from './stats.ts';
 
 /** Numbers that rows keep beside those they print, and that targets name. */
@@ -51,6 +52,8 @@ export function subjectOver(
   return ratio(summary(row, key, subject), summary(row, key, peer));
 }
 
+const MARKS = { better: '+', worse: '!', equal: '=' } as const;
+
 /** The same in words, with a mark whether the subject is better; to no tunnel at all it cannot be. */
 export function ratioCell(
   document: Document,
@@ -58,9 +61,13 @@ export function ratioCell(
   { key, better }: Metric,
   peer: string,
 ): string {
-  const factor = subjectOver(document, row, key, peer);
-  if (factor !== undefined && peer === BASELINE) return `${number(factor)}x`;
-  return compared(factor, better);
+  const subject = subjectOf(document);
+  const [ours, theirs] = [subject ?? '', peer].map((name) => summary(row, key, name));
+  if (peer === subject || ours === undefined || theirs === undefined) return '-';
+  const factor = ratio(ours, theirs);
+  // To nothing there is no ratio, but a better and a worse.
+  const times = factor === undefined ? '-' : `${number(factor)}x`;
+  return peer === BASELINE ? times : `${times} ${MARKS[standing(better, ours, theirs).word]}`;
 }
 
 /** Percent of the tunnel-less figure; only where more is better that says how near a peer comes. */

@@ -4,10 +4,8 @@ import { type Metric, PROCESS_METRICS } from '../load/rows/row.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
 import { measuredIn, ownMetrics, peersIn, summary } from './figures.ts';
 import { isRival } from './peers.ts';
+import { standing } from './standing.ts';
 import type { Summary } from './stats.ts';
-
-/** Medians of the same program differ by that much from run to run. */
-const NOISE = 0.05;
 
 export interface Loss {
   readonly row: DocumentRow;
@@ -75,16 +73,7 @@ function lossesIn(document: Document, row: DocumentRow, metric: Metric): Loss[] 
     .flatMap((rival) => {
       const theirs = summary(row, metric.key, rival);
       if (theirs === undefined) return [];
-      const times = timesWorse(metric, ours, theirs);
-      return times === undefined ? [] : [{ row, metric, rival, ours, theirs, times }];
+      const { word, times } = standing(metric.better, ours, theirs);
+      return word === 'worse' ? [{ row, metric, rival, ours, theirs, times }] : [];
     });
-}
-
-/** `undefined` where ours is not worse, or by no more than noise. */
-function timesWorse({ better }: Metric, ours: Summary, theirs: Summary): number | undefined {
-  const [worse, best] = better === 'less' ? [ours, theirs] : [theirs, ours];
-  if (worse.median <= best.median) return undefined;
-  const times = best.median > 0 ? worse.median / best.median : Number.POSITIVE_INFINITY;
-  const isApart = worse.min > best.max;
-  return isApart || times > 1 + NOISE ? times : undefined;
 }

@@ -25,14 +25,6 @@ export function figure(summary: Summary | undefined): string {
   return rounds === 1 ? number(median) : `${number(median)} (${number(min)}-${number(max)})`;
 }
 
-/** A factor, and whether it is the better or the worse side of 1. */
-export function compared(factor: number | undefined, better: 'more' | 'less'): string {
-  if (factor === undefined) return '-';
-  const wins = better === 'more' ? factor > 1 : factor < 1;
-  const shown = number(factor);
-  return `${shown}x ${Number(shown) === 1 ? '=' : wins ? '+' : '!'}`;
-}
-
 /** `1 run`, `2 runs`. */
 export function count(of: number, noun: string): string {
   return `${apart(of)} ${noun}${of === 1 ? '' : 's'}`;
@@ -42,6 +34,11 @@ export function count(of: number, noun: string): string {
 export function eitherOf(names: readonly string[]): string {
   const [last = '', ...others] = [...names].reverse();
   return others.length === 0 ? last : `${others.reverse().join(', ')} or ${last}`;
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+export function allOf(names: readonly string[]): string {
+  return eitherOf(names).replace(/ or (?!.* or )/, ' and ');
 }
 
 /** So many seconds, as hours, minutes or seconds. */

@@ -83,7 +83,7 @@ function howToRead(document: Document): string[] {
   const ratios =
     subject === undefined
       ? ''
-      : ` "ratio" is ${subject} over the peer of that line: + better, ! worse.`;
+      : ` "ratio" is ${subject} over the peer of that line: + better, ! worse, = within noise.`;
   return wrapped(
     `Medians of all rounds (min-max).${ratios} "of direct" is the part of what goes without a tunnel. "-" stands for what does not apply or failed. Columns that do not fit are in the page.`,
     WIDTH,

@@ -2,19 +2,27 @@
 
 import { type Document, subjectOf } from './document.ts';
 import { fullTitle, summary } from './figures.ts';
-import { bound, eitherOf, number } from './numbers.ts';
+import { allOf, bound, number } from './numbers.ts';
 import { judge, TARGETS, type Verdict } from './targets.ts';
 
 /** Of the targets whose row was measured. */
-export function verdicts(peers: Document['peers'], rows: Document['rows']): Document['verdicts'] {
+export function verdicts({
+  peers,
+  rows,
+  failures,
+}: Pick<Document, 'peers' | 'rows' | 'failures'>): Document['verdicts'] {
   const subject = subjectOf({ peers });
   if (subject === undefined) return [];
-  return TARGETS.filter(({ row }) => rows.some(({ name }) => name === row)).map((target) =>
-    judge(target, subject, (name, metric, peer) => {
+  return TARGETS.filter(({ row }) => rows.some(({ name }) => name === row)).map((target) => {
+    const verdict = judge(target, subject, (name, metric, peer) => {
       const row = rows.find((each) => each.name === name);
       return row && summary(row, metric, peer);
-    }),
-  );
+    });
+    // Who fails at the work is not only unmeasured.
+    const { row, of = subject } = target;
+    const isFailed = failures.some((failure) => failure.row === row && failure.peer === of);
+    return verdict.ours === undefined && isFailed ? { ...verdict, met: false } : verdict;
+  });
 }
 
 export type Outcome = 'met' | 'MISSED' | 'not measured';
@@ -33,13 +41,13 @@ export function verdictWords(
   const found = document.rows.find(({ name }) => name === row);
   const title = found === undefined ? metric : fullTitle(found, metric);
   const limit = atLeast === undefined ? `<= ${bound(atMost ?? 0)}` : `>= ${bound(atLeast)}`;
-  const whom = than === undefined ? '' : `x ${eitherOf(than)}`;
+  const whom = than === undefined ? '' : `x ${than.length > 1 ? 'the best of ' : ''}${allOf(than)}`;
   const where = thanRow === undefined ? '' : ` (${thanRow})`;
   const rival = theirs === undefined ? '' : ` against ${number(theirs)} of ${against}`;
   const times = ratio === undefined ? '' : ` = ${number(ratio)}x`;
   return {
     what: `${row}, ${title}${of === undefined ? '' : ` of ${of}`}`,
     wanted: `${limit}${whom}${where}`,
-    measured: `${number(ours)}${rival}${times}`,
+    measured: `${ours === undefined && verdict.met === false ? 'its runs failed' : number(ours)}${rival}${times}`,
   };
 }

@@ -4,6 +4,7 @@ import { readOptions } from '../../load/options.ts';
 import { type Document, subjectOf } from '../document.ts';
 import { count, duration, number } from '../numbers.ts';
 import { aboutPeer, BASELINE } from '../peers.ts';
+import { STANDING_RULE } from '../standing.ts';
 import { bold, escaped, list, markdownTable } from './markdown.ts';
 
 export function howToRead(document: Document): string[] {
@@ -12,7 +13,7 @@ export function howToRead(document: Document): string[] {
   return [
     ...list([
       `${bold('What is compared.')} Every tunnel is two real processes, a server and a client, between the same load and the same sink. In each round every row meets every peer in random order, so that a machine whose speed drifts is the same for all.`,
-      `${bold('Figures')} are medians of the rounds (${extent.rounds}; over other transports than plain TCP ${extent.transportRounds}, of memory ${extent.memoryRounds}), with the lowest and the highest round in brackets. Ranges that overlap are no difference.`,
+      `${bold('Figures')} are medians of the rounds (${extent.rounds}; over other transports than plain TCP ${extent.transportRounds}, of memory ${extent.memoryRounds}), with the lowest and the highest round in brackets. \`+\` is better, \`!\` worse, \`=\` no difference beyond noise: it counts where ${STANDING_RULE}. Where ranges overlap, even that may be chance.`,
       `${bold('Ratios matter, not absolute numbers.')} ${subject} over a peer, both from this run. Another machine has other numbers; the ratios move less.`,
       `${bold('This is CPU, not a network.')} Everything runs on loopback, and load, tunnel and sink share ${count(machine.cores, 'core')}: Gbit/s say how much CPU a byte costs, and a tunnel that needs less leaves more to the load. CPU per GB, per visitor and per datagram are the tunnel's own, from /proc.`,
       `${bold('Congestion control')} is ${escaped(machine.congestion)} (${escaped(machine.congestionSource)}), asked of a connection of the run.`,
@@ -85,7 +86,7 @@ export function repeating(document: Document): string[] {
   const { machine } = document;
   const path = `bench/results/${machine.date.slice(0, 10)}-${machine.commit}.json`;
   return [
-    'The other tunnels are found by these variables or on PATH; what is missing is named and left out. It needs cargo, and root for its own network namespaces.',
+    'The other tunnels are found by these variables or on PATH; what is missing is named and left out. It needs cargo. With root it runs in network namespaces of its own; without, on the loopback of the machine and without the rows of 20 ms.',
     '',
     '```sh',
     `git checkout ${machine.commit} && npm ci`,

@@ -11,6 +11,7 @@ import {
   rivalsOf,
 } from '../losses.ts';
 import { count, eitherOf, figure, number } from '../numbers.ts';
+import { STANDING_RULE } from '../standing.ts';
 import { escaped, list, markdownTable } from './markdown.ts';
 
 export function lossSection(document: Document): string[] {
@@ -21,7 +22,7 @@ export function lossSection(document: Document): string[] {
   const found = losses(document);
   const rule =
     `Every metric in which ${escaped(subject)} is worse than ${escaped(eitherOf(rivals))}, the worst first. ` +
-    `It counts when the medians differ by more than 5 %, or when even the best round of ${escaped(subject)} is worse than the worst round of the other.`;
+    `It counts where ${STANDING_RULE}.`;
   return [
     rule,
     '',
@@ -79,7 +80,7 @@ function processLines(subject: string, found: readonly ProcessLosses[]): string[
   ]);
   return [
     '',
-    `What the processes of ${escaped(subject)} used beside that, memory and context switches of both ends together, in how many rows it was more than a rival's, and where most:`,
+    `Every row also counts memory and context switches, of both ends together. In so many rows ${escaped(subject)} needed more than a rival, and there most:`,
     '',
     ...markdownTable(['metric', 'against', 'rows', 'at most', 'in'], rows, [
       'left',

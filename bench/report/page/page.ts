@@ -2,6 +2,7 @@
 // computed from the document; nothing here knows a result.
 
 import { type Document, subjectOf } from '../document.ts';
+import { count, number } from '../numbers.ts';
 import type { Plots } from '../plots/plots.ts';
 import { type Outcome, outcome, verdictWords } from '../verdicts.ts';
 import { conditions, howToRead, leftOut, repeating } from './conditions.ts';
@@ -56,10 +57,13 @@ function title(document: Document): string {
   return `${subjectName(document)}${against}`;
 }
 
-function opening({ machine, extent }: Document): string {
+function opening({ machine, extent, disturbed, failures }: Document): string {
+  const { cells, of } = disturbed;
+  const part = of === 0 ? '' : ` (${number((100 * cells) / of)} %)`;
+  const failed = failures.length === 0 ? 'no run' : count(failures.length, 'run');
   return (
     `Measured on ${machine.date.slice(0, 10)} at commit \`${escaped(machine.commit)}\`, level \`${extent.level}\`, on ${machine.cores} x ` +
-    `${escaped(machine.cpu)}. This page and its plots were generated from the JSON of that run; none of it is written by hand.`
+    `${escaped(machine.cpu)}. ${cells} of ${count(of, 'run')}${part} were disturbed by other programs; ${failed} failed. This page and its plots were generated from the JSON of that run; none of it is written by hand.`
   );
 }
 

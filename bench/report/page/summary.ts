@@ -6,6 +6,7 @@ import { fullTitle, ownMetrics, ratioCell, summary } from '../figures.ts';
 import { rivalsOf } from '../losses.ts';
 import { figure, number } from '../numbers.ts';
 import { BASELINE } from '../peers.ts';
+import { glance } from './glance.ts';
 import { escaped, markdownTable } from './markdown.ts';
 
 /** The rows of the first table and what of them it shows; without keys, what each is about. */
@@ -48,8 +49,12 @@ export function summarySection(document: Document): string[] {
     ...(hasBaseline ? ['without a tunnel'] : []),
   ];
   return [
+    ...glance(document),
+    '',
+    '### Main figures',
+    '',
     `Medians of all rounds, with the range of ${escaped(subject)} in brackets. A ratio is ${escaped(subject)} over the peer left of it; ` +
-      '`+` says that it is better than that peer, `!` that it is worse.',
+      '`+` says that it is better than that peer, `!` that it is worse, `=` that they differ by no more than noise.',
     '',
     ...markdownTable(head, rows),
   ];

@@ -86,6 +86,7 @@ export function documentOf(rows: readonly DocumentRow[] = usualRows()): Document
     engine: name === SUBJECT ? 'rust' : null,
     isWarren: name === SUBJECT,
   }));
+  const failures = [{ row: 'bulk-up-1', peer: 'frp', round: 2, message: 'it | ended' }];
   return {
     machine: {
       date: '2026-01-31T12:00:00.000Z',
@@ -113,9 +114,9 @@ export function documentOf(rows: readonly DocumentRow[] = usualRows()): Document
     missing: [{ name: 'haproxy', reason: 'not installed\nuse apt' }],
     seconds: 4000,
     disturbed: { cells: 3, of: 40 },
-    failures: [{ row: 'bulk-up-1', peer: 'frp', round: 2, message: 'it | ended' }],
+    failures,
     rows,
-    verdicts: verdicts(peers, rows),
+    verdicts: verdicts({ peers, rows, failures }),
   };
 }
 

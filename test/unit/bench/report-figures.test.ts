@@ -1,15 +1,9 @@
 /** Numbers as they are shown, figures of a document, and where the subject loses. */
 import { describe, expect, it } from 'vitest';
+import type { Metric } from '../../../bench/load/rows/row.ts';
 import { fullTitle, ofBaseline, ratioCell, subjectOver } from '../../../bench/report/figures.ts';
 import { losses, processLosses } from '../../../bench/report/losses.ts';
-import {
-  bound,
-  compared,
-  duration,
-  eitherOf,
-  figure,
-  number,
-} from '../../../bench/report/numbers.ts';
+import { bound, duration, eitherOf, figure, number } from '../../../bench/report/numbers.ts';
 import { summarize } from '../../../bench/report/stats.ts';
 import { documentOf, rowOf, SUBJECT, samplesOf } from './report-document.ts';
 
@@ -71,8 +65,20 @@ describe('figures', () => {
     expect(ratioCell(document, bulk, metric('rssPeakMib', 'less'), 'rathole')).toBe('8.00x !');
     expect(ratioCell(document, bulk, metric('gbit', 'more'), 'direct')).toBe('0.500x');
     expect(ratioCell(document, bulk, metric('gbit', 'more'), SUBJECT)).toBe('-');
-    expect(compared(1.004, 'less')).toBe('1.00x =');
-    expect(compared(1.006, 'less')).toBe('1.01x !');
+  });
+
+  it('marks as equal what differs by no more than noise, as the list of losses does', () => {
+    const rate = { key: 'rate', title: '/s', better: 'more' } as const;
+    const cell = (ours: readonly number[], theirs: readonly number[], of: Metric = rate) => {
+      const samples = samplesOf({ [SUBJECT]: { rate: ours }, rathole: { rate: theirs } });
+      const row = rowOf('row', [of], samples);
+      return ratioCell(documentOf([row]), row, of, 'rathole');
+    };
+    expect(cell([90, 104, 120], [90, 100, 110])).toBe('1.04x =');
+    expect(cell([90, 106, 120], [90, 100, 110])).toBe('1.06x +');
+    expect(cell([102, 103, 104], [99, 100, 101])).toBe('1.03x +');
+    expect(cell([102, 103, 104], [99, 100, 101], { ...rate, better: 'less' })).toBe('1.03x !');
+    expect(cell([0.1], [0], { ...rate, better: 'less' })).toBe('- !');
   });
 
   it('names a metric so that it can stand alone', () => {
@@ -110,6 +116,11 @@ describe('where the subject loses', () => {
   it('is a smaller difference where the ranges do not overlap', () => {
     expect(found([99, 100, 101], [102, 103, 104], metric)).toEqual([['rathole', 1.03]]);
     expect(found([102, 103, 104], [99, 100, 101], less)).toEqual([['rathole', 1.03]]);
+  });
+
+  it('is no small difference between one or two rounds, whose ranges say nothing', () => {
+    expect(found([100], [104], metric)).toEqual([]);
+    expect(found([100, 101], [103, 104], metric)).toEqual([]);
   });
 
   it('is no median that is better or the same', () => {

@@ -1,9 +1,11 @@
 /** The page and the terminal report: computed from the document, the same for the same. */
 import { describe, expect, it } from 'vitest';
+import type { Metric } from '../../../bench/load/rows/row.ts';
 import { anchor, escaped, markdownTable } from '../../../bench/report/page/markdown.ts';
 import { renderPage } from '../../../bench/report/page/page.ts';
 import { drawPlots } from '../../../bench/report/plots/plots.ts';
 import { terminalReport } from '../../../bench/report/terminal.ts';
+import { verdicts } from '../../../bench/report/verdicts.ts';
 import { documentOf, rowOf, SUBJECT, samplesOf } from './report-document.ts';
 
 function page(document = documentOf()): string {
@@ -61,6 +63,36 @@ describe('the page', () => {
     }
   });
 
+  it('says first against whom the subject is better, and by how much', () => {
+    const lines = section(page(), '## Summary');
+    expect(lines).toContain(
+      '- against **rathole**: better in 6 figures, worse in 2, about equal in 2',
+    );
+    expect(lines).toContain('| the row bulk-up-1: Gbit/s | 4.00x better | 2.50x better |');
+    expect(lines).toContain('| the row held: 10k: RSS MiB | 2.40x worse | 1.33x worse |');
+  });
+
+  it('does not hide at first sight what only a rival has done, or has none of', () => {
+    const rss: Metric = { key: 'rss10k', title: 'RSS MiB', better: 'less' };
+    const loss: Metric = { key: 'lossPercent', title: 'loss %', better: 'less' };
+    const rows = [
+      rowOf('held', [rss], samplesOf({ rathole: { rss10k: [1] } })),
+      rowOf(
+        'udp-512-50k',
+        [loss],
+        samplesOf({ [SUBJECT]: { lossPercent: [2] }, rathole: { lossPercent: [0] } }),
+      ),
+    ];
+    const lines = section(page(documentOf(rows)), '## Summary');
+    expect(lines).toContain('| the row held: RSS MiB | no figure | - |');
+    expect(lines).toContain('| the row udp-512-50k: loss % | worse: 2.00 against 0 | - |');
+  });
+
+  it('says at once how calm the machine was and what failed', () => {
+    expect(page().split('\n')[2]).toContain('3 of 40 runs (7.50 %) were disturbed');
+    expect(page().split('\n')[2]).toContain('1 run failed');
+  });
+
   it('begins with the main figures, their ratios, and what goes without a tunnel', () => {
     const lines = section(page(), '## Summary');
     expect(lines).toContain(
@@ -96,6 +128,19 @@ describe('the page', () => {
       '## Where warren loses',
     );
     expect(lines).toContain('There is none in this run.');
+  });
+
+  it('says of a target whose runs failed that it is missed, not that nobody measured it', () => {
+    const metric = { key: 'rss10k', title: 'RSS MiB', better: 'less' } as const;
+    const rows = [rowOf('held', [metric], samplesOf({ rathole: { rss10k: [1] } }))];
+    const { peers, ...rest } = documentOf(rows);
+    const failures = [{ row: 'held', peer: SUBJECT, round: 1, message: 'reset' }];
+    const document = { ...rest, peers, failures, verdicts: verdicts({ peers, rows, failures }) };
+    expect(section(page(document), '## Targets')).toContain(
+      '| held, RSS MiB | <= 1x the best of rathole, frp and frp (mux) | its runs failed against 1.00 of rathole | MISSED |',
+    );
+    const calm = { ...document, verdicts: verdicts({ peers, rows, failures: [] }) };
+    expect(section(page(calm), '## Targets').join('')).not.toContain('| MISSED |');
   });
 
   it('names every target with its verdict, the missed ones first', () => {
