@@ -43,13 +43,16 @@ interface Bar {
   readonly value: Summary | undefined;
 }
 
+const EMPTY: Bar = { label: '', color: INK, value: undefined };
+
 /** `undefined` where no peer has a figure. */
 export function drawBars(document: Document, plot: BarPlot): Plot | undefined {
   const groups = plot.groups
     .map((group) => barsOf(document, group))
     .filter(({ length }) => length > 1);
   if (groups.length === 0) return undefined;
-  const bars = groups.flat();
+  // A line between two groups, without anything.
+  const bars = groups.flatMap((group, index) => (index === 0 ? group : [EMPTY, ...group]));
   const wins = plot.better === 'more' ? 'longer' : 'shorter';
   const note = `${wins} is better; bars are medians, lines go from the lowest to the highest round`;
   const svg = renderChart(WIDTH, TOP + BOTTOM + bars.length * LINE_HEIGHT, {
@@ -132,8 +135,9 @@ function drawLine(bars: readonly Bar[]): CustomSeriesRenderItem {
     const bar = bars[line];
     const [left = 0, y = 0] = api.coord([api.value(1), line]);
     const [right = 0] = api.coord([api.value(2), line]);
-    if (bar?.value === undefined)
-      return textAt(TITLE_LEFT, y, bar?.label ?? '', `bold 12px ${FONT}`, ON_WHITE);
+    if (bar === undefined || bar === EMPTY) return null;
+    if (bar.value === undefined)
+      return textAt(TITLE_LEFT, y, bar.label, `bold 12px ${FONT}`, ON_WHITE);
     const ends = `M${left} ${y - 3}v6M${left} ${y}H${right}M${right} ${y - 3}v6`;
     const figure = textAt(right + 6, y, number(bar.value.median), `11px ${FONT}`);
     if (right - left < 1) return figure;

@@ -49,7 +49,7 @@ export function drawOverTime(
       type: 'line',
       name: peer,
       data: points,
-      showSymbol: false,
+      symbol: 'none',
       ...look,
     })),
   });
