@@ -80,7 +80,10 @@ export function visit(port: number, bytes: Buffer): Promise<Buffer[]> {
     socket.on('error', reject);
     socket.on('close', () => {
       if (missing === 0) resolve(came);
-      else reject(new Error(`a visitor got ${-missing} bytes more than it had sent`));
+      else {
+        const difference = missing > 0 ? `${missing} bytes less` : `${-missing} bytes more`;
+        reject(new Error(`a visitor got ${difference} than it had sent`));
+      }
     });
   });
 }

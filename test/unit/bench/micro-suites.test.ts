@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkSuite } from '../../../bench/micro/check.ts';
 import { findEngines } from '../../../bench/micro/engines.ts';
@@ -72,5 +74,15 @@ describe('a visitor', () => {
     expect(Buffer.concat(await visitor.exchange(bytes)).equals(bytes)).toBe(true);
     visitor.destroy();
     expect(Buffer.concat(await visit(echo.port, bytes)).equals(bytes)).toBe(true);
+  });
+
+  it('that comes for one question tells how much is missing of its answer', async () => {
+    const server = net.createServer((socket) => socket.end('ab'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    const visited = visit(port, Buffer.from('abcde'));
+    await expect(visited).rejects.toThrow('a visitor got 3 bytes less than it had sent');
+    server.close();
   });
 });
