@@ -70,7 +70,8 @@ export function readGuardOptions(args: readonly string[]): GuardOptions | 'help'
   }
   const revision = readRevision(positionals);
   const { only, rounds, seconds, json } = values;
-  const load = readOptions(['--rounds', rounds, '--seconds', seconds, '--only', only]);
+  const picked = only === '' ? [] : ['--only', only];
+  const load = readOptions(['--rounds', rounds, '--seconds', seconds, ...picked]);
   if (typeof load === 'string') throw new Error('nothing to measure');
   // A wrong name is told before a copy is built for minutes.
   selectRows(load);

@@ -3,7 +3,7 @@
 import { type Document, subjectOf } from './document.ts';
 import { fullTitle, summary } from './figures.ts';
 import { allOf, bound, number } from './numbers.ts';
-import { judge, TARGETS, type Verdict } from './targets.ts';
+import { judge, TARGETS, type Target, type Verdict } from './targets.ts';
 
 /** Of the targets whose row was measured. */
 export function verdicts({
@@ -41,7 +41,7 @@ export function verdictWords(
   const found = document.rows.find(({ name }) => name === row);
   const title = found === undefined ? metric : fullTitle(found, metric);
   const limit = atLeast === undefined ? `<= ${bound(atMost ?? 0)}` : `>= ${bound(atLeast)}`;
-  const whom = than === undefined ? '' : `x ${than.length > 1 ? 'the best of ' : ''}${allOf(than)}`;
+  const whom = than === undefined ? '' : `x ${bestOf(measuredOf(document, target, than))}`;
   const where = thanRow === undefined ? '' : ` (${thanRow})`;
   const rival = theirs === undefined ? '' : ` against ${number(theirs)} of ${against}`;
   const times = ratio === undefined ? '' : ` = ${number(ratio)}x`;
@@ -50,4 +50,19 @@ export function verdictWords(
     wanted: `${limit}${whom}${where}`,
     measured: `${ours === undefined && verdict.met === false ? 'its runs failed' : number(ours)}${rival}${times}`,
   };
+}
+
+/** Who was not measured was not beaten; without any, all whom the target means. */
+function measuredOf(
+  { rows }: Document,
+  { row, thanRow = row, metric }: Target,
+  than: readonly string[],
+): readonly string[] {
+  const found = rows.find(({ name }) => name === thanRow);
+  const measured = than.filter((name) => found && summary(found, metric, name) !== undefined);
+  return measured.length > 0 ? measured : than;
+}
+
+function bestOf(names: readonly string[]): string {
+  return `${names.length > 1 ? 'the best of ' : ''}${allOf(names)}`;
 }

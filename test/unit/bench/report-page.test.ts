@@ -137,7 +137,7 @@ describe('the page', () => {
     const failures = [{ row: 'held', peer: SUBJECT, round: 1, message: 'reset' }];
     const document = { ...rest, peers, failures, verdicts: verdicts({ peers, rows, failures }) };
     expect(section(page(document), '## Targets')).toContain(
-      '| held, RSS MiB | <= 1x the best of rathole, frp and frp (mux) | its runs failed against 1.00 of rathole | MISSED |',
+      '| held, RSS MiB | <= 1x rathole | its runs failed against 1.00 of rathole | MISSED |',
     );
     const calm = { ...document, verdicts: verdicts({ peers, rows, failures: [] }) };
     expect(section(page(calm), '## Targets').join('')).not.toContain('| MISSED |');
