@@ -13,11 +13,6 @@ import { TransportFault } from './transport/codec.ts';
 import { refusalByAlert, type TlsRole } from './transport/tls-refusal.ts';
 import type { TlsStream } from './transport/tls-stream.ts';
 
-/** What of several pieces leaves in one write is put together here: the most that a read brings, and words. */
-const TOGETHER_BYTES = 66_560;
-/** Safe to share: it is encrypted within the call that fills it. */
-const together: Buffer = Buffer.allocUnsafeSlow(TOGETHER_BYTES);
-
 export class TlsLink implements Link {
   readonly #links: OpenLinks;
   readonly #below: Link;
@@ -36,9 +31,6 @@ export class TlsLink implements Link {
   /** Of the write under way: what the system has, although node:tls has not said so yet. */
   #taken = 0;
   #waitsForDrain = false;
-  #corks = 0;
-  #gathered: Uint8Array[] = [];
-  #gatheredBytes = 0;
   /** The sink takes data, and the end. */
   #reading = false;
   /** node:tls has told of the end, which it does not keep back when it is paused. */
@@ -83,8 +75,7 @@ export class TlsLink implements Link {
   }
 
   get backlog(): number {
-    const queued = this.#socket.writableLength - this.#taken;
-    return queued + this.#gatheredBytes + this.#below.backlog;
+    return this.#socket.writableLength - this.#taken + this.#below.backlog;
   }
 
   /** The handshake was an abbreviated one. */
@@ -114,33 +105,34 @@ export class TlsLink implements Link {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (!this.#isWritable || chunk.byteLength === 0) return true;
-    if (this.#corks === 0) return this.#send(chunk);
-    this.#gathered.push(chunk);
-    this.#gatheredBytes += chunk.byteLength;
+    const socket = this.#socket;
+    if (this.#closed || socket.destroyed || socket.writableEnded) return true;
+    // With nothing before it, it is encrypted within the call.
+    const atOnce = socket.writableLength === 0 && socket.writableCorked === 0;
+    socket.write(chunk, this.#onWritten);
+    if (atOnce && this.#below.backlog === 0) {
+      this.#taken = chunk.byteLength;
+      return true;
+    }
     this.#waitsForDrain = true;
     return false;
   }
 
   cork(): void {
-    this.#corks += 1;
+    this.#socket.cork();
   }
 
   uncork(): void {
-    if (this.#corks > 0) this.#corks -= 1;
-    if (this.#corks === 0) this.#flush();
+    this.#socket.uncork();
   }
 
   /** close_notify and FIN, behind everything written. */
   end(): void {
-    if (this.#closed) return;
-    this.#flush();
-    this.#socket.end();
+    if (!this.#closed) this.#socket.end();
   }
 
   endSoon(): void {
     if (this.#closed) return;
-    this.#flush();
     const socket = this.#socket;
     if (socket.writableFinished || socket.destroyed) {
       this.#below.endSoon();
@@ -173,40 +165,6 @@ export class TlsLink implements Link {
   readLarge(use: ReadUse): void {
     // What comes is decrypted within the call that brings it, into memory of its own.
     this.#below.readLarge(use === 'cautious' ? use : 'reused');
-  }
-
-  get #isWritable(): boolean {
-    const socket = this.#socket;
-    return !this.#closed && !socket.destroyed && !socket.writableEnded;
-  }
-
-  /** True: it is encrypted, and the system has it. */
-  #send(chunk: Uint8Array): boolean {
-    // With nothing before it, it is encrypted within the call.
-    const atOnce = this.#socket.writableLength === 0;
-    this.#socket.write(chunk, this.#onWritten);
-    if (atOnce) this.#taken = chunk.byteLength;
-    if (atOnce && this.#below.backlog === 0) return true;
-    this.#waitsForDrain = true;
-    return false;
-  }
-
-  /** Sends what was gathered while corked, in one write. */
-  #flush(): void {
-    this.#corks = 0;
-    const gathered = this.#gathered;
-    const length = this.#gatheredBytes;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
-    if (length === 0 || !this.#isWritable) return;
-    if (gathered.length > 1 && length <= TOGETHER_BYTES && this.#socket.writableLength === 0) {
-      this.#send(joined(gathered));
-    } else {
-      // node:tls puts them together itself, in new memory.
-      this.#socket.cork();
-      for (const chunk of gathered) this.#socket.write(chunk, this.#onWritten);
-      this.#socket.uncork();
-    }
   }
 
   #onData(chunk: Buffer): void {
@@ -279,8 +237,6 @@ export class TlsLink implements Link {
   #onGone(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#gathered = [];
-    this.#gatheredBytes = 0;
     const sink = this.#sink;
     this.#sink = NO_SINK;
     this.onDrained = undefined;
@@ -291,13 +247,4 @@ export class TlsLink implements Link {
       this.#links.fault(fault);
     }
   }
-}
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  let at = 0;
-  for (const chunk of chunks) {
-    together.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return together.subarray(0, at);
 }

@@ -292,34 +292,6 @@ describe('tls link', () => {
     expect(raw.bytesRead - before).toBe(14 + 5 + 8 + 16);
   });
 
-  it('what was corked is with the system behind uncork, and its memory is free', async () => {
-    const { client, server } = await links();
-    const sink = told(server);
-    const sent = randomBytes(65_536);
-    const [head, bulk] = [Buffer.from('head'), Buffer.from(sent)];
-    let drained = 0;
-    client.onDrained = () => {
-      drained += 1;
-    };
-    client.cork();
-    expect(client.write(head)).toBe(false);
-    expect(client.write(bulk)).toBe(false);
-    expect(client.backlog).toBe(head.length + bulk.length);
-    client.uncork();
-    expect(client.backlog).toBe(0);
-    // As a relay does with the buffer that it reads to, here before the first write has ended.
-    head.fill(0);
-    bulk.fill(0);
-    client.cork();
-    client.write(Buffer.from('tail'));
-    client.end();
-    await until(() => sink.ended, 'the end');
-    expect(sink.bytes.equals(Buffer.concat([Buffer.from('head'), sent, Buffer.from('tail')]))).toBe(
-      true,
-    );
-    expect(drained).toBe(1);
-  });
-
   it('a sink that throws ends it by RST, and is told of once', async () => {
     const { link, peer } = await pair();
     const planted = new Error('planted by a test');
