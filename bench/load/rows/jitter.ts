@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cell, Loaded, RowKind } from './row.ts';
 
 /** Messages a second of the interactive flow, there and back. */
-const RATE = 500;
+const RATE = 100;
 const BYTES = 64;
 const STREAMS_EACH_WAY = 4;
 /** The bulk has filled what there is to fill. */
