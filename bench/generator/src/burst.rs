@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let started = Instant::now();
     let deadline = started + limit;
     for slot in 0..count {
-        let opened = Exchange::open(addr, slot as u64);
+        let opened = Exchange::open(addr, slot as u64, Instant::now());
         let failed = opened
             .and_then(|visitor| fleet.open(slot, visitor))
             .is_err();

@@ -23,9 +23,8 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Starts the connection; the clock of the first round trip starts before it.
-    pub(crate) fn open(addr: SocketAddrV4, id: u64) -> io::Result<Self> {
-        let started = Instant::now();
+    /// Starts the connection; its first round trip counts from `since`, which may be long ago.
+    pub(crate) fn open(addr: SocketAddrV4, id: u64, since: Instant) -> io::Result<Self> {
         let stream = sys::connect_nonblocking(addr)?;
         stream.set_nodelay(true)?;
         let mut request = [0x5a; PREFIX + PAYLOAD];
@@ -37,7 +36,7 @@ impl Exchange {
             sent: 0,
             reply: [0; PAYLOAD],
             received: 0,
-            started,
+            started: since,
         })
     }
 }

@@ -54,7 +54,8 @@ fn open_up_to(
     let deadline = Instant::now() + OPEN_LIMIT;
     while answered < to {
         while opened < to && opened - answered < IN_FLIGHT {
-            fleet.open(opened, Exchange::open(addr, opened as u64)?)?;
+            let visitor = Exchange::open(addr, opened as u64, Instant::now())?;
+            fleet.open(opened, visitor)?;
             opened += 1;
         }
         fleet.wait(deadline, &mut finished)?;

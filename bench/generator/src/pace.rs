@@ -30,6 +30,15 @@ impl Pace {
         }
     }
 
+    /// The same, but it ends behind so many.
+    pub(crate) fn at_most(mut self, count: usize) -> Self {
+        if count < self.total {
+            self.total = count;
+            self.over = self.due(count);
+        }
+        self
+    }
+
     pub(crate) fn total(&self) -> usize {
         self.total
     }
@@ -67,6 +76,9 @@ mod tests {
         assert_eq!(pace.due(49) - pace.due(0), Duration::from_millis(98));
         assert_eq!(pace.end() - pace.due(0), Duration::from_millis(2100));
         assert_eq!(Pace::start(1, Duration::from_millis(10)).total(), 1);
+        let few = pace.at_most(7);
+        assert_eq!(few.total(), 7);
+        assert_eq!(few.end() - few.due(0), Duration::from_millis(2014));
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let mut fleet = Fleet::new(connections)?;
     let mut finished = Vec::new();
     for slot in 0..connections {
-        fleet.open(slot, Exchange::open(addr, slot as u64)?)?;
+        let visitor = Exchange::open(addr, slot as u64, Instant::now())?;
+        fleet.open(slot, visitor)?;
     }
     let deadline = Instant::now() + WARM_UP;
     let mut warm = 0;

@@ -7,67 +7,140 @@ use std::time::{Duration, Instant};
 
 use crate::args::Args;
 use crate::exchange::Exchange;
-use crate::fleet::Fleet;
+use crate::fleet::{Finished, Fleet};
+use crate::pace::Pace;
 use crate::report::Report;
 use crate::stats::Latencies;
+use crate::sys::precise;
 
 /// Limit of a run that ends by its count.
 const COUNTED_SECONDS: f64 = 120.0;
 
-/// When visitors may come.
-struct Schedule {
-    /// Visitors a second; `None` is as fast as they are served.
-    rate: Option<f64>,
-    /// All visitors of the run.
-    count: usize,
-}
-
-impl Schedule {
-    /// Visitors that may have come by then. What could not be opened in time is made up for.
-    fn due(&self, elapsed: Duration) -> usize {
-        self.rate.map_or(self.count, |rate| {
-            self.count.min((elapsed.as_secs_f64() * rate) as usize + 1)
-        })
-    }
-
-    /// When that visitor, counted from zero, is due.
-    fn time_of(&self, visitor: usize) -> Duration {
-        self.rate.map_or(Duration::ZERO, |rate| {
-            Duration::from_secs_f64(visitor as f64 / rate)
-        })
-    }
-}
-
 struct Run {
     addr: SocketAddrV4,
     fleet: Fleet<Exchange>,
-    schedule: Schedule,
+    /// `None`: visitors come as fast as they are served.
+    pace: Option<Pace>,
+    /// All visitors of the run.
+    count: usize,
     free: Vec<usize>,
+    /// When the visitor in a place was due.
+    asked: Vec<Option<Instant>>,
     opened: usize,
+    failures: usize,
+    latencies: Latencies,
     started: Instant,
     until: Instant,
 }
 
 impl Run {
-    /// Opens what is due and has a free place.
+    fn start(
+        addr: SocketAddrV4,
+        concurrency: usize,
+        (pace, count): (Option<Pace>, Option<usize>),
+        seconds: Duration,
+    ) -> io::Result<Self> {
+        let started = Instant::now();
+        let pace = pace.map(|pace| match count {
+            Some(count) => pace.at_most(count),
+            None => pace,
+        });
+        let total = pace.as_ref().map(Pace::total).or(count);
+        let until = pace.as_ref().map_or(started + seconds, Pace::end);
+        Ok(Self {
+            addr,
+            fleet: Fleet::new(concurrency)?,
+            pace,
+            count: total.unwrap_or(usize::MAX),
+            free: (0..concurrency).rev().collect(),
+            asked: vec![None; concurrency],
+            opened: 0,
+            failures: 0,
+            latencies: Latencies::with_capacity(1 << 16),
+            started,
+            until,
+        })
+    }
+
+    /// When the next visitor may come.
+    fn next_due(&self) -> Instant {
+        self.pace
+            .as_ref()
+            .map_or(self.started, |pace| pace.due(self.opened))
+    }
+
+    /// Opens what is due and has a free place. Paced visitors count from when they were due.
     fn open_due(&mut self) -> io::Result<()> {
-        while self.opened < self.schedule.due(self.started.elapsed())
+        while self.opened < self.count
+            && self.next_due() <= Instant::now()
             && let Some(slot) = self.free.pop()
         {
-            let visitor = Exchange::open(self.addr, self.opened as u64)?;
+            let since = match &self.pace {
+                Some(pace) => pace.due(self.opened),
+                None => Instant::now(),
+            };
+            let visitor = Exchange::open(self.addr, self.opened as u64, since)?;
             self.fleet.open(slot, visitor)?;
+            self.asked[slot] = Some(since);
             self.opened += 1;
         }
         Ok(())
     }
 
-    /// When something must be done even if no visitor finishes.
-    fn next_turn(&self) -> Instant {
-        if self.free.is_empty() || self.opened == self.schedule.count {
-            return self.until;
+    fn wait(&mut self, finished: &mut Vec<Finished>) -> io::Result<()> {
+        let all_busy = self.free.is_empty() || self.opened == self.count;
+        let turn = if all_busy {
+            self.until
+        } else {
+            self.until.min(self.next_due())
+        };
+        if self.pace.is_some() {
+            self.fleet.wait_precisely(turn, finished)
+        } else {
+            self.fleet.wait(turn, finished)
         }
-        self.until
-            .min(self.started + self.schedule.time_of(self.opened))
+    }
+
+    fn follow(&mut self) -> io::Result<()> {
+        let mut finished = Vec::new();
+        self.open_due()?;
+        while Instant::now() < self.until && self.latencies.len() + self.failures < self.count {
+            self.wait(&mut finished)?;
+            for done in &finished {
+                match done.outcome {
+                    Ok(elapsed) => self.latencies.record(elapsed),
+                    Err(_) => self.failures += 1,
+                }
+                self.fleet.close(done.slot);
+                self.asked[done.slot] = None;
+                self.free.push(done.slot);
+                self.open_due()?;
+            }
+            self.open_due()?;
+        }
+        Ok(())
+    }
+
+    fn report(mut self) -> Report {
+        let ended = Instant::now();
+        let visitors = self.latencies.len();
+        let mut report = Report::default()
+            .count("visitors", visitors as u64)
+            .count("failures", self.failures as u64);
+        let mut elapsed = (ended - self.started).as_secs_f64();
+        if let Some(pace) = &self.pace {
+            elapsed = pace.seconds(ended);
+            let unsent = (self.opened..self.count).map(|index| pace.due(index));
+            let late: Vec<_> = self.asked.iter().flatten().copied().chain(unsent).collect();
+            for due in &late {
+                Pace::record_unanswered(&mut self.latencies, *due, ended);
+            }
+            report = report.count("late", late.len() as u64);
+        }
+        let report = report
+            .number("seconds", elapsed)
+            .number("per_second", visitors as f64 / elapsed);
+        self.latencies.report(report)
     }
 }
 
@@ -78,64 +151,11 @@ pub(crate) fn run(args: &Args) -> io::Result<Report> {
     let count = args.optional_count("count")?;
     let seconds = args.seconds("seconds", count.map_or(2.0, |_| COUNTED_SECONDS))?;
 
-    let started = Instant::now();
-    let mut run = Run {
-        addr,
-        fleet: Fleet::new(concurrency)?,
-        schedule: Schedule {
-            rate: rate.map(|rate| rate as f64),
-            count: count.unwrap_or(usize::MAX),
-        },
-        free: (0..concurrency).rev().collect(),
-        opened: 0,
-        started,
-        until: started + seconds,
-    };
-    let mut latencies = Latencies::with_capacity(1 << 16);
-    let (mut failures, mut finished) = (0, Vec::new());
-    run.open_due()?;
-    while Instant::now() < run.until && latencies.len() + failures < run.schedule.count {
-        let turn = run.next_turn();
-        run.fleet.wait(turn, &mut finished)?;
-        for done in &finished {
-            match done.outcome {
-                Ok(elapsed) => latencies.record(elapsed),
-                Err(_) => failures += 1,
-            }
-            run.fleet.close(done.slot);
-            run.free.push(done.slot);
-            run.open_due()?;
-        }
-        run.open_due()?;
+    if rate.is_some() {
+        precise::wake_on_time()?;
     }
-    let elapsed = started.elapsed().as_secs_f64();
-    let visitors = latencies.len();
-    let report = Report::default()
-        .count("visitors", visitors as u64)
-        .count("failures", failures as u64)
-        .number("seconds", elapsed)
-        .number("per_second", visitors as f64 / elapsed);
-    Ok(latencies.report(report))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_spreads_visitors_and_the_count_ends_them() {
-        let schedule = Schedule {
-            rate: Some(1000.0),
-            count: 5,
-        };
-        assert_eq!(schedule.due(Duration::ZERO), 1);
-        assert_eq!(schedule.due(Duration::from_micros(2500)), 3);
-        assert_eq!(schedule.due(Duration::from_secs(1)), 5);
-        assert_eq!(schedule.time_of(3), Duration::from_millis(3));
-        let unpaced = Schedule {
-            rate: None,
-            count: 7,
-        };
-        assert_eq!(unpaced.due(Duration::ZERO), 7);
-    }
+    let pace = rate.map(|rate| Pace::start(rate, seconds));
+    let mut run = Run::start(addr, concurrency, (pace, count), seconds)?;
+    run.follow()?;
+    Ok(run.report())
 }

@@ -154,6 +154,7 @@ fn visitors_keep_to_their_rate_and_count() {
     assert!((150.0..=201.0).contains(&visitors), "{line}");
     let line = sink.load("visitors", "--concurrency 16 --rate 5000 --count 300");
     assert_eq!(number(&line, "visitors"), 300.0, "{line}");
+    assert_eq!(number(&line, "late"), 0.0, "{line}");
     assert!(number(&line, "seconds") >= 0.0598, "{line}");
 }
 

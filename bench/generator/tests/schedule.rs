@@ -94,6 +94,41 @@ fn http_follows_its_schedule_in_both_modes() {
 }
 
 #[test]
+fn a_pause_that_one_visitor_hits_delays_all_that_were_due_meanwhile() {
+    for concurrency in [1, 64] {
+        // What follows the first letter is what the visitor wants back.
+        let addr = serve(|index, bytes| match index {
+            100 => Act::PauseAndSay(bytes[1..].into()),
+            _ => Act::Say(bytes[1..].into()),
+        });
+        let flags = format!("--rate 200 --seconds 1 --concurrency {concurrency}");
+        let line = report(&addr, "visitors", &flags);
+        assert_eq!(number(&line, "visitors"), 200.0, "{line}");
+        assert_eq!(number(&line, "late"), 0.0, "{line}");
+        assert!(number(&line, "p50_us") < 50_000.0, "{line}");
+        // Forty of the two hundred were due in these 200 ms.
+        assert!(number(&line, "p90_us") > 50_000.0, "{line}");
+    }
+}
+
+#[test]
+fn visitors_without_an_answer_count_as_late() {
+    let addr = serve(|index, bytes| match index {
+        0..50 => Act::Say(bytes[1..].into()),
+        _ => Act::Nothing,
+    });
+    let line = report(
+        &addr,
+        "visitors",
+        "--rate 200 --seconds 0.5 --concurrency 4",
+    );
+    assert_eq!(number(&line, "visitors"), 50.0, "{line}");
+    assert_eq!(number(&line, "late"), 50.0, "{line}");
+    assert!(number(&line, "p99_us") > 2e6, "{line}");
+    assert!(number(&line, "per_second") < 25.0, "{line}");
+}
+
+#[test]
 fn a_pause_that_one_request_hits_delays_all_that_were_due_meanwhile() {
     for (mode, connections) in [
         ("keepalive", 1),
