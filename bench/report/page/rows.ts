@@ -74,7 +74,7 @@ export function processSection(document: Document): string[] {
   return [
     'Of both relay processes together, medians of all rounds. Peak is the highest level during the row; after is what is left at its end. ' +
       'Rows follow each other on the same processes, so a row also shows what those before it have left allocated. ' +
-      'PSS counts pages that several processes share once; both ends of a tunnel share the pages of their program.',
+      'PSS shares out the pages that several processes map: all builds of warren and the runner itself map Node, and all tunnels of a round run beside each other, so that PSS and private memory are lower here than where a program runs alone. RSS and private dirty memory do not depend on that.',
     ...tables,
   ];
 }
