@@ -1,6 +1,7 @@
 // The report on the terminal: what went wrong first, a narrow table a row, the targets last.
 
 import type { Metric } from '../load/rows/row.ts';
+import { withBaselines } from './baseline.ts';
 import { type Document, type DocumentRow, subjectOf } from './document.ts';
 import {
   mainMetric,
@@ -21,7 +22,8 @@ const INDENT = '  ';
 /** What stands in front of a line of text. */
 const LABEL = 16;
 
-export function terminalReport(document: Document): string {
+export function terminalReport(measured: Document): string {
+  const document = withBaselines(measured);
   const lines = [
     ...header(document),
     '',
@@ -48,6 +50,7 @@ function header({ machine, peers, extent, seconds }: Document): string[] {
       const engineOf = engine === null ? '' : `, engine ${engine}`;
       return `${name} ${version}${engineOf}`;
     });
+  const tools = machine.tools.map(({ name, version }) => `${name} ${version}`);
   const { rounds, memoryRounds, transportRounds, transportSeconds } = extent;
   return [
     ...labelled('date', `${machine.date}, repository at ${machine.commit}`),
@@ -56,7 +59,7 @@ function header({ machine, peers, extent, seconds }: Document): string[] {
       `${machine.cores} x ${machine.cpu}, ${machine.memoryGib} GiB, Linux ${machine.kernel}, load ${machine.loadBefore.toFixed(2)} before`,
     ),
     ...labelled('congestion', `${machine.congestion} (${machine.congestionSource})`),
-    ...labelled('versions', [...versions, `Node ${machine.node}`].join('; ')),
+    ...labelled('versions', [...versions, ...tools, `Node ${machine.node}`].join('; ')),
     ...labelled(
       'method',
       `${count(rounds, 'round')} interleaved in random order, runs of ${extent.seconds} s; over other transports than tcp ${count(transportRounds, 'round')} of ${transportSeconds} s; of memory ${count(memoryRounds, 'round')}; took ${duration(seconds)}`,

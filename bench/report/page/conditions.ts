@@ -17,6 +17,7 @@ export function howToRead(document: Document): string[] {
       `${bold('Ratios matter, not absolute numbers.')} ${subject} over a peer, both from this run. Another machine has other numbers; the ratios move less.`,
       `${bold('This is CPU, not a network.')} Everything runs on loopback, and load, tunnel and sink share ${count(machine.cores, 'core')}: Gbit/s say how much CPU a byte costs, and a tunnel that needs less leaves more to the load. CPU per GB, per visitor and per datagram are the tunnel's own, from /proc.`,
       `${bold('Congestion control')} is ${escaped(machine.congestion)} (${escaped(machine.congestionSource)}), asked of a connection of the run.`,
+      `${bold('Without a tunnel')} (${BASELINE}) there is no transport: beside rows over Noise, TLS and WebSocket stands what plain TCP did without one.`,
       `${bold('Levels of memory')} are both ends together.`,
     ]),
     '',

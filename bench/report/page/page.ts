@@ -1,6 +1,7 @@
 // The page: everything that a run says, in the order in which a person asks for it. All of it is
 // computed from the document; nothing here knows a result.
 
+import { withBaselines } from '../baseline.ts';
 import { type Document, subjectOf } from '../document.ts';
 import { count, number } from '../numbers.ts';
 import type { Plots } from '../plots/plots.ts';
@@ -17,7 +18,8 @@ interface Section {
 }
 
 /** Markdown; `folder` is where the pictures are, as seen from the page. */
-export function renderPage(document: Document, plots: Plots, folder: string): string {
+export function renderPage(measured: Document, plots: Plots, folder: string): string {
+  const document = withBaselines(measured);
   const sections: Section[] = [
     { heading: 'Summary', lines: summarySection(document) },
     { heading: `Where ${subjectName(document)} loses`, lines: lossSection(document) },
