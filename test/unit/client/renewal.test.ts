@@ -130,10 +130,10 @@ describe('certificates', () => {
 
 describe('a handshake that failed', () => {
   it.each([
-    ['tls_failed', 5_000],
-    ['certificate_refused', 5_000],
-    ['noise_failed', 5_000],
-    ['key_mismatch', 5_000],
+    ['tls_failed', 1_000],
+    ['certificate_refused', 1_000],
+    ['noise_failed', 1_000],
+    ['key_mismatch', 1_000],
     ['upgrade_refused', 500],
     ['proxy_refused', 500],
     ['handshake_eof', 500],
